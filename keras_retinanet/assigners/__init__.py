@@ -1,0 +1,5 @@
+"""Assigners: which anchor stands for which box."""
+
+from . import iou
+
+ASSIGNERS = {"iou": iou.assign}

@@ -1,0 +1,27 @@
+"""Assignment by IoU thresholds: Ren et al. 2015 (arXiv 1506.01497), Lin et al. 2017 (1708.02002)."""
+
+import numpy as np
+
+from ..boxes import iou
+
+BACKGROUND = -1
+IGNORE = -2
+
+
+def assign(anchors, boxes, ignore=None, positive_overlap=0.5, negative_overlap=0.4, xp=np):
+    """The row of the box that each anchor stands for: (N,) int, -1 background, -2 ignore.
+
+    anchors (N, 4) and boxes (M, 4) are xyxy px; `ignore` (M,) bool marks boxes (crowd, difficult)
+    whose anchors are left out. An anchor whose best IoU is at least `positive_overlap` is an
+    object, one at or below `negative_overlap` background, one between is ignored.
+    """
+    if boxes.shape[0] == 0:
+        return xp.full(anchors.shape[:1], BACKGROUND, dtype="int32")
+    overlaps = iou(anchors[:, None], boxes[None], xp)  # (N, M)
+    best = xp.max(overlaps, axis=1)  # (N,)
+    row = xp.argmax(overlaps, axis=1)  # (N,)
+    matches = xp.where(best >= positive_overlap, row, IGNORE)
+    matches = xp.where(best <= negative_overlap, BACKGROUND, matches)
+    if ignore is not None:
+        matches = xp.where((matches >= 0) & xp.take(xp.asarray(ignore), row), IGNORE, matches)
+    return matches

@@ -1,0 +1,149 @@
+"""What the commands share: errors as one sentence, the data set arguments, models from files."""
+
+import contextlib
+import os
+import sys
+import warnings
+
+from ..errors import InputError
+
+
+@contextlib.contextmanager
+def user_errors(program):
+    """Turns an InputError into one sentence and exit status 2, and warnings into one line each."""
+
+    def show(message, category, *_, **__):
+        if issubclass(category, UserWarning):
+            print(f"{program}: warning: {message}", file=sys.stderr, flush=True)
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        try:
+            yield
+        except InputError as error:
+            print(f"{program}: error: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print(f"\n{program}: stopped", file=sys.stderr)
+            sys.exit(130)
+
+
+def add_data_arguments(parser, training=False):
+    """One subcommand for each kind of data set; returns the subparsers."""
+    kinds = parser.add_subparsers(dest="dataset_type", metavar="DATASET", required=True)
+
+    def kind(name, text):
+        return kinds.add_parser(name, help=text, description=text)
+
+    coco = kind("coco", "a COCO folder: annotations/instances_SET.json and images/SET")
+    coco.add_argument("coco_path", metavar="PATH", help="the folder")
+    pascal = kind("pascal", "a Pascal VOC folder: Annotations, ImageSets/Main, JPEGImages")
+    pascal.add_argument("pascal_path", metavar="PATH", help="the folder")
+    pascal.add_argument("--image-extension", default=".jpg", help="of the images (%(default)s)")
+    pascal.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="class file, rows name,id; by default the"
+        " names found in the training annotations, or those of the model",
+    )
+    pascal.add_argument(
+        "--zero-based",
+        action="store_true",
+        help="coordinates count from 0: do not subtract 1, as VOC needs it",
+    )
+    csv = kind("csv", "a CSV file of rows path,x1,y1,x2,y2,class and one of rows name,id")
+    csv.add_argument("annotations", metavar="ANNOTATIONS", help="the annotation file")
+    csv.add_argument("classes", metavar="CLASSES", help="the class file")
+    csv.add_argument(
+        "--base-dir",
+        metavar="DIR",
+        help="where image paths start from (the annotation file's folder)",
+    )
+    sets = {coco: ("train2017", "val2017", "val2017"), pascal: ("train", "val", "test")}
+    for data, (train, val, test) in sets.items():
+        if training:
+            data.add_argument("--train-set", default=train, help="to train on (%(default)s)")
+            data.add_argument("--val-set", default=val, help="to evaluate on (%(default)s)")
+        else:
+            data.add_argument("--set", default=test, help="to evaluate on (%(default)s)")
+    if training:
+        csv.add_argument("--val-annotations", metavar="FILE", help="annotations to evaluate on")
+    return kinds
+
+
+def read_data(args, set_name=None, annotations=None, class_names=None):
+    """The `Dataset` that the data set arguments name, not yet checked.
+
+    `set_name` is for coco and pascal, `annotations` the file for csv; `class_names` are the
+    classes of a Pascal set when there is no class file.
+    """
+    from ..preprocessing.readers import read_coco, read_csv, read_pascal
+    from ..preprocessing.readers.coco import coco_paths
+    from ..preprocessing.readers.csv import read_classes
+
+    if args.dataset_type == "csv":
+        return read_csv(annotations, args.classes, args.base_dir)
+    if args.dataset_type == "coco":
+        return read_coco(*coco_paths(args.coco_path, set_name))
+    classes = read_classes(args.classes) if args.classes else class_names
+    return read_pascal(
+        args.pascal_path,
+        set_name,
+        classes,
+        image_extension=args.image_extension,
+        one_based=not args.zero_based,
+    )
+
+
+def load_snapshot(path, backbone=None):
+    """The model in a `.keras` file; InputError if there is none, or it has another backbone."""
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such snapshot")
+    from ..models import RetinaNet, load_model
+
+    try:
+        model = load_model(path)
+    except Exception as error:  # Keras raises many kinds for a file that is not its own
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path}: expected a model in Keras's .keras format ({reason})") from None
+    if not isinstance(model, RetinaNet):
+        held = f"a {type(model).__name__} with outputs {', '.join(model.output_names)}"
+        raise InputError(f"{path}: expected a RetinaNet. Received: {held}")
+    if backbone is not None and model.backbone_name not in (backbone, None):
+        raise InputError(f"{path}: expected backbone {backbone}. Received: {model.backbone_name}")
+    return model
+
+
+def load_inference_model(path, backbone=None, convert=False, **options):
+    """The inference model in a `.keras` file, converted from a training model if `convert`."""
+    model = load_snapshot(path, backbone)
+    if not model.is_training_model:
+        return model
+    if not convert:
+        raise InputError(
+            f"{path}: expected an inference model. Received: a training model; pass "
+            "--convert-model, or convert it with retinanet-convert-model"
+        )
+    from ..models import convert_model
+
+    return convert_model(model, **options)
+
+
+def read_config(path):
+    """(AnchorParameters, pyramid levels) of an INI file, the defaults where it does not say."""
+    from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
+    from ..utils.config import parse_anchor_parameters, parse_pyramid_levels, read_config_file
+
+    if path is None:
+        return AnchorParameters.default, list(PYRAMID_LEVELS)
+    config = read_config_file(path)
+    given = "pyramid_levels" in config
+    levels = parse_pyramid_levels(config) if given else list(PYRAMID_LEVELS)
+    anchors = parse_anchor_parameters(config)
+    if len(levels) != len(anchors.sizes):
+        raise InputError(
+            f"{path}: expected a size and a stride for each of the pyramid levels {levels}. "
+            f"Received: {len(anchors.sizes)} sizes"
+        )
+    return anchors, levels

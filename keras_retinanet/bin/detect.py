@@ -1,0 +1,146 @@
+"""Detects objects in pictures: `retinanet-detect MODEL SOURCE... --output DIR`."""
+
+import argparse
+import glob
+import os
+import sys
+
+from ..errors import InputError
+from .cli import load_inference_model, user_errors
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def parse_args(args):
+    parser = argparse.ArgumentParser(
+        prog="retinanet-detect",
+        description="Detect objects in image files, folders of them and globs.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="an inference model, a .keras file")
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="image file, folder or glob")
+    parser.add_argument("--output", metavar="DIR", help="write the annotated pictures there")
+    parser.add_argument("--json", metavar="FILE", help="write the detections as COCO results")
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=0.5,
+        help="of what is drawn and written (%(default)s)",
+    )
+    parser.add_argument("--max-detections", type=int, default=100, help="(%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
+    parser.add_argument("--convert-model", action="store_true", help="MODEL is a training model")
+    parser.add_argument("--gpu", help="the device to use, such as 0")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at images that cannot be read instead of leaving them out",
+    )
+    args = parser.parse_args(args)
+    if not (args.output or args.json):
+        parser.error("expected --output DIR, --json FILE, or both")
+    return args
+
+
+def find_images(sources):
+    """The image files that the sources name, in order, each once."""
+    paths = []
+    for source in sources:
+        if os.path.isdir(source):
+            inside = sorted(os.path.join(source, name) for name in os.listdir(source))
+            found = [path for path in inside if path.lower().endswith(EXTENSIONS)]
+        else:
+            found = (
+                [source] if os.path.exists(source) else sorted(glob.glob(source, recursive=True))
+            )
+        if not found:
+            raise InputError(f"{source}: expected an image, a folder of images or a glob of them")
+        paths.extend(found)
+    return list(dict.fromkeys(paths))
+
+
+def output_names(paths):
+    """A file name for each picture, like its own, numbered where names repeat."""
+    names, taken = [], set()
+    for path in paths:
+        stem = os.path.splitext(os.path.basename(path))[0]
+        name = next(n for n in _numbered(stem) if n not in taken)
+        taken.add(name)
+        names.append(f"{name}.png")
+    return names
+
+
+def _numbered(stem):
+    yield stem
+    number = 2
+    while True:
+        yield f"{stem}_{number}"
+        number += 1
+
+
+def save_pictures(dataset, detections, folder, class_names):
+    """Writes the pictures with their detections; returns the number of detections."""
+    import cv2
+
+    from ..utils.image import read_image_bgr
+    from ..utils.visualization import draw_detections
+
+    os.makedirs(folder, exist_ok=True)
+
+    def label_to_name(label):
+        return class_names[label] if class_names else str(label)
+
+    paths = [record.path for record in dataset.records]
+    for path, name, found in zip(paths, output_names(paths), detections, strict=True):
+        image = read_image_bgr(path)
+        draw_detections(image, **found, score_threshold=0.0, label_to_name=label_to_name)
+        cv2.imwrite(os.path.join(folder, name), image)
+
+
+def run(args):
+    from ..preprocessing.dataset import Dataset, checked, default_category_ids, make_record
+    from ..utils.gpu import setup_gpu
+
+    if args.gpu:
+        setup_gpu(args.gpu)
+    paths = find_images(args.sources)
+    records = [make_record(path, i) for i, path in enumerate(paths, start=1)]
+    dataset = checked(Dataset(records, [], []), args.strict, need_boxes=False)
+    options = {"score_threshold": args.score_threshold, "max_detections": args.max_detections}
+    model = load_inference_model(args.model, convert=args.convert_model, **options)
+
+    from ..evaluation.coco import results
+    from ..evaluation.detections import detect
+    from ..evaluation.report import write_json
+    from ..preprocessing.generator import Generator
+
+    generator = Generator(
+        dataset,
+        batch_size=args.batch_size,
+        group_method="canvas",
+        shuffle_groups=False,
+        image_min_side=model.image_min_side,
+        image_max_side=model.image_max_side,
+        **({} if model.normalization is None else {"preprocess_image": None}),
+    )
+    detections, seconds = detect(model, generator, args.score_threshold, args.max_detections)
+    names = model.class_names
+    if args.output:
+        save_pictures(dataset, detections, args.output, names)
+    if args.json:
+        ids = default_category_ids(names or range(max_label(detections) + 1))
+        write_json(args.json, results(Dataset(dataset.records, names, ids), detections), None)
+    count = sum(len(found["scores"]) for found in detections)
+    print(f"{count} objects in {len(detections)} images, {seconds:.3f} s an image in the model")
+
+
+def max_label(detections):
+    return max((int(label) for found in detections for label in found["labels"]), default=0)
+
+
+def main(args=None):
+    with user_errors("retinanet-detect"):
+        run(parse_args(sys.argv[1:] if args is None else args))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Evaluates an inference model: `retinanet-evaluate [options] DATASET ... MODEL`."""
+
+import argparse
+import sys
+
+from ..errors import InputError
+from .cli import add_data_arguments, load_inference_model, read_config, read_data, user_errors
+
+
+def parse_args(args):
+    parser = argparse.ArgumentParser(
+        prog="retinanet-evaluate",
+        description="Evaluate a RetinaNet: COCO's figures and Pascal VOC's. Options stand before "
+        "the data set.",
+    )
+    parser.add_argument("--convert-model", action="store_true", help="MODEL is a training model")
+    parser.add_argument("--backbone", help="refuse a model with another one")
+    parser.add_argument("--gpu", help="the device to use, such as 0")
+    parser.add_argument("--score-threshold", type=float, default=0.05, help="(%(default)s)")
+    parser.add_argument(
+        "--iou-threshold", type=float, default=0.5, help="of the Pascal VOC figure (%(default)s)"
+    )
+    parser.add_argument("--max-detections", type=int, default=100, help="(%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    parser.add_argument("--detections", metavar="FILE", help="write the detections as COCO results")
+    parser.add_argument("--ground-truth", metavar="FILE", help="write the data set as COCO JSON")
+    parser.add_argument("--save-path", metavar="DIR", help="write pictures with detections there")
+    parser.add_argument("--image-min-side", type=int, help="px (that of the model)")
+    parser.add_argument("--image-max-side", type=int, help="px (that of the model)")
+    parser.add_argument("--no-resize", action="store_true", help="leave images as they are")
+    parser.add_argument(
+        "--config", metavar="FILE", help="anchors for --convert-model (the model's)"
+    )
+    parser.add_argument(
+        "--group-method",
+        default="canvas",
+        choices=["canvas", "ratio", "random", "none"],
+        help="(%(default)s)",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at images and boxes that cannot be used instead of dropping them",
+    )
+    kinds = add_data_arguments(parser)
+    for kind in kinds.choices.values():
+        kind.add_argument("model", metavar="MODEL", help="a .keras file")
+    return parser.parse_args(args)
+
+
+def create_generator(args, model, dataset):
+    """The generator of a data set as `model` takes its input."""
+    from ..preprocessing.generator import Generator
+
+    options = {} if model.normalization is None else {"preprocess_image": None}
+    return Generator(
+        dataset,
+        batch_size=args.batch_size,
+        group_method=args.group_method,
+        shuffle_groups=False,
+        image_min_side=args.image_min_side or model.image_min_side,
+        image_max_side=args.image_max_side or model.image_max_side,
+        no_resize=args.no_resize,
+        **options,
+    )
+
+
+def read_dataset(args, model):
+    """The checked data set with the labels of `model`."""
+    from ..preprocessing.dataset import checked, with_classes
+
+    names = model.class_names
+    annotations = getattr(args, "annotations", None)
+    dataset = read_data(args, getattr(args, "set", None), annotations, names)
+    try:
+        dataset = with_classes(dataset, names) if names else dataset
+    except InputError as error:
+        raise InputError(f"{args.model}: {error}") from None
+    return checked(dataset, args.strict, need_boxes=False)
+
+
+def run(args):
+    from ..utils.gpu import setup_gpu
+
+    if args.gpu:
+        setup_gpu(args.gpu)
+    options = {"max_detections": args.max_detections, "score_threshold": args.score_threshold}
+    if args.config:
+        options["anchor_params"], options["pyramid_levels"] = read_config(args.config)
+    model = load_inference_model(args.model, args.backbone, args.convert_model, **options)
+    dataset = read_dataset(args, model)
+
+    from ..evaluation.coco import evaluate_coco, ground_truth, results
+    from ..evaluation.detections import detect
+    from ..evaluation.report import report, write_json
+    from ..evaluation.voc import evaluate_voc
+    from ..utils.eval import save_pictures
+
+    generator = create_generator(args, model, dataset)
+    detections, seconds = detect(
+        model, generator, args.score_threshold, args.max_detections, "evaluate"
+    )
+    metrics = evaluate_coco(dataset, detections, args.max_detections)
+    voc = evaluate_voc(dataset, detections, args.iou_threshold)
+    print(report(metrics, voc))
+    print(f"{seconds:.3f} s an image in the model")
+    for path, content in ((args.json, metrics), (args.ground_truth, None), (args.detections, None)):
+        if path is not None and content is not None:
+            write_json(path, content)
+    if args.ground_truth:
+        write_json(args.ground_truth, ground_truth(dataset), indent=None)
+    if args.detections:
+        write_json(args.detections, results(dataset, detections), indent=None)
+    if args.save_path:
+        save_pictures(generator, detections, args.save_path)
+    return metrics
+
+
+def main(args=None):
+    with user_errors("retinanet-evaluate"):
+        run(parse_args(sys.argv[1:] if args is None else args))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,404 @@
+"""Trains a RetinaNet: `retinanet-train [options] DATASET ...`."""
+
+import argparse
+import math
+import os
+import sys
+
+from ..errors import InputError
+from .cli import add_data_arguments, load_snapshot, read_config, read_data, user_errors
+
+# what suits a start, for a batch of 8; the rate goes with the square root of the batch size
+RECIPES = {
+    "pretrained": {"learning_rate": 1e-3, "weight_decay": 1e-4, "warmup": 0.05},
+    "scratch": {"learning_rate": 2e-3, "weight_decay": 1e-4, "warmup": 0.05},
+}
+RECIPE_BATCH = 8
+SMALL_BATCH = 16  # below it the statistics of live batch norm are too noisy to train with
+
+
+def parse_args(args):
+    parser = argparse.ArgumentParser(
+        prog="retinanet-train",
+        description="Train a RetinaNet. Options stand before the data set.",
+    )
+    start = parser.add_argument_group("start").add_mutually_exclusive_group()
+    start.add_argument("--snapshot", metavar="FILE", help="resume the training of this snapshot")
+    start.add_argument(
+        "--imagenet-weights",
+        action="store_true",
+        help="start from a backbone trained on ImageNet (the default)",
+    )
+    start.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="start from the weights of a bare backbone, or of a detector",
+    )
+    start.add_argument("--no-weights", action="store_true", help="start from scratch")
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--backbone", help="resnet18/34/50/101/152, mobilenet224_1.0, ... (resnet50)"
+    )
+    model.add_argument("--config", metavar="FILE", help="INI file with anchors and pyramid levels")
+    model.add_argument("--feature-size", type=int, default=256, help="pyramid width (%(default)s)")
+    model.add_argument("--head-size", type=int, help="width of the heads (that of the pyramid)")
+    model.add_argument(
+        "--head-depth",
+        type=int,
+        default=4,
+        help="3x3 convolutions before a head's output (%(default)s)",
+    )
+    model.add_argument(
+        "--coder",
+        default="center_size",
+        choices=["center_size", "corners"],
+        help="how boxes are coded (%(default)s)",
+    )
+    model.add_argument(
+        "--freeze-backbone", action="store_true", help="train pyramid and heads only"
+    )
+    model.add_argument(
+        "--freeze-bn",
+        action=argparse.BooleanOptionalAction,
+        help="keep batch norm in inference mode (default: with weights yes, from "
+        "scratch no). Live batch norm needs 16 images or more in a batch: train "
+        "smaller batches from scratch with --norm group; --accumulate sums gradients "
+        "over batches but not batch norm's statistics",
+    )
+    model.add_argument(
+        "--norm",
+        choices=["batch", "group"],
+        help="of the backbone (default: batch; from scratch with fewer than 16 "
+        "images a batch: group)",
+    )
+    model.add_argument(
+        "--head-norm",
+        choices=["none", "group"],
+        help="of pyramid and heads (default: none; with --norm group: group)",
+    )
+    model.add_argument(
+        "--box-loss", default="smooth_l1", choices=["smooth_l1", "giou"], help="(%(default)s)"
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
+    data.add_argument("--image-min-side", type=int, default=800, help="px (%(default)s)")
+    data.add_argument("--image-max-side", type=int, default=1333, help="px (%(default)s)")
+    data.add_argument("--no-resize", action="store_true", help="leave images as they are")
+    data.add_argument(
+        "--augmentation",
+        default="default",
+        choices=["none", "light", "default", "strong"],
+        help="(%(default)s)",
+    )
+    data.add_argument("--random-transform", action="store_true", help="as --augmentation strong")
+    data.add_argument(
+        "--vertical-flip",
+        action="store_true",
+        help="also flip upside down, for pictures without an up",
+    )
+    data.add_argument(
+        "--group-method",
+        default="canvas",
+        choices=["canvas", "ratio", "random", "none"],
+        help="which images share a batch (%(default)s)",
+    )
+    data.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at images and boxes that cannot be used instead of dropping them",
+    )
+    data.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
+    data.add_argument("--workers", type=int, default=1, help="threads that load (%(default)s)")
+    data.add_argument("--max-queue-size", type=int, default=10, help="batches ahead (%(default)s)")
+    data.add_argument("--multiprocessing", action="store_true", help=argparse.SUPPRESS)
+    fit = parser.add_argument_group("training")
+    fit.add_argument("--epochs", type=int, default=50, help="(%(default)s)")
+    fit.add_argument("--steps", type=int, help="batches to an epoch (the data set)")
+    fit.add_argument("--initial-epoch", type=int, help="(where the snapshot stopped, or 0)")
+    fit.add_argument("--lr", type=float, help="peak learning rate (from the start and batch size)")
+    fit.add_argument("--weight-decay", type=float, help="of AdamW (from the start)")
+    fit.add_argument("--accumulate", type=int, default=1, help="batches to a step (%(default)s)")
+    fit.add_argument(
+        "--optimizer-clipnorm",
+        type=float,
+        default=10.0,
+        help="largest norm of all gradients together (%(default)s)",
+    )
+    fit.add_argument(
+        "--reduce-lr-patience",
+        type=int,
+        metavar="EPOCHS",
+        help="instead of the cosine schedule, reduce the rate when AP stays this long",
+    )
+    fit.add_argument("--reduce-lr-factor", type=float, default=0.1, help="(%(default)s)")
+    fit.add_argument("--gpu", help="the device to use, such as 0")
+    fit.add_argument(
+        "--multi-gpu", type=int, default=0, help="train on this many GPUs (TensorFlow)"
+    )
+    fit.add_argument("--multi-gpu-force", action="store_true", help=argparse.SUPPRESS)
+    out = parser.add_argument_group("results")
+    out.add_argument("--snapshot-path", default="./snapshots", metavar="DIR", help="(%(default)s)")
+    out.add_argument("--no-snapshots", dest="snapshots", action="store_false", help="save nothing")
+    out.add_argument(
+        "--no-evaluation",
+        dest="evaluation",
+        action="store_false",
+        help="do not evaluate after each epoch",
+    )
+    out.add_argument("--compute-val-loss", action="store_true", help="also the validation loss")
+    out.add_argument(
+        "--weighted-average",
+        action="store_true",
+        help="print the Pascal VOC mAP weighted by the number of boxes of a class",
+    )
+    out.add_argument("--tensorboard-dir", metavar="DIR", help="write logs for TensorBoard there")
+    out.add_argument("--tensorboard-freq", default="epoch", help="batches or epoch (%(default)s)")
+    add_data_arguments(parser, training=True)
+    return check_args(parser, parser.parse_args(args))
+
+
+def check_args(parser, args):
+    """The arguments, or a usage error where a number makes no sense."""
+    positive = (
+        "batch_size",
+        "epochs",
+        "steps",
+        "accumulate",
+        "feature_size",
+        "head_size",
+        "image_min_side",
+        "image_max_side",
+        "workers",
+        "lr",
+    )
+    for name in positive:
+        value = getattr(args, name)
+        if value is not None and not value > 0:
+            parser.error(f"--{name.replace('_', '-')}: expected more than 0. Received: {value}")
+    if args.image_min_side > args.image_max_side:
+        parser.error(
+            "--image-min-side: expected at most --image-max-side. Received: "
+            f"{args.image_min_side} and {args.image_max_side}"
+        )
+    return args
+
+
+def read_datasets(args, class_names=None):
+    """(training, validation or None), both checked."""
+    from ..preprocessing.dataset import checked
+
+    if args.dataset_type == "csv":
+        train = read_data(args, annotations=args.annotations)
+        names = train.class_names
+        val = args.val_annotations and read_data(args, annotations=args.val_annotations)
+    else:
+        train = read_data(args, args.train_set, class_names=class_names)
+        names = train.class_names
+        wanted = args.evaluation or args.compute_val_loss
+        val = wanted and read_data(args, args.val_set, class_names=names)
+    if val and val.class_names != names:
+        raise InputError(
+            f"Expected the same classes in both sets. Received: {names} to train on and "
+            f"{val.class_names} to evaluate on"
+        )
+    train = checked(train, args.strict)
+    return train, checked(val, args.strict, need_boxes=False) if val else None
+
+
+def augmentation_of(args):
+    """The arguments of `augment`."""
+    from ..preprocessing.augmentation import AUGMENTATIONS
+
+    chosen = AUGMENTATIONS["strong" if args.random_transform else args.augmentation]
+    return {**chosen, "flip_y_chance": 0.5} if args.vertical_flip else chosen
+
+
+def create_generators(args, train, val, model):
+    """The generators of the two sets, as `model` takes its input."""
+    from ..preprocessing.generator import Generator
+
+    common = {
+        "batch_size": args.batch_size,
+        "group_method": args.group_method,
+        "image_min_side": model.image_min_side,
+        "image_max_side": model.image_max_side,
+        "no_resize": args.no_resize,
+        "anchor_params": model.anchor_params,
+        "pyramid_levels": model.pyramid_levels,
+        "compact": True,
+        "seed": args.seed,
+    }
+    if model.normalization is not None:
+        common["preprocess_image"] = None
+    training = Generator(train, augmentation=augmentation_of(args), **common)
+    validation = val and Generator(
+        val, **{**common, "group_method": "canvas"}, shuffle_groups=False
+    )
+    return training, validation
+
+
+def create_models(args, class_names):
+    """(training model, inference model), new or from the snapshot."""
+    from ..models import backbone, convert_model
+
+    if args.snapshot:
+        model = load_snapshot(args.snapshot, args.backbone)
+        if not model.is_training_model:
+            raise InputError(
+                f"{args.snapshot}: expected a training model to resume. Received: an inference model"
+            )
+        if model.class_names is not None and model.class_names != class_names:
+            raise InputError(
+                f"{args.snapshot}: expected the classes {class_names} of the data set. "
+                f"Received: {model.class_names}"
+            )
+        return model, convert_model(model)
+    try:
+        chosen = backbone(args.backbone or "resnet50")
+    except ValueError as error:
+        raise InputError(f"--backbone: {error}") from None
+    weights = None if args.no_weights else args.weights or chosen.download_imagenet()
+    scratch_norm = "group" if args.batch_size < SMALL_BATCH else "batch"
+    norm = args.norm or (scratch_norm if weights is None else "batch")
+    anchors, levels = read_config(args.config)
+    model = chosen.detector(
+        class_names,
+        weights,
+        freeze_bn=args.freeze_bn,
+        freeze=args.freeze_backbone,
+        norm=norm,
+        feature_size=args.feature_size,
+        head_size=args.head_size,
+        head_depth=args.head_depth,
+        head_norm=args.head_norm or ("group" if norm == "group" else "none"),
+        anchors=anchors,
+        pyramid_levels=levels,
+        coder=args.coder,
+        image_min_side=args.image_min_side,
+        image_max_side=args.image_max_side,
+        training={"start": "scratch" if weights is None else "pretrained", "epoch": 0},
+    )
+    return model, convert_model(model)
+
+
+def compile_model(args, model, steps):
+    """Compiles the model with the recipe of its start; `steps` are the batches of an epoch."""
+    import keras
+
+    from .. import losses
+
+    recipe = RECIPES[model.training.get("start", "pretrained")]
+    scaled = recipe["learning_rate"] * math.sqrt(args.batch_size * args.accumulate / RECIPE_BATCH)
+    rate = args.lr or scaled
+    total = max(1, args.epochs * steps // args.accumulate)
+    if args.reduce_lr_patience is None:
+        warmup = min(round(recipe["warmup"] * total), 1000)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, max(1, total - warmup), alpha=0.0, warmup_target=rate, warmup_steps=warmup
+        )
+    if model.compiled and args.reduce_lr_patience is None:  # a snapshot: keep its moments
+        model.optimizer.learning_rate = rate
+        return
+    optimizer = keras.optimizers.AdamW(
+        rate,
+        weight_decay=recipe["weight_decay"] if args.weight_decay is None else args.weight_decay,
+        global_clipnorm=args.optimizer_clipnorm,
+        gradient_accumulation_steps=args.accumulate if args.accumulate > 1 else None,
+    )
+    model.compile(
+        optimizer,
+        loss={
+            "regression": losses.BOX_LOSSES[args.box_loss](),
+            "classification": losses.focal(from_logits=True),
+        },
+    )
+
+
+def create_callbacks(args, inference, validation):
+    """Evaluation, snapshots, the learning rate and TensorBoard, in this order."""
+    import keras
+
+    from ..callbacks import RedirectModel
+    from ..callbacks.coco import CocoEval
+    from ..callbacks.eval import Evaluate
+    from ..callbacks.snapshots import Snapshots
+
+    callbacks = []
+    if validation is not None and args.evaluation:
+        callbacks.append(RedirectModel(CocoEval(validation), inference))
+        if args.weighted_average:
+            callbacks.append(RedirectModel(Evaluate(validation, weighted_average=True), inference))
+    if args.snapshots:
+        name = f"{inference.backbone_name}_{args.dataset_type}"
+        callbacks.append(Snapshots(os.path.join(args.snapshot_path, name)))
+    if args.reduce_lr_patience is not None:
+        monitor, mode = ("AP", "max") if validation is not None else ("loss", "min")
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                monitor, args.reduce_lr_factor, args.reduce_lr_patience, verbose=1, mode=mode
+            )
+        )
+    if args.tensorboard_dir:
+        frequency = args.tensorboard_freq
+        frequency = frequency if frequency == "epoch" else int(frequency)
+        callbacks.append(keras.callbacks.TensorBoard(args.tensorboard_dir, update_freq=frequency))
+    callbacks.append(keras.callbacks.TerminateOnNaN())
+    return callbacks
+
+
+def describe(train, val, generator):
+    """Prints what is trained on, and which share of each class's boxes the anchors reach."""
+    from ..preprocessing.coverage import anchor_coverage
+
+    held_out = f", {len(val.records)} to evaluate on" if val else ""
+    print(f"{len(train.records)} images to train on{held_out}")
+    print("class: boxes, share that an anchor reaches at IoU 0.5")
+    for name, (count, share) in anchor_coverage(generator).items():
+        print(f"  {name}: {count}, {'-' if share is None else f'{share:.1%}'}")
+
+
+def run(args):
+    from ..utils.gpu import setup_gpu
+
+    if args.gpu:
+        setup_gpu(args.gpu)
+    train, val = read_datasets(args)
+
+    import keras
+
+    from ..distribution import scope
+    from ..preprocessing.feed import feed
+
+    keras.utils.set_random_seed(args.seed)
+    with scope(args.multi_gpu):
+        model, inference = create_models(args, train.class_names)
+        training, validation = create_generators(args, train, val, model)
+        steps = args.steps or len(training)
+        compile_model(args, model, steps)
+    describe(train, val, training)
+    first = model.training.get("epoch", 0) if args.initial_epoch is None else args.initial_epoch
+    if first >= args.epochs:
+        raise InputError(
+            f"Expected more epochs than the {first} that are done. Received: --epochs {args.epochs}"
+        )
+    options = {"workers": args.workers, "ahead": args.max_queue_size}
+    history = model.fit(
+        feed(training, first * steps, **options),
+        steps_per_epoch=steps,
+        epochs=args.epochs,
+        initial_epoch=first,
+        shuffle=False,
+        callbacks=create_callbacks(args, inference, validation),
+        validation_data=feed(validation, **options) if args.compute_val_loss and val else None,
+        validation_steps=len(validation) if args.compute_val_loss and val else None,
+    )
+    return history
+
+
+def main(args=None):
+    with user_errors("retinanet-train"):
+        run(parse_args(sys.argv[1:] if args is None else args))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Arithmetic on boxes: xyxy pixels, written once for any array module.
+
+Every function broadcasts over the leading axes, so pairs are `iou(a[:, None], b[None])`. `xp` is
+`numpy` on the host and `keras.ops` inside a graph.
+"""
+
+import numpy as np
+
+EPSILON = 1e-7  # keeps ratios of degenerate boxes finite
+
+
+def area(boxes, xp=np):
+    """Area of boxes (..., 4) in px², 0 for inverted ones: (...)."""
+    width = xp.maximum(boxes[..., 2] - boxes[..., 0], 0)
+    height = xp.maximum(boxes[..., 3] - boxes[..., 1], 0)
+    return width * height  # (...)
+
+
+def intersection(boxes, others, xp=np):
+    """Area that boxes (..., 4) share with others (..., 4), in px²: (...)."""
+    width = xp.minimum(boxes[..., 2], others[..., 2]) - xp.maximum(boxes[..., 0], others[..., 0])
+    height = xp.minimum(boxes[..., 3], others[..., 3]) - xp.maximum(boxes[..., 1], others[..., 1])
+    return xp.maximum(width, 0) * xp.maximum(height, 0)  # (...)
+
+
+def union(boxes, others, xp=np):
+    """Area that boxes (..., 4) and others (..., 4) cover together, in px²: (...)."""
+    return area(boxes, xp) + area(others, xp) - intersection(boxes, others, xp)
+
+
+def iou(boxes, others, xp=np):
+    """Intersection over union of boxes (..., 4) and others (..., 4), in 0..1: (...)."""
+    shared = intersection(boxes, others, xp)
+    return shared / xp.maximum(area(boxes, xp) + area(others, xp) - shared, EPSILON)
+
+
+def hull(boxes, others, xp=np):
+    """Smallest boxes that hold both boxes (..., 4) and others (..., 4): (..., 4)."""
+    low = xp.minimum(boxes[..., :2], others[..., :2])
+    high = xp.maximum(boxes[..., 2:], others[..., 2:])
+    return xp.concatenate([low, high], axis=-1)
+
+
+def giou(boxes, others, xp=np):
+    """Generalised IoU, in -1..1: (...). Rezatofighi et al. 2019, arXiv 1902.09630."""
+    enclosing = area(hull(boxes, others, xp), xp)
+    covered = union(boxes, others, xp)
+    return iou(boxes, others, xp) - (enclosing - covered) / xp.maximum(enclosing, EPSILON)
+
+
+def clip(boxes, width, height, xp=np):
+    """Boxes (..., 4) moved into an image of width x height px: (..., 4)."""
+    return xp.stack(
+        [
+            xp.clip(boxes[..., 0], 0, width),
+            xp.clip(boxes[..., 1], 0, height),
+            xp.clip(boxes[..., 2], 0, width),
+            xp.clip(boxes[..., 3], 0, height),
+        ],
+        axis=-1,
+    )

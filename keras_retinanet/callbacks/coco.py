@@ -1,0 +1,26 @@
+"""COCO's figures after every epoch."""
+
+import keras
+
+from ..evaluation.report import summary
+from ..utils.coco_eval import evaluate_coco
+
+
+class CocoEval(keras.callbacks.Callback):
+    """Evaluates the inference model on `generator` each epoch and adds AP, AP50, ... to the logs.
+
+    Wrap it in `RedirectModel(CocoEval(...), inference_model)` to train another model.
+    """
+
+    def __init__(self, generator, tensorboard=None, threshold=0.05):
+        super().__init__()
+        self.generator = generator
+        self.tensorboard = tensorboard
+        self.threshold = threshold
+
+    def on_epoch_end(self, epoch, logs=None):
+        metrics = evaluate_coco(self.generator, self.model, self.threshold)
+        print(summary(metrics), flush=True)
+        if logs is not None:
+            figures = {name: metrics[name] for name in metrics if name != "per_class"}
+            logs.update({name: value for name, value in figures.items() if value is not None})

@@ -1,0 +1,50 @@
+"""Pascal VOC's figure after every epoch."""
+
+import keras
+
+from ..evaluation.voc import mean_average_precision
+from ..utils.eval import evaluate
+
+
+class Evaluate(keras.callbacks.Callback):
+    """Evaluates the inference model on `generator` each epoch and adds mAP to the logs."""
+
+    def __init__(
+        self,
+        generator,
+        iou_threshold=0.5,
+        score_threshold=0.05,
+        max_detections=100,
+        save_path=None,
+        tensorboard=None,
+        weighted_average=False,
+        verbose=1,
+    ):
+        super().__init__()
+        self.generator = generator
+        self.iou_threshold = iou_threshold
+        self.score_threshold = score_threshold
+        self.max_detections = max_detections
+        self.save_path = save_path
+        self.tensorboard = tensorboard
+        self.weighted_average = weighted_average
+        self.verbose = verbose
+
+    def on_epoch_end(self, epoch, logs=None):
+        figures, _ = evaluate(
+            self.generator,
+            self.model,
+            self.iou_threshold,
+            self.score_threshold,
+            self.max_detections,
+            self.save_path,
+        )
+        self.mean_ap = mean_average_precision(figures, weighted=self.weighted_average)
+        if self.verbose:
+            for label, (ap, count) in figures.items():
+                print(
+                    f"{count:.0f} instances of class {self.generator.label_to_name(label)}: {ap:.4f}"
+                )
+            print(f"mAP: {self.mean_ap:.4f}")
+        if logs is not None:
+            logs["mAP"] = self.mean_ap

@@ -1,0 +1,35 @@
+"""Snapshots of a training: the last epoch's and the best one's."""
+
+import os
+
+import keras
+
+
+class Snapshots(keras.callbacks.Callback):
+    """Saves `<prefix>_last.keras` each epoch, and `<prefix>_best.keras` when `monitor` improves.
+
+    A snapshot carries the optimizer and `training`, {"epoch", "best", ...}, so that a run goes on
+    from it. Files are written beside their place and then moved, so that a crash spares the old.
+    """
+
+    def __init__(self, prefix, monitor="AP"):
+        super().__init__()
+        self.prefix = prefix
+        self.monitor = monitor
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = (logs or {}).get(self.monitor)
+        best = self.model.training.get("best")
+        improved = value is not None and (best is None or value > best)
+        best = float(value) if improved else best
+        self.model.training = {**self.model.training, "epoch": epoch + 1, "best": best}
+        if improved:
+            self._save("best")
+        self._save("last")
+
+    def _save(self, which):
+        path = f"{self.prefix}_{which}.keras"
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        unfinished = f"{self.prefix}_{which}.unfinished.keras"
+        self.model.save(unfinished)
+        os.replace(unfinished, path)

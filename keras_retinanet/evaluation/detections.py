@@ -1,0 +1,78 @@
+"""The detections of a data set, made once; every metric is computed from them."""
+
+import time
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import boxes as box_math
+from ..preprocessing.dataset import Dataset, default_category_ids, make_record
+from ..preprocessing.feed import prefetch
+
+
+def detect(model, generator, score_threshold=0.05, max_detections=100, label="detect"):
+    """What an inference model finds in each image of a generator, and the seconds it took.
+
+    Returns a list of {"boxes": (n, 4) float32 xyxy px of the original image, "scores": (n,)
+    descending, "labels": (n,)} in the generator's order, and the model's seconds an image.
+    """
+    found = [None] * generator.size()
+    seconds = 0.0
+    groups = generator.groups
+    for group, inputs in tqdm(
+        zip(groups, prefetch(generator.inputs_of, groups, ahead=4), strict=True),
+        desc=label,
+        total=len(groups),
+        unit="batch",
+        mininterval=1,
+    ):
+        start = time.perf_counter()
+        boxes, scores, labels = (np.asarray(out) for out in model.predict_on_batch(inputs)[:3])
+        seconds += time.perf_counter() - start
+        for row, index in enumerate(group):
+            if found[index] is None:
+                found[index] = in_image(
+                    boxes[row],
+                    scores[row],
+                    labels[row],
+                    generator.image_size(index),
+                    generator.resized_size(index),
+                    score_threshold,
+                    max_detections,
+                )
+    return found, seconds / max(1, sum(len(group) for group in groups))
+
+
+def in_image(boxes, scores, labels, size, resized, score_threshold=0.05, max_detections=100):
+    """Detections (D, ...) of one padded image as boxes of the original, best first.
+
+    Boxes are divided by the true scale of each axis and clipped to the image of `size` (w, h) px;
+    padding rows, and detections centred in the padding beyond `resized` (w, h) px, are dropped.
+    """
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2  # (D, 2)
+    kept = (labels >= 0) & (scores >= score_threshold) & (center <= resized).all(axis=1)  # (D,)
+    order = np.flatnonzero(kept)[np.argsort(-scores[kept], kind="stable")][:max_detections]
+    scale = np.array([resized[0] / size[0], resized[1] / size[1]] * 2, "float32")
+    boxes = box_math.clip(boxes[order] / scale, *size).astype("float32")
+    return {"boxes": boxes, "scores": scores[order], "labels": labels[order]}
+
+
+def dataset_of(generator):
+    """The `Dataset` of a generator, put together from its methods where a subclass has none."""
+    if generator.dataset is not None:
+        return generator.dataset
+    records = []
+    for index in range(generator.size()):
+        annotations = generator.load_annotations(index)
+        size = tuple(int(side) for side in generator.image_size(index))
+        path = str(generator.image_path(index))
+        boxes, labels = annotations["bboxes"], annotations["labels"]
+        records.append(
+            make_record(path, index, boxes, labels, annotations.get("ignore"), size=size)
+        )
+    labels = range(generator.num_classes())
+    try:
+        names = [str(generator.label_to_name(label)) for label in labels]
+    except NotImplementedError:
+        names = [str(label) for label in labels]
+    return Dataset(records, names, default_category_ids(names))

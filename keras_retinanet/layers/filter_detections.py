@@ -1,0 +1,150 @@
+"""From candidates to detections: score threshold, non-maximum suppression, padding."""
+
+import keras
+from keras import ops
+
+from ..nms import NMS, gather
+from .top_candidates import best_pairs
+
+
+def suppress(
+    boxes,
+    scores,
+    labels,
+    others=(),
+    nms="hard",
+    class_specific=True,
+    nms_threshold=0.5,
+    score_threshold=0.05,
+    max_detections=300,
+):
+    """Detections of candidates: boxes (B, C, 4) px, scores (B, C) descending, labels (B, C).
+
+    Returns [boxes (B, D, 4), scores (B, D), labels (B, D) int32, *others (B, D, ...)] with D =
+    max_detections, unused rows -1. `nms` is a key of `keras_retinanet.nms.NMS`.
+    """
+    labels = ops.cast(labels, "int32")
+    groups = labels if class_specific else ops.zeros_like(labels)
+    kept = NMS[nms](boxes, scores, groups, max_detections, nms_threshold, score_threshold)  # (B, D)
+
+    def pick(values):
+        empty = ops.reshape(kept < 0, (-1, max_detections) + (1,) * (len(values.shape) - 2))
+        return ops.where(empty, ops.cast(-1, values.dtype), gather(values, ops.maximum(kept, 0)))
+
+    return [pick(values) for values in (boxes, scores, labels, *others)]
+
+
+class _Suppression(keras.layers.Layer):
+    def __init__(
+        self,
+        nms="hard",
+        class_specific_filter=True,
+        nms_threshold=0.5,
+        score_threshold=0.05,
+        max_detections=300,
+        **kwargs,
+    ):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        if nms not in NMS:
+            raise ValueError(f"Expected an NMS among {sorted(NMS)}. Received: {nms!r}.")
+        self.nms = nms
+        self.class_specific_filter = class_specific_filter
+        self.nms_threshold = nms_threshold
+        self.score_threshold = score_threshold
+        self.max_detections = max_detections
+
+    def suppress(self, boxes, scores, labels, others):
+        return suppress(
+            boxes,
+            scores,
+            labels,
+            others,
+            self.nms,
+            self.class_specific_filter,
+            self.nms_threshold,
+            self.score_threshold,
+            self.max_detections,
+        )
+
+    def detections_spec(self, batch, others):
+        def spec(tail, dtype="float32"):
+            return keras.KerasTensor((batch, self.max_detections, *tail), dtype=dtype)
+
+        rest = [spec(other.shape[2:]) for other in others]
+        return [spec((4,)), spec(()), spec((), "int32"), *rest]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "nms": self.nms,
+            "class_specific_filter": self.class_specific_filter,
+            "nms_threshold": self.nms_threshold,
+            "score_threshold": self.score_threshold,
+            "max_detections": self.max_detections,
+        }
+
+
+@keras.saving.register_keras_serializable("keras_retinanet")
+class NonMaxSuppression(_Suppression):
+    """[boxes (B, C, 4), scores (B, C), labels (B, C), *others] -> the same with D rows, see above.
+
+    Candidates come in descending order of score, as `TopCandidates` gives them.
+    """
+
+    def call(self, inputs):
+        boxes, scores, labels, *others = inputs
+        return self.suppress(boxes, scores, labels, others)
+
+    def compute_output_spec(self, inputs):
+        return self.detections_spec(inputs[0].shape[0], inputs[3:])
+
+
+@keras.saving.register_keras_serializable("keras_retinanet")
+class FilterDetections(_Suppression):
+    """[boxes (B, N, 4), classification (B, N, K), *others] -> [boxes, scores, labels, *others].
+
+    All pairs of box and class are candidates; outputs have `max_detections` rows, unused ones -1.
+    """
+
+    def __init__(
+        self,
+        nms=True,
+        class_specific_filter=True,
+        nms_threshold=0.5,
+        score_threshold=0.05,
+        max_detections=300,
+        parallel_iterations=32,
+        **kwargs,
+    ):
+        nms = {True: "hard", False: "none"}.get(nms, nms)
+        super().__init__(
+            nms, class_specific_filter, nms_threshold, score_threshold, max_detections, **kwargs
+        )
+
+    def call(self, inputs):
+        boxes, classification, *others = (ops.convert_to_tensor(value) for value in inputs)
+        rows, labels, scores = best_pairs(classification, None, self.class_specific_filter)
+        boxes, *others = (gather(values, rows) for values in (boxes, *others))
+        return self.suppress(boxes, scores, labels, others)
+
+    def compute_output_spec(self, inputs):
+        return self.detections_spec(inputs[0].shape[0], inputs[2:])
+
+
+def filter_detections(
+    boxes,
+    classification,
+    other=(),
+    class_specific_filter=True,
+    nms=True,
+    score_threshold=0.05,
+    max_detections=300,
+    nms_threshold=0.5,
+):
+    """`FilterDetections` of one image: boxes (N, 4), classification (N, K), other [(N, ...), ...]."""
+    layer = FilterDetections(
+        nms, class_specific_filter, nms_threshold, score_threshold, max_detections
+    )
+    batched = [ops.convert_to_tensor(value)[None] for value in (boxes, classification, *other)]
+    return [value[0] for value in layer.call(batched)]

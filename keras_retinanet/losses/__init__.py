@@ -1,0 +1,21 @@
+"""Losses, each as its formula: closures (y_true, y_pred) whose last target column is the state.
+
+State -1 is ignored, 0 background, 1 an object; every loss is divided by the number of objects in
+the batch, at least 1.
+"""
+
+from .classification import focal
+from .regression import giou, smooth_l1
+
+CLASSIFICATION_LOSSES = {"focal": focal}
+BOX_LOSSES = {"smooth_l1": smooth_l1, "giou": giou}
+LOSSES = CLASSIFICATION_LOSSES | BOX_LOSSES
+
+
+def get(config):
+    """The closure that a dict {"name": ..., **arguments} describes."""
+    arguments = dict(config)
+    name = arguments.pop("name")
+    if name not in LOSSES:
+        raise ValueError(f"Expected a loss among {sorted(LOSSES)}. Received: {name!r}.")
+    return LOSSES[name](**arguments)

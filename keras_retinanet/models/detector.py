@@ -1,0 +1,165 @@
+"""RetinaNet as a Keras model that knows itself."""
+
+import keras
+from keras import ops
+
+from .. import coders, losses
+from ..losses.classification import to_logits
+from ..nms import gather
+from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters, anchors_for_shape
+
+
+@keras.saving.register_keras_serializable("keras_retinanet")
+class RetinaNet(keras.Model):
+    """A functional detector and what its outputs mean, saved and loaded together.
+
+    Outputs are [regression (B, N, 4), classification (B, N, K), *others] of a training model, or
+    [boxes (B, D, 4), scores (B, D), labels (B, D), *others] of an inference model; the input is
+    (B, H, W, 3). `retinanet`, `retinanet_bbox` and the backbones build it.
+
+    Options: `anchors` (AnchorParameters or its dict), `pyramid_levels`, `coder` (a name or dict,
+    see `coders`), `normalization` (a key of `NORMALIZATIONS` when it is part of the graph, None
+    when the input is what `preprocess_image` gives), `backbone` (its name), `class_names`,
+    `image_min_side` and `image_max_side` (px), `clip_margin` (px), `detection`, the arguments of
+    `retinanet_bbox`'s filter, and `training`, how far the training has come.
+    """
+
+    def __init__(
+        self,
+        inputs,
+        outputs,
+        name=None,
+        *,
+        anchors=None,
+        pyramid_levels=PYRAMID_LEVELS,
+        coder="corners",
+        normalization=None,
+        backbone=None,
+        class_names=None,
+        image_min_side=800,
+        image_max_side=1333,
+        clip_margin=0,
+        detection=None,
+        training=None,
+        **kwargs,
+    ):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        anchors = AnchorParameters(**anchors) if isinstance(anchors, dict) else anchors
+        self.anchor_params = anchors or AnchorParameters.default
+        self.pyramid_levels = [int(level) for level in pyramid_levels]
+        self.coder = coders.get(coder)
+        self.normalization = normalization
+        self.backbone_name = backbone
+        self.class_names = None if class_names is None else list(class_names)
+        self.image_min_side = image_min_side
+        self.image_max_side = image_max_side
+        self.clip_margin = clip_margin
+        self.detection = dict(detection or {})
+        self.training = dict(training or {})
+
+    @property
+    def options(self):
+        """The options that the model was made with, as plain values."""
+        return {
+            "anchors": self.anchor_params.get_config(),
+            "pyramid_levels": list(self.pyramid_levels),
+            "coder": self.coder.config,
+            "normalization": self.normalization,
+            "backbone": self.backbone_name,
+            "class_names": None if self.class_names is None else list(self.class_names),
+            "image_min_side": self.image_min_side,
+            "image_max_side": self.image_max_side,
+            "clip_margin": self.clip_margin,
+            "detection": dict(self.detection),
+            "training": dict(self.training),
+        }
+
+    def get_config(self):
+        return {**super().get_config(), **self.options}
+
+    @property
+    def is_training_model(self):
+        """Whether the outputs are raw (regression, classification) rather than detections."""
+        return {"regression", "classification"} <= set(self.output_names)
+
+    def anchors_for(self, image_shape):
+        """The anchors (N, 4) of images (H, W), in the graph where the sides are tensors."""
+        return anchors_for_shape(image_shape, self.pyramid_levels, self.anchor_params, xp=ops)
+
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+        """`keras.Model.compile`; losses of this package are saved with the model and restored."""
+        self._closures = loss if isinstance(loss, dict) else {}
+        wrapped = {
+            name: _one_value(fn) if callable(fn) else fn for name, fn in self._closures.items()
+        }
+        super().compile(optimizer=optimizer, loss=wrapped or loss, **kwargs)
+
+    def get_compile_config(self):
+        """Optimizer and losses, where all of the losses are this package's; else nothing."""
+        configs = {
+            name: getattr(fn, "config", None) for name, fn in self._closures_or_none().items()
+        }
+        if not configs or None in configs.values():
+            return {}
+        optimizer = keras.saving.serialize_keras_object(self.optimizer)
+        return {"optimizer": optimizer, "loss": configs}
+
+    def compile_from_config(self, config):
+        if not config:
+            return
+        optimizer = keras.saving.deserialize_keras_object(config["optimizer"])
+        self.compile(optimizer, {name: losses.get(loss) for name, loss in config["loss"].items()})
+        self.optimizer.build(self.trainable_variables)
+
+    def _closures_or_none(self):
+        return getattr(self, "_closures", {})
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The sum of the losses of the outputs.
+
+        `y` is {boxes (B, M, 4) px, labels (B, M), matches (B, N)}, with matches as `assigners` give
+        them, or the dense (regression (B, N, 5), classification (B, N, K + 1), *others). Each
+        closure gets what it compares: deltas or boxes, logits or probabilities.
+        """
+        regression, scores, *others = y_pred
+        box_loss = self._closures_or_none().get("regression")
+        in_boxes = getattr(box_loss, "space", "deltas") == "boxes"
+        anchors = None
+        if in_boxes or isinstance(y, dict):
+            anchors = self.anchors_for(ops.shape(x)[1:3])[None]  # (1, N, 4)
+        if isinstance(y, dict):
+            y = self._expand(y, anchors, scores.shape[-1], in_boxes)
+        elif in_boxes:
+            boxes = self.coder.decode(anchors, y[0][..., :4], ops)
+            y = [ops.concatenate([boxes, y[0][..., 4:]], axis=-1), *y[1:]]
+        if in_boxes:
+            regression = self.coder.decode(anchors, regression, ops)
+        wants_logits = getattr(self._closures_or_none().get("classification"), "from_logits", False)
+        if training and not wants_logits:
+            scores = ops.sigmoid(scores)
+        elif wants_logits and not training:
+            scores = to_logits(scores)
+        return super().compute_loss(
+            x, list(y), [regression, scores, *others], sample_weight, training
+        )
+
+    def _expand(self, y, anchors, num_classes, in_boxes):
+        """Dense targets [(B, N, 5), (B, N, K + 1)] of compact ones."""
+        matches = ops.cast(y["matches"], "int32")  # (B, N)
+        state = ops.cast(ops.where(matches >= 0, 1, ops.where(matches == -1, 0, -1)), "float32")
+        rows = ops.maximum(matches, 0)  # (B, N)
+        boxes = gather(ops.cast(y["boxes"], "float32"), rows)  # (B, N, 4)
+        values = boxes if in_boxes else self.coder.encode(anchors, boxes, ops)
+        labels = ops.one_hot(gather(ops.cast(y["labels"], "int32"), rows), num_classes)
+        labels = labels * ops.cast(matches >= 0, "float32")[..., None]  # (B, N, K)
+        return [ops.concatenate([part, state[..., None]], axis=-1) for part in (values, labels)]
+
+
+def _one_value(loss):
+    """`loss` as shape (1,): Keras rescales that for the replicas of a strategy, not a scalar."""
+
+    def closure(y_true, y_pred):
+        return ops.reshape(loss(y_true, y_pred), (1,))
+
+    closure.__name__ = getattr(loss, "__name__", "loss")
+    return closure

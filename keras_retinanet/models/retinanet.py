@@ -1,0 +1,112 @@
+"""RetinaNet from its parts: backbone features, a pyramid, heads; and its inference model."""
+
+import keras
+
+from ..layers import Anchors, ClipBoxes, NonMaxSuppression, RegressBoxes, TopCandidates
+from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
+from .detector import RetinaNet
+from .heads import default_classification_model, default_regression_model, default_submodels
+from .pyramid import create_pyramid_features
+
+__all__ = [
+    "create_pyramid_features",
+    "default_classification_model",
+    "default_regression_model",
+    "default_submodels",
+    "retinanet",
+    "retinanet_bbox",
+]
+
+
+def retinanet(
+    inputs,
+    backbone_layers,
+    num_classes,
+    num_anchors=None,
+    create_pyramid_features=create_pyramid_features,
+    pyramid_levels=None,
+    submodels=None,
+    name="retinanet",
+    **options,
+):
+    """The training model: images (B, H, W, 3) -> [regression (B, N, 4), classification (B, N, K)].
+
+    `backbone_layers` is {"C2": ..., "C5": ...}; `submodels` is a list of (name, model) applied to
+    every level, whose outputs follow in this order; `options` are those of `RetinaNet`.
+    """
+    levels = list(PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels)
+    if num_anchors is None:
+        anchors = options.get("anchors") or AnchorParameters.default
+        num_anchors = anchors.num_anchors()
+    if submodels is None:
+        submodels = default_submodels(num_classes, num_anchors)
+    features = create_pyramid_features(backbone_layers, levels)
+    outputs = []
+    for output, submodel in submodels:
+        rows = [submodel(features[f"P{level}"]) for level in levels]
+        join = keras.layers.Concatenate(axis=1, name=output, dtype="float32")
+        outputs.append(join(rows) if len(rows) > 1 else keras.layers.Identity(name=output)(rows[0]))
+    return RetinaNet(inputs, outputs, name=name, pyramid_levels=levels, **options)
+
+
+def retinanet_bbox(
+    model=None,
+    nms=True,
+    class_specific_filter=True,
+    name="retinanet-bbox",
+    anchor_params=None,
+    pyramid_levels=None,
+    nms_threshold=0.5,
+    score_threshold=0.05,
+    max_detections=300,
+    parallel_iterations=32,
+    top_k=1000,
+    **kwargs,
+):
+    """The inference model: images (B, H, W, 3) -> [boxes (B, D, 4), scores (B, D), labels (B, D)].
+
+    Boxes are xyxy px of the input; unused rows are -1. At most `top_k` candidates of each level go
+    into NMS (None: all of them). `model` is a training model, or None to build one from `kwargs`,
+    the arguments of `retinanet`.
+    """
+    if model is None:
+        model = retinanet(
+            num_anchors=None if anchor_params is None else anchor_params.num_anchors(), **kwargs
+        )
+    known = model.options if isinstance(model, RetinaNet) else {}
+    levels = pyramid_levels or known.get("pyramid_levels") or list(PYRAMID_LEVELS)
+    anchors = anchor_params or AnchorParameters(**known.get("anchors", {}))
+    levels_anchors = [
+        Anchors(size, stride, anchors.ratios, anchors.scales, name=f"anchors_{level}")(
+            model.get_layer(f"P{level}").output
+        )
+        for level, size, stride in zip(levels, anchors.sizes, anchors.strides, strict=True)
+    ]
+    candidates = TopCandidates(top_k, class_specific_filter, name="candidates")
+    places, regression, scores, labels, *others = candidates([levels_anchors, list(model.outputs)])
+    boxes = RegressBoxes(coder=known.get("coder"), name="decoded_boxes")([places, regression])
+    boxes = ClipBoxes(known.get("clip_margin", 0), name="clipped_boxes")([model.inputs[0], boxes])
+    filter_options = {
+        "nms": {True: "hard", False: "none"}.get(nms, nms),
+        "class_specific_filter": class_specific_filter,
+        "nms_threshold": nms_threshold,
+        "score_threshold": score_threshold,
+        "max_detections": max_detections,
+    }
+    suppression = NonMaxSuppression(**filter_options, name="filtered_detections")
+    names = ["boxes", "scores", "labels", *model.output_names[2:]]
+    detections = [
+        keras.layers.Identity(name=output, dtype=values.dtype)(values)
+        for output, values in zip(names, suppression([boxes, scores, labels, *others]), strict=True)
+    ]
+    return RetinaNet(
+        model.inputs,
+        detections,
+        name=name,
+        **{
+            **known,
+            "anchors": anchors,
+            "pyramid_levels": levels,
+            "detection": {**filter_options, "top_k": top_k},
+        },
+    )

@@ -1,0 +1,18 @@
+"""A generator of CSV data sets."""
+
+from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.preprocessing.readers.csv import (
+    _read_annotations,
+    _read_classes,
+    read_classes,
+    read_csv,
+)
+
+__all__ = ["CSVGenerator", "_read_annotations", "_read_classes", "read_classes", "read_csv"]
+
+
+class CSVGenerator(Generator):
+    """Batches of a CSV data set; the files are those of `read_csv`, **kwargs go to `Generator`."""
+
+    def __init__(self, csv_data_file, csv_class_file, base_dir=None, **kwargs):
+        super().__init__(dataset=read_csv(csv_data_file, csv_class_file, base_dir), **kwargs)

@@ -1,0 +1,221 @@
+"""What every reader returns, and the check that stands before training."""
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from keras_retinanet import boxes as box_math
+from keras_retinanet.errors import InputError
+
+TAIL = 65_536  # bytes at the end of an image file that are looked at
+ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "GIF": b"\0;"}
+LENGTHS = {"BMP": (2, 0), "WEBP": (4, 8)}  # where the head states the length, and what it omits
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Record:
+    """One image and its n boxes; `make_record` builds it.
+
+    `origin` and `entries` say where the boxes were written, for messages: box i stands at
+    f"{origin} {entries[i]}", such as "train.csv: line 7".
+    """
+
+    path: str
+    image_id: int | str
+    size: tuple[int, int] | None  # (width, height) px of the upright picture, None until checked
+    boxes: np.ndarray  # (n, 4) float32 xyxy px
+    labels: np.ndarray  # (n,) int64, index into class_names
+    ignore: np.ndarray  # (n,) bool: crowd, difficult, DontCare, group-of
+    area: np.ndarray  # (n,) float32 px²: the segment's where the file gives it, else the box's
+    origin: str = ""
+    entries: Sequence[int | str] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Images with their boxes, and the names of the K classes."""
+
+    records: list[Record]
+    class_names: list[str]
+    category_ids: list[int]  # COCO category id of each class, in the order of class_names
+
+    @property
+    def num_classes(self):
+        return len(self.class_names)
+
+
+def make_record(
+    path, image_id, boxes=(), labels=(), ignore=None, area=None, size=None, origin="", entries=()
+):
+    """A `Record` of plain lists: dtypes set, (0, 4) for no boxes, area of the box, not ignored."""
+    boxes = np.asarray(boxes, "float32").reshape(-1, 4)  # (n, 4)
+    labels = np.asarray(labels, "int64")
+    ignore = np.zeros(len(boxes), bool) if ignore is None else np.asarray(ignore, bool)
+    area = box_math.area(boxes) if area is None else np.asarray(area, "float32")
+    for name, values in {"labels": labels, "ignore": ignore, "area": area}.items():
+        if values.shape != (len(boxes),):
+            raise ValueError(f"Expected {len(boxes)} {name}. Received: shape {values.shape}.")
+    return Record(str(path), image_id, size, boxes, labels, ignore, area, origin, tuple(entries))
+
+
+def default_category_ids(class_names):
+    """COCO category ids for classes that have none of their own: 1 to K."""
+    return list(range(1, len(class_names) + 1))
+
+
+def image_size(path):
+    """(width, height) in px of the upright picture (EXIF orientation applied).
+
+    Reads the head and the tail of the file; decodes the picture only when the tail looks cut off.
+
+    Raises:
+        InputError: for a file that is missing, no image, or truncated.
+    """
+    if not os.path.isfile(path):
+        reason = "expected an image. Received: a folder" if os.path.isdir(path) else "no such file"
+        raise InputError(f"{path}: {reason}")
+    try:
+        head, tail, length = _ends(path)
+        with Image.open(path) as image:
+            width, height = image.size
+            if not _looks_complete(image.format, head, tail, length) or _has_late_exif(image, tail):
+                image.load()
+            quarter_turn = _orientation(image) in (5, 6, 7, 8)
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: not an image, or too little of one") from None
+    except Exception as error:  # what a damaged file raises differs from format to format
+        raise InputError(f"{path}: {error or type(error).__name__}") from None
+    return (height, width) if quarter_turn else (width, height)
+
+
+def _ends(path):
+    """The first and the last bytes of a file, and its length."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+        length = file.seek(0, os.SEEK_END)
+        file.seek(max(0, length - TAIL))
+        return head, file.read(), length
+
+
+def _looks_complete(image_format, head, tail, length):
+    """Whether a file ends as its format does. Formats that have no certain end never do."""
+    if image_format in LENGTHS:
+        offset, omitted = LENGTHS[image_format]
+        return 0 < int.from_bytes(head[offset : offset + 4], "little") <= length - omitted
+    ending = ENDINGS.get(image_format)
+    return ending is not None and tail.rstrip(b"\0\r\n ").endswith(ending)
+
+
+def _has_late_exif(image, tail):
+    """Whether a PNG file has its EXIF behind the pixels, where only decoding finds it."""
+    if image.format != "PNG" or "exif" in image.info:
+        return False
+    return b"eXIf" in tail or b"Raw profile type exif" in tail
+
+
+def _orientation(image):
+    """The EXIF orientation of an open image, 1 (upright) where its EXIF is broken."""
+    try:
+        # The base class's method, for that of PNG images decodes the picture.
+        return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    except Exception:  # a good picture may carry a bad header
+        return 1
+
+
+def checked(dataset, strict=False, need_boxes=True):
+    """The data set with what cannot be used left out, and the size of every picture filled in.
+
+    Drops images that are missing, unreadable or truncated, and boxes that have no area or lie off
+    their image; clips boxes that stick out of it. Each of the three is one counted `UserWarning`
+    that names the first case (clipping by up to 1 px goes without).
+
+    Args:
+        strict: raise what would be a warning.
+        need_boxes: also raise when no box remains that is not ignored.
+
+    Raises:
+        InputError: when nothing remains, and under `strict`.
+    """
+    records, faults = _measured(dataset.records)
+    if not records:
+        why = f" ({len(faults)} missing or unreadable; the first: {faults[0]})" if faults else ""
+        raise InputError(f"Expected images. Received: a data set that holds no images{why}")
+    fits = [_fit(record) for record in records]
+    dropped = [place for _, places, _ in fits for place in places]
+    cut = [place for _, _, places in fits for place in places]
+    count = sum(len(record.boxes) for record in records)
+    _tell("Dropped", faults, len(dataset.records), "images that are missing or unreadable", strict)
+    _tell("Dropped", dropped, count, "boxes that have no area or lie off their image", strict)
+    _tell("Clipped", cut, count, "boxes that stick out of their image by over 1 px", strict)
+    fitted = [record for record, _, _ in fits]
+    if need_boxes and all(record.ignore.all() for record in fitted):
+        raise InputError(
+            f"Expected boxes to learn from. Received: {len(fitted)} images without any"
+        )
+    return dataclasses.replace(dataset, records=fitted)
+
+
+def _tell(deed, cases, total, what, strict):
+    """Warns of what was done to the cases, or under `strict` raises."""
+    if not cases:
+        return
+    message = f"{len(cases)} of {total} {what}; the first: {cases[0]}."
+    if strict:
+        raise InputError(f"Found {message}")
+    warnings.warn(f"{deed} {message}", UserWarning, stacklevel=3)
+
+
+def _measured(records):
+    """The records whose picture can be read, with its size, and what ails the others."""
+
+    def measure(record):
+        try:
+            return dataclasses.replace(record, size=image_size(record.path))
+        except InputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:  # the time goes into opening files
+        results = list(pool.map(measure, records))
+    return (
+        [result for result in results if isinstance(result, Record)],
+        [result for result in results if isinstance(result, str)],
+    )
+
+
+def _fit(record):
+    """The record with its boxes inside the picture, the places of boxes dropped, and of boxes cut.
+
+    An area shrinks with its box, for no object is larger than that.
+    """
+    boxes = box_math.clip(record.boxes, *record.size)  # (n, 4)
+    kept = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])  # (n,), False for NaN too
+    if kept.all() and (boxes == record.boxes).all():
+        return record, [], []
+    moved = np.abs(boxes - record.boxes).max(axis=1)  # (n,) px
+    area = np.where(moved > 0, np.minimum(record.area, box_math.area(boxes)), record.area)
+    fitted = dataclasses.replace(
+        record,
+        boxes=boxes[kept],
+        labels=record.labels[kept],
+        ignore=record.ignore[kept],
+        area=area[kept],
+        entries=tuple(record.entries[i] for i in np.flatnonzero(kept)) if record.entries else (),
+    )
+    cut = kept & (moved > 1)
+    return fitted, _places(record, ~kept), _places(record, cut)
+
+
+def _places(record, chosen):
+    """Where the chosen (n,) boxes were written, and what they are."""
+    width, height = record.size
+    places = []
+    for i in np.flatnonzero(chosen):
+        place = f"{record.origin} {record.entries[i]}" if record.entries else record.path
+        box = ", ".join(f"{value:g}" for value in record.boxes[i])
+        places.append(f"{place} (box {box} in {width} x {height} px)")
+    return places

@@ -1,0 +1,48 @@
+"""Batches made ahead of the one who asks for them."""
+
+import itertools
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+
+
+def prefetch(function, items, workers=1, ahead=10):
+    """`function(item)` for each of `items`, in order; threads keep up to `ahead` results ready."""
+    items = iter(items)
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        ready = deque(pool.submit(function, item) for item in itertools.islice(items, ahead))
+        try:
+            while ready:
+                result = ready.popleft().result()
+                ready.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
+                yield result
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def feed(generator, start=0, workers=1, ahead=10):
+    """The generator's batches from step `start` on, without end, as `fit` takes them.
+
+    On TensorFlow Keras fixes the shapes of a PyDataset from its first two batches, so there it is
+    a `tf.data.Dataset` that leaves height, width and the number of anchors open.
+    """
+
+    def batches():
+        return prefetch(generator.batch_at, itertools.count(start), workers, ahead)
+
+    if keras.backend.backend() != "tensorflow":
+        return batches()
+    import tensorflow as tf
+
+    size, most = generator.batch_size, generator.most_boxes()
+    raw = generator.preprocess_image is None
+    signature = (
+        tf.TensorSpec((size, None, None, 3), tf.uint8 if raw else tf.float32),
+        {
+            "boxes": tf.TensorSpec((size, most, 4), tf.float32),
+            "labels": tf.TensorSpec((size, most), tf.int32),
+            "matches": tf.TensorSpec((size, None), tf.int32),
+        },
+    )
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)

@@ -1,0 +1,82 @@
+"""Which images share a batch, and the fixed canvases that batches are padded to."""
+
+from collections import Counter
+
+import numpy as np
+
+STRIDE = 32  # canvases are multiples of it, so that every backbone rounds alike
+MOST_CANVASES = 4
+
+
+def canvases_for(sizes, most=MOST_CANVASES):
+    """A few canvases (width, height) px, one of which holds each of the resized `sizes`.
+
+    Sizes are rounded up to multiples of 32; then the two canvases whose union adds the least
+    padding are joined until at most `most` are left.
+    """
+    counts = Counter(tuple(-(-side // STRIDE) * STRIDE for side in size) for size in sizes)
+    while len(counts) > most:
+        canvases = list(counts)
+        joins = [
+            (_padding(counts, a, b), a, b)
+            for i, a in enumerate(canvases)
+            for b in canvases[i + 1 :]
+        ]
+        _, a, b = min(joins)
+        joined = max(a[0], b[0]), max(a[1], b[1])
+        count = counts.pop(a) + counts.pop(b)
+        counts[joined] += count
+    return sorted(counts, key=lambda canvas: canvas[0] * canvas[1])
+
+
+def _padding(counts, a, b):
+    """The area that joining canvases a and b adds to the images on them, in px²."""
+    area = max(a[0], b[0]) * max(a[1], b[1])
+    return sum(counts[canvas] * (area - canvas[0] * canvas[1]) for canvas in (a, b))
+
+
+def smallest(canvases, size):
+    """The smallest of `canvases`, in ascending order of area, that holds `size`."""
+    return next(c for c in canvases if c[0] >= size[0] and c[1] >= size[1])
+
+
+def in_order(generator, rng):
+    return [np.arange(generator.size())]
+
+
+def at_random(generator, rng):
+    return [rng.permutation(generator.size())]
+
+
+def by_ratio(generator, rng):
+    ratios = [generator.image_aspect_ratio(i) for i in range(generator.size())]
+    return [np.argsort(ratios, kind="stable")]
+
+
+def by_canvas(generator, rng):
+    """Images of one canvas together; shuffled among themselves if the generator shuffles."""
+    members = {}
+    for i in range(generator.size()):
+        members.setdefault(generator.canvas(i), []).append(i)
+    shuffle = rng.permutation if generator.shuffle_groups else np.asarray
+    return [shuffle(indices) for _, indices in sorted(members.items())]
+
+
+# each gives lists of image indices; batches are cut from one list after the other
+GROUPINGS = {"none": in_order, "random": at_random, "ratio": by_ratio, "canvas": by_canvas}
+
+
+def groups(generator, epoch):
+    """The batches of an epoch: lists of `batch_size` image indices, from (seed, epoch) alone.
+
+    The last batch of a list is filled up with images from the list's start.
+    """
+    rng = np.random.default_rng((generator.seed, epoch))
+    batches = [
+        [int(i) for i in np.take(indices, range(start, start + generator.batch_size), mode="wrap")]
+        for indices in GROUPINGS[generator.group_method](generator, rng)
+        for start in range(0, len(indices), generator.batch_size)
+    ]
+    if generator.shuffle_groups:
+        rng.shuffle(batches)
+    return batches

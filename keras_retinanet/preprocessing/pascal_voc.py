@@ -1,0 +1,32 @@
+"""A generator of Pascal VOC data sets."""
+
+from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.preprocessing.readers.pascal_voc import read_pascal, voc_classes
+
+__all__ = ["PascalVocGenerator", "read_pascal", "voc_classes"]
+
+
+class PascalVocGenerator(Generator):
+    """Batches of a Pascal VOC data set; arguments of `read_pascal`, **kwargs go to `Generator`."""
+
+    def __init__(
+        self,
+        data_dir,
+        set_name,
+        classes=voc_classes,
+        image_extension=".jpg",
+        skip_truncated=False,
+        skip_difficult=False,
+        one_based=True,
+        **kwargs,
+    ):
+        dataset = read_pascal(
+            data_dir,
+            set_name,
+            classes,
+            image_extension=image_extension,
+            skip_truncated=skip_truncated,
+            skip_difficult=skip_difficult,
+            one_based=one_based,
+        )
+        super().__init__(dataset=dataset, **kwargs)

@@ -1,0 +1,202 @@
+"""Anchors of an image and their targets.
+
+Anchors are ordered by level, row, column, ratio, scale; centres lie at (i + 0.5) · stride.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import boxes as box_math
+from .. import coders
+from ..assigners.iou import BACKGROUND, IGNORE, assign
+
+PYRAMID_LEVELS = (3, 4, 5, 6, 7)
+
+
+@dataclass(eq=False)
+class AnchorParameters:
+    """What anchors stand on each pyramid level.
+
+    `sizes` (px, one a level, the side of the square of scale 1), `strides` (px, one a level),
+    `ratios` (height / width) and `scales` (factors of the size): ratios x scales anchors a place.
+    """
+
+    sizes: Sequence[float] = (32, 64, 128, 256, 512)
+    strides: Sequence[int] = (8, 16, 32, 64, 128)
+    ratios: Sequence[float] = (0.5, 1, 2)
+    scales: Sequence[float] = (2**0, 2 ** (1 / 3), 2 ** (2 / 3))
+
+    def __post_init__(self):
+        self.sizes = [float(size) for size in self.sizes]
+        self.strides = [int(stride) for stride in self.strides]
+        self.ratios = np.asarray(self.ratios, "float32")
+        self.scales = np.asarray(self.scales, "float32")
+        if len(self.sizes) != len(self.strides):
+            raise ValueError(
+                "Expected as many anchor sizes as strides. "
+                f"Received: sizes={self.sizes}, strides={self.strides}."
+            )
+
+    def num_anchors(self):
+        """Anchors at each place."""
+        return len(self.ratios) * len(self.scales)
+
+    def get_config(self):
+        """The parameters as plain lists."""
+        return {
+            "sizes": self.sizes,
+            "strides": self.strides,
+            "ratios": self.ratios.tolist(),
+            "scales": self.scales.tolist(),
+        }
+
+
+AnchorParameters.default = AnchorParameters()
+
+
+def generate_anchors(base_size=16, ratios=None, scales=None):
+    """The anchors of one place, centred at the origin: (R·S, 4), xyxy px.
+
+    Width is size · scale / √ratio and height size · scale · √ratio, so the area keeps to the scale.
+    """
+    ratios = np.asarray(AnchorParameters.default.ratios if ratios is None else ratios, "float32")
+    scales = np.asarray(AnchorParameters.default.scales if scales is None else scales, "float32")
+    side = base_size * scales[None, :]  # (1, S)
+    root = np.sqrt(ratios)[:, None]  # (R, 1)
+    half = np.stack([side / root, side * root], axis=-1).reshape(-1, 2) / 2  # (R·S, 2)
+    return np.concatenate([-half, half], axis=1).astype("float32")
+
+
+def shift(shape, stride, anchors, xp=np):
+    """Anchors (A, 4) moved to every place of a feature map of `shape` (rows, columns): (R·C·A, 4)."""
+    x = (xp.arange(shape[1], dtype="float32") + 0.5) * stride  # (C,)
+    y = (xp.arange(shape[0], dtype="float32") + 0.5) * stride  # (R,)
+    x, y = xp.meshgrid(x, y)  # (R, C) each
+    places = xp.reshape(xp.stack([x, y, x, y], axis=-1), (-1, 1, 4))  # (R·C, 1, 4)
+    return xp.reshape(places + anchors, (-1, 4))
+
+
+def guess_shapes(image_shape, pyramid_levels):
+    """Feature shapes of an image (H, W, ...) on each level: halved and rounded up, level times."""
+    return [[-(-side // 2**level) for side in image_shape[:2]] for level in pyramid_levels]
+
+
+def layer_shapes(image_shape, model):
+    """{layer name: output shape} of `model` for an image of `image_shape` (H, W, C)."""
+    import keras
+
+    outputs = {
+        layer.name: layer.output for layer in model.layers if hasattr(layer, "output")
+    }  # every layer's symbolic output
+    probe = keras.Model(model.inputs, outputs)
+    shapes = probe.compute_output_shape((None, *image_shape))
+    return {name: tuple(shape) for name, shape in shapes.items()}
+
+
+def make_shapes_callback(model):
+    """A `shapes_callback` for `anchors_for_shape` that asks `model` what its levels P<n> give."""
+
+    def shapes_callback(image_shape, pyramid_levels):
+        shapes = layer_shapes(image_shape, model)
+        return [shapes[f"P{level}"][1:3] for level in pyramid_levels]
+
+    return shapes_callback
+
+
+def anchors_for_shape(
+    image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None, xp=np
+):
+    """All anchors of an image of `image_shape` (H, W, ...): (N, 4) float32, xyxy px.
+
+    `shapes_callback(image_shape, pyramid_levels)` gives the feature shapes where a backbone does
+    not simply round up (see `make_shapes_callback`).
+    """
+    levels = PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels
+    params = anchor_params or AnchorParameters.default
+    shapes = (shapes_callback or guess_shapes)(image_shape, levels)
+    return xp.concatenate(
+        [
+            shift(shape, stride, generate_anchors(size, params.ratios, params.scales), xp)
+            for shape, stride, size in zip(shapes, params.strides, params.sizes, strict=True)
+        ],
+        axis=0,
+    )
+
+
+def compute_gt_annotations(anchors, annotations, negative_overlap=0.4, positive_overlap=0.5):
+    """Matches anchors (N, 4) with annotations (M, 4+): (positive (N,), ignore (N,), argmax (N,)).
+
+    `positive` and `ignore` are bool; `argmax` is the row of the annotation of highest IoU.
+    """
+    overlaps = box_math.iou(anchors[:, None], np.asarray(annotations)[None, :, :4])  # (N, M)
+    best = overlaps.max(axis=1)  # (N,)
+    positive = best >= positive_overlap
+    return positive, (best > negative_overlap) & ~positive, overlaps.argmax(axis=1)
+
+
+def inside(anchors, width, height):
+    """Which anchors (N, 4) have their centre within an image of width x height px: (N,) bool."""
+    x = (anchors[:, 0] + anchors[:, 2]) / 2
+    y = (anchors[:, 1] + anchors[:, 3]) / 2
+    return (x < width) & (y < height) & (x >= 0) & (y >= 0)
+
+
+def bbox_transform(anchors, gt_boxes, mean=None, std=None):
+    """Corner targets (N, 4) of gt_boxes (N, 4) relative to anchors (N, 4); std defaults to 0.2."""
+    arguments = {"mean": mean, "std": std}
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, (list, tuple, np.ndarray)):
+            raise ValueError(
+                f"Expected {name} to be a list, tuple or array. Received: {type(value)}."
+            )
+    coder = coders.corners(**{k: v for k, v in arguments.items() if v is not None})
+    return coder.encode(np.asarray(anchors), np.asarray(gt_boxes))
+
+
+def anchor_targets_bbox(
+    anchors,
+    image_group,
+    annotations_group,
+    num_classes,
+    negative_overlap=0.4,
+    positive_overlap=0.5,
+    coder="corners",
+):
+    """Dense targets of a batch: (regression (B, N, 5), labels (B, N, K + 1)), float32.
+
+    The last column of each is the state: -1 ignore, 0 background, 1 object. `annotations_group`
+    holds dicts of `bboxes` (M, 4) px, `labels` (M,) and, if some boxes are to be left out of the
+    training, `ignore` (M,) bool. Anchors centred outside their image (in the padding) are ignored.
+    """
+    if len(image_group) != len(annotations_group):
+        raise ValueError(
+            "Expected as many images as annotations. "
+            f"Received: {len(image_group)} images, {len(annotations_group)} annotations."
+        )
+    if not len(annotations_group):
+        raise ValueError("Expected at least one image. Received: an empty group.")
+    coder = coders.get(coder)
+    regression = np.zeros((len(image_group), len(anchors), 5), "float32")
+    labels = np.zeros((len(image_group), len(anchors), num_classes + 1), "float32")
+    for row, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
+        missing = {"bboxes", "labels"} - set(annotations)
+        if missing:
+            raise ValueError(f"Expected annotations with bboxes and labels. Missing: {missing}.")
+        boxes = np.asarray(annotations["bboxes"], "float32").reshape(-1, 4)
+        matches = assign(
+            anchors,
+            boxes,
+            annotations.get("ignore"),
+            positive_overlap=positive_overlap,
+            negative_overlap=negative_overlap,
+        )  # (N,)
+        matches[~inside(anchors, image.shape[1], image.shape[0])] = IGNORE
+        positive = matches > BACKGROUND
+        state = np.where(positive, 1, np.where(matches == IGNORE, -1, 0))
+        regression[row, :, 4] = labels[row, :, -1] = state
+        regression[row, positive, :4] = coder.encode(anchors[positive], boxes[matches[positive]])
+        classes = np.asarray(annotations["labels"], "int64")[matches[positive]]
+        labels[row, np.flatnonzero(positive), classes] = 1
+    return regression, labels

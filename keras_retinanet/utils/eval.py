@@ -1,0 +1,34 @@
+"""Pascal VOC evaluation of a generator."""
+
+import os
+
+from ..evaluation.detections import dataset_of, detect
+from ..evaluation.voc import evaluate_voc
+from .visualization import draw_annotations, draw_detections
+
+
+def evaluate(
+    generator, model, iou_threshold=0.5, score_threshold=0.05, max_detections=100, save_path=None
+):
+    """({label: (average precision, number of annotations)}, seconds an image).
+
+    With `save_path` every image is written there with its annotations and detections.
+    """
+    detections, seconds = detect(model, generator, score_threshold, max_detections, "evaluate")
+    dataset = dataset_of(generator)
+    if save_path is not None:
+        save_pictures(generator, detections, save_path)
+    return evaluate_voc(dataset, detections, iou_threshold), seconds
+
+
+def save_pictures(generator, detections, folder):
+    """Writes each image of the generator into `folder` with its annotations and detections."""
+    import cv2
+
+    os.makedirs(folder, exist_ok=True)
+    for index, detection in enumerate(detections):
+        image = generator.load_image(index).copy()
+        name = generator.label_to_name
+        draw_annotations(image, generator.load_annotations(index), label_to_name=name)
+        draw_detections(image, **detection, label_to_name=name)
+        cv2.imwrite(os.path.join(folder, f"{index}.png"), image)

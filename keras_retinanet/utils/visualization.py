@@ -1,0 +1,114 @@
+"""Boxes and captions on images, drawn in place.
+
+Images are (H, W, 3) uint8 arrays of any channel order; colours are three numbers in that order.
+"""
+
+import contextlib
+import functools
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from keras_retinanet.utils.colors import label_color
+
+FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial.ttf", "arial.ttf")  # beyond ASCII
+
+
+def draw_box(image, box, color, thickness=2):
+    """Draw the outline of a box (4,) xyxy px; the line runs inside the box."""
+    limit = 2 * max(image.shape[:2])  # boxes of a young model may be anywhere
+    x1, y1, x2, y2 = np.clip(np.round(box), -limit, limit).astype(int)
+    for _ in range(thickness):
+        if x2 > x1 and y2 > y1:
+            cv2.rectangle(image, (x1, y1), (x2 - 1, y2 - 1), tuple(map(int, color)), 1)
+        x1, y1, x2, y2 = x1 + 1, y1 + 1, x2 - 1, y2 - 1
+
+
+def draw_boxes(image, boxes, color, thickness=2):
+    """Draw the outlines of boxes (n, 4)."""
+    for box in boxes:
+        draw_box(image, box, color, thickness)
+
+
+def draw_caption(image, box, caption, color=(0, 0, 0)):
+    """Write a caption on a strip of the given colour above a box, but within the picture.
+
+    The text is black or white, whichever is easier to read on the strip.
+    """
+    height, width = image.shape[:2]
+    text = " ".join(str(caption).split())
+    if not text:
+        return
+    ink = text_mask(text, font_size(image))[:height, :width, None]  # (h, w, 1)
+    strip_height, strip_width = ink.shape[:2]
+    left, top = np.clip(np.round(box[:2]), -1, (width, height)).astype(int)
+    y = int(np.clip(top - strip_height, 0, height - strip_height))
+    x = int(np.clip(left, 0, width - strip_width))
+    # the weights lie between those of RGB and of BGR
+    bright = np.dot(color, (0.2, 0.6, 0.2)) > 140
+    strip = np.array(color) + ink * ((0 if bright else 255) - np.array(color))
+    image[y : y + strip_height, x : x + strip_width] = np.round(strip)
+
+
+def draw_detections(
+    image, boxes, scores, labels, color=None, label_to_name=None, score_threshold=0.5
+):
+    """Draw boxes (n, 4) with `name: score`; rows below the threshold or of label -1 are left out.
+
+    Args:
+        color: one colour for all; else each label has its own.
+        label_to_name: a function from label to text; else the label is written.
+    """
+    shown = [
+        (box, int(label), f": {score:.2f}")
+        for box, score, label in zip(boxes, scores, labels, strict=True)
+        if score >= score_threshold and label >= 0
+    ]
+    draw_labelled(image, shown[::-1], color, label_to_name)  # the first on top
+
+
+def draw_annotations(image, annotations, color=(0, 255, 0), label_to_name=None):
+    """Draw boxes with their names: a dict of `bboxes` (n, 4) and `labels` (n,), or (n, 5).
+
+    With `color=None` each label has its own colour.
+    """
+    if not isinstance(annotations, dict):
+        annotations = np.reshape(annotations, (-1, 5))
+        annotations = {"bboxes": annotations[:, :4], "labels": annotations[:, 4]}
+    boxes, labels = annotations["bboxes"], annotations["labels"]
+    shown = [(box, int(label), "") for box, label in zip(boxes, labels, strict=True)]
+    draw_labelled(image, shown, color, label_to_name)
+
+
+def draw_labelled(image, shown, color, label_to_name):
+    """Draw `(box, label, text after the name)`, all boxes first, so that captions stay legible."""
+    colors = [label_color(label) if color is None else color for _, label, _ in shown]
+    thickness = -(-sum(image.shape[:2]) // 1000)
+    for (box, _, _), own in zip(shown, colors, strict=True):
+        draw_box(image, box, own, thickness)
+    for (box, label, text), own in zip(shown, colors, strict=True):
+        name = str(label) if label_to_name is None else str(label_to_name(label))
+        draw_caption(image, box, name + text, own)
+
+
+def font_size(image):
+    return int(np.clip(sum(image.shape[:2]) / 90, 10, 48))
+
+
+def choose_font(text, size):
+    for name in () if text.isascii() else FONTS:
+        with contextlib.suppress(OSError):  # not on this machine
+            return ImageFont.truetype(name, size)
+    return ImageFont.load_default(size)
+
+
+@functools.lru_cache(maxsize=1024)
+def text_mask(text, size):
+    """A line of text with a margin: (h, w) float32, 0 the ground, 1 the ink."""
+    font = choose_font(text, size)
+    margin = max(2, size // 5)
+    ascent, descent = font.getmetrics()
+    mask = Image.new("L", (int(font.getlength(text)) + 1 + 2 * margin, ascent + descent + margin))
+    ImageDraw.Draw(mask).text((margin, margin // 2), text, fill=255, font=font)
+    return np.asarray(mask, "float32") / 255

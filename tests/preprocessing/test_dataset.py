@@ -1,0 +1,257 @@
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+from keras_retinanet.errors import InputError
+from keras_retinanet.preprocessing.dataset import Dataset, checked, image_size, make_record
+from keras_retinanet.utils.image import read_image_rgb
+
+FORMATS = {"jpg": "JPEG", "png": "PNG", "gif": "GIF", "bmp": "BMP", "webp": "WEBP", "tif": "TIFF"}
+SIZE = (60, 40)  # (width, height)
+
+
+def draw(path, orientation=None):
+    pixels = np.random.default_rng(0).integers(0, 255, (SIZE[1], SIZE[0], 3), "uint8")
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    Image.fromarray(pixels).save(path, exif=exif)
+    return str(path)
+
+
+def cut_off(path, share=0.5):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    return str(path)
+
+
+def record(path, boxes=((1, 2, 11, 22),), **kwargs):
+    return make_record(path, str(path), boxes, [0] * len(boxes), **kwargs)
+
+
+def dataset(*records):
+    return Dataset(list(records), ["dog"], [1])
+
+
+@pytest.fixture
+def image(tmp_path):
+    return draw(tmp_path / "image.png")
+
+
+def test_make_record_sets_dtypes_and_derives_what_is_left_out():
+    made = make_record("a.jpg", 7, [[1, 2, 4, 8], [0, 0, 1, 1]], [1, 0])
+    assert (made.boxes.dtype, made.boxes.shape) == (np.float32, (2, 4))
+    assert made.labels.dtype == np.int64
+    assert made.ignore.tolist() == [False, False]
+    assert made.area.dtype == np.float32
+    assert made.area.tolist() == [18, 1]  # 3 x 6, 1 x 1
+    assert made.size is None
+
+
+def test_make_record_without_boxes_keeps_shapes():
+    made = make_record("a.jpg", 7)
+    assert (made.boxes.dtype, made.boxes.shape) == (np.float32, (0, 4))
+    assert made.labels.shape == made.ignore.shape == made.area.shape == (0,)
+    assert (made.labels.dtype, made.ignore.dtype) == (np.int64, bool)
+
+
+@pytest.mark.parametrize("wrong", [{"labels": [1, 2]}, {"ignore": [True] * 2}, {"area": [1.0] * 2}])
+def test_make_record_refuses_columns_of_another_length(wrong):
+    with pytest.raises(ValueError, match=f"Expected 1 {next(iter(wrong))}"):
+        make_record("a.jpg", 7, [[1, 2, 4, 8]], **{"labels": [0], **wrong})
+
+
+def test_num_classes():
+    assert Dataset([], ["dog", "cat"], [1, 2]).num_classes == 2
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_image_size_of_every_format(tmp_path, suffix):
+    path = draw(tmp_path / f"image.{suffix}")
+    assert Image.open(path).format == FORMATS[suffix]
+    assert image_size(path) == SIZE
+
+
+def test_image_size_decodes_only_what_has_no_certain_end(tmp_path, monkeypatch):
+    paths = {suffix: draw(tmp_path / f"image.{suffix}") for suffix in FORMATS}
+    decoded = set()
+    load = ImageFile.load
+
+    def counted(self):
+        decoded.add(self.filename)
+        return load(self)
+
+    monkeypatch.setattr(ImageFile, "load", counted)
+    assert [image_size(path) for path in paths.values()] == [SIZE] * len(FORMATS)
+    assert decoded == {paths["tif"]}
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_image_size_is_that_of_the_upright_picture(tmp_path, suffix, orientation):
+    path = draw(tmp_path / f"image.{suffix}", orientation)
+    height, width, _ = read_image_rgb(path).shape
+    assert image_size(path) == (width, height)
+    assert (width, height) == (SIZE if orientation < 5 else SIZE[::-1])
+
+
+def test_image_size_finds_exif_behind_the_pixels(tmp_path):
+    path = tmp_path / "image.png"
+    draw(path, orientation=6)
+    data = path.read_bytes()
+    start, pixels, end = data.index(b"eXIf") - 4, data.index(b"IDAT") - 4, data.index(b"IEND") - 4
+    assert start < pixels
+    path.write_bytes(data[:start] + data[pixels:end] + data[start:pixels] + data[end:])
+    assert image_size(path) == SIZE[::-1] == read_image_rgb(path).shape[1::-1]
+
+
+def test_broken_exif_is_no_fault_of_the_picture(tmp_path):
+    path = tmp_path / "image.jpg"
+    Image.new("RGB", SIZE).save(path, exif=b"Exif\0\0no TIFF header at all")
+    assert image_size(path) == SIZE
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+def test_truncated_images_are_found(tmp_path, suffix, share):
+    draw(tmp_path / f"image.{suffix}")
+    path = cut_off(tmp_path / f"image.{suffix}", share)
+    with pytest.raises(InputError, match=f"image.{suffix}: ."):
+        image_size(path)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif"])
+def test_bytes_after_the_end_are_harmless(tmp_path, suffix):
+    path = tmp_path / f"image.{suffix}"
+    draw(path)
+    path.write_bytes(path.read_bytes() + b"made by a camera that signs its files")
+    assert image_size(path) == SIZE
+
+
+def test_image_size_names_what_is_wrong(tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("no image")
+    for name, reason in {
+        "missing.jpg": "no such file",
+        "empty.jpg": "not an image",
+        "text.jpg": "not an image",
+        "": "a folder",
+    }.items():
+        path = str(tmp_path / name)
+        with pytest.raises(InputError, match=reason) as caught:
+            image_size(path)
+        assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_checked_fills_sizes_and_leaves_good_data_alone(image):
+    before = dataset(record(image), record(image, boxes=()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        after = checked(before)
+    assert [r.size for r in after.records] == [SIZE, SIZE]
+    np.testing.assert_array_equal(after.records[0].boxes, before.records[0].boxes)
+    assert after.records[1].boxes.shape == (0, 4)
+    assert before.records[0].size is None
+
+
+def test_checked_trusts_the_picture_for_its_size(image):
+    assert checked(dataset(record(image, size=(1, 1)))).records[0].size == SIZE
+
+
+def test_bad_images_are_dropped_with_one_warning(tmp_path, image):
+    draw(tmp_path / "cut.jpg")
+    bad = [str(tmp_path / "missing.jpg"), cut_off(tmp_path / "cut.jpg")]
+    with pytest.warns(UserWarning, match="images") as caught:
+        after = checked(dataset(record(bad[0]), record(image), record(bad[1])))
+    assert [r.path for r in after.records] == [image]
+    assert [str(w.message) for w in caught] == [
+        f"Dropped 2 of 3 images that are missing or unreadable; the first: {bad[0]}: no such file."
+    ]
+
+
+BAD_BOXES = {
+    "no width": (5, 5, 5, 9),
+    "no height": (5, 5, 9, 5),
+    "inverted": (9, 5, 5, 9),
+    "left of the image": (-9, 5, -2, 9),
+    "right of it": (60, 5, 70, 9),
+    "above it": (5, -9, 9, 0),
+    "below it": (5, 41, 9, 50),
+    "not a number": (5, np.nan, 9, 9),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_BOXES.values(), ids=BAD_BOXES)
+def test_a_bad_box_is_dropped(image, bad):
+    labels, ignore, area = [0, 1, 2], [True, False, False], [1.0, 2.0, 3.0]
+    before = make_record(image, 0, [(1, 1, 3, 3), bad, (2, 2, 4, 4)], labels, ignore, area)
+    with pytest.warns(UserWarning, match="Dropped 1 of 3 boxes that have no area or lie off"):
+        after = checked(dataset(before)).records[0]
+    assert after.boxes.tolist() == [[1, 1, 3, 3], [2, 2, 4, 4]]
+    assert after.labels.tolist() == [0, 2]
+    assert after.ignore.tolist() == [True, False]
+    assert after.area.tolist() == [1, 3]
+
+
+def test_bad_boxes_give_one_warning_that_says_where_the_first_stands(image):
+    origin = {"origin": "train.csv: line", "entries": [7, 8, 9]}
+    boxes = [(1, 1, 3, 3), (5, 6, 5, 9), (70, 1, 80, 9)]
+    with pytest.warns(UserWarning, match="boxes") as caught:
+        after = checked(dataset(record(image, boxes, **origin), record(image, boxes)))
+    assert [str(w.message) for w in caught] == [
+        "Dropped 4 of 6 boxes that have no area or lie off their image; "
+        "the first: train.csv: line 8 (box 5, 6, 5, 9 in 60 x 40 px)."
+    ]
+    assert after.records[0].entries == (7,)
+    assert after.records[1].entries == ()
+
+
+def test_boxes_that_stick_out_are_clipped(image):
+    boxes = [(-1, -0.5, 10, 10), (50, 30, 61, 41), (1, 1, 2, 2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # up to 1 px is rounding
+        after = checked(dataset(record(image, boxes))).records[0]
+    assert after.boxes.tolist() == [[0, 0, 10, 10], [50, 30, 60, 40], [1, 1, 2, 2]]
+    assert after.area.tolist() == [100, 100, 1]
+
+    with pytest.warns(UserWarning, match=r"Clipped 1 of 1 boxes .*\(box -5, 0, 10, 10 in 60 x 40"):
+        after = checked(dataset(record(image, [(-5, 0, 10, 10)]))).records[0]
+    assert after.boxes.tolist() == [[0, 0, 10, 10]]
+
+
+def test_the_area_of_a_segment_is_kept_while_its_box_can_hold_it(image):
+    boxes = [(-1, 0, 10, 10), (-1, 0, 10, 10), (0, 0, 5, 5)]
+    after = checked(dataset(record(image, boxes, area=[30, 105, 7]))).records[0]
+    assert after.area.tolist() == [30, 100, 7]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "missing", "message"),
+    [
+        ([(1, 1, 3, 3)], True, "Found 1 of 2 images that are missing"),
+        ([(1, 1, 3, 3), (5, 5, 5, 5)], False, "Found 1 of 2 boxes that have no area"),
+        ([(-5, 1, 3, 3)], False, "Found 1 of 1 boxes that stick out"),
+    ],
+)
+def test_strict_raises_instead(tmp_path, image, boxes, missing, message):
+    records = [record(image, boxes)] + [record(tmp_path / "missing.jpg")] * missing
+    with pytest.raises(InputError, match=message):
+        checked(dataset(*records), strict=True)
+
+
+def test_no_image_left(tmp_path):
+    with pytest.raises(InputError, match=r"holds no images$"):
+        checked(dataset())
+    with pytest.raises(InputError, match=r"holds no images \(2 missing or .* missing.jpg: no such"):
+        checked(dataset(*[record("missing.jpg")] * 2))
+
+
+@pytest.mark.parametrize("boxes", [[], [(1, 1, 3, 3)]], ids=["none", "all ignored"])
+def test_no_box_left(image, boxes):
+    data = dataset(record(image, boxes, ignore=[True] * len(boxes)))
+    with pytest.raises(InputError, match="Received: 1 images without any"):
+        checked(data)
+    assert len(checked(data, need_boxes=False).records) == 1

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from keras_retinanet.errors import InputError
+from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.config import (
+    parse_anchor_parameters,
+    parse_pyramid_levels,
+    read_config_file,
+)
+
+ANCHORS = """\
+[anchor_parameters]
+sizes   = 16 32 64.5
+strides = 8 16 32
+ratios  = 0.5 1  2 3
+scales  = 1 1.2
+"""
+LEVELS = "[pyramid_levels]\nlevels = 3 4 5\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        (tmp_path / "config.ini").write_text(text)
+        return str(tmp_path / "config.ini")
+
+    return write
+
+
+def test_anchors_and_levels(write):
+    config = read_config_file(write(ANCHORS + LEVELS))
+    params = parse_anchor_parameters(config)
+    assert isinstance(params, AnchorParameters)
+    assert list(params.sizes) == [16, 32, 64.5]
+    assert list(params.strides) == [8, 16, 32]
+    np.testing.assert_allclose(params.ratios, [0.5, 1, 2, 3])
+    np.testing.assert_allclose(params.scales, [1, 1.2])
+    assert params.num_anchors() == 8
+    assert parse_pyramid_levels(config) == [3, 4, 5]
+    assert "pyramid_levels" in config
+
+
+def test_without_levels_there_are_five(write):
+    text = ANCHORS.replace("64.5", "64 128 256").replace("8 16 32\n", "8 16 32 64 128\n")
+    config = read_config_file(write(text))
+    assert "pyramid_levels" not in config
+    assert parse_anchor_parameters(config).strides == [8, 16, 32, 64, 128]
+    with pytest.raises(InputError, match=r"config.ini: expected a section \[pyramid_levels\]"):
+        parse_pyramid_levels(config)
+    with pytest.raises(
+        InputError, match=r"sizes: expected one for each pyramid level of 3, 4, 5, 6"
+    ):
+        parse_anchor_parameters(read_config_file(write(ANCHORS)))
+
+
+def test_a_plain_dict_will_do():
+    assert parse_pyramid_levels({"pyramid_levels": {"levels": "2 3"}}) == [2, 3]
+    with pytest.raises(InputError, match=r"config: expected a section \[anchor_parameters\]"):
+        parse_anchor_parameters({})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sizes = 16\n", r"line 1: expected \[section\] lines"),
+        (ANCHORS + "nonsense\n", r"line 6: expected \[section\] lines"),
+        (ANCHORS + "sizes = 1 2 3\n", r"line 6: expected .* once"),
+        (ANCHORS + ANCHORS, r"line 6: expected"),
+        ("", r"expected a section \[anchor_parameters\] \(found: none\)"),
+        (LEVELS, r"expected a section \[anchor_parameters\] \(found: pyramid_levels\)"),
+        (ANCHORS + "size = 16\n", r"\[anchor_parameters\]: unknown option 'size' \(options: sizes"),
+        (ANCHORS + LEVELS + "level = 3\n", r"\[pyramid_levels\]: unknown option 'level'"),
+    ],
+)
+def test_errors_of_the_file(write, text, message):
+    with pytest.raises(InputError, match=rf"config.ini: {message}"):
+        read_config_file(write(text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("scales  = 1 1.2", "", r"scales: expected this option"),
+        ("scales  = 1 1.2", "scales =", r"scales: expected numbers above 0.* Received: ''"),
+        ("1 1.2", "1 big", r"scales: expected numbers above 0.* Received: '1 big'"),
+        ("0.5 1", "0 1", r"ratios: expected numbers above 0"),
+        ("1 1.2", "1 nan", r"scales: expected numbers above 0"),
+        ("8 16 32\n", "8 16.5 32\n", r"strides: expected whole numbers above 0"),
+        ("8 16 32\n", "8 16\n", r"strides: expected one for each .* 3, 4, 5. Received: 8, 16"),
+        ("16 32 64.5", "16 32", r"sizes: expected one for each"),
+    ],
+)
+def test_errors_of_anchor_parameters(write, old, new, message):
+    assert old in ANCHORS
+    config = read_config_file(write(ANCHORS.replace(old, new) + LEVELS))
+    with pytest.raises(InputError, match=rf"config.ini: \[anchor_parameters\] {message}"):
+        parse_anchor_parameters(config)
+
+
+@pytest.mark.parametrize("levels", ["", "3 four", "3.5", "0 1"])
+def test_errors_of_levels(write, levels):
+    config = read_config_file(write(ANCHORS + f"[pyramid_levels]\nlevels = {levels}\n"))
+    with pytest.raises(InputError, match=r"config.ini: \[pyramid_levels\] levels: expected whole"):
+        parse_pyramid_levels(config)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere.ini: no such file"):
+        read_config_file(str(tmp_path / "nowhere.ini"))
