@@ -31,11 +31,11 @@ def center_size(variances=(1.0, 1.0, 1.0, 1.0)):
         center, size = _center_size(boxes, xp)
         shift = (center - anchor_center) / anchor_size
         growth = xp.log(xp.maximum(size, 1e-3) / anchor_size)
-        return xp.concatenate([shift, growth], axis=-1) / np.asarray(variances, "float32")
+        return xp.concatenate([shift, growth], axis=-1) / xp.array(variances, dtype="float32")
 
     def decode(anchors, values, xp=np):
         anchor_center, anchor_size = _center_size(anchors, xp)
-        values = values * np.asarray(variances, "float32")
+        values = values * xp.array(variances, dtype="float32")
         center = anchor_center + values[..., :2] * anchor_size
         half = anchor_size * xp.exp(xp.minimum(values[..., 2:], LARGEST_GROWTH)) / 2
         return xp.concatenate([center - half, center + half], axis=-1)
@@ -56,10 +56,10 @@ def corners(mean=(0.0, 0.0, 0.0, 0.0), std=(0.2, 0.2, 0.2, 0.2)):
 
     def encode(anchors, boxes, xp=np):
         shift = (boxes - anchors) / sides(anchors, xp)
-        return (shift - np.asarray(mean, "float32")) / np.asarray(std, "float32")
+        return (shift - xp.array(mean, dtype="float32")) / xp.array(std, dtype="float32")
 
     def decode(anchors, values, xp=np):
-        shift = values * np.asarray(std, "float32") + np.asarray(mean, "float32")
+        shift = values * xp.array(std, dtype="float32") + xp.array(mean, dtype="float32")
         return anchors + shift * sides(anchors, xp)
 
     return BoxCoder(4, encode, decode, {"name": "corners", "mean": mean, "std": std})

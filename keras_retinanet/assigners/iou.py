@@ -1,4 +1,4 @@
-"""Assignment by IoU thresholds: Ren et al. 2015 (arXiv 1506.01497), Lin et al. 2017 (1708.02002)."""
+"""Assignment by IoU thresholds: Ren et al. 2015 (arXiv 1506.01497), as in 1708.02002."""
 
 import numpy as np
 
@@ -20,8 +20,8 @@ def assign(anchors, boxes, ignore=None, positive_overlap=0.5, negative_overlap=0
     overlaps = iou(anchors[:, None], boxes[None], xp)  # (N, M)
     best = xp.max(overlaps, axis=1)  # (N,)
     row = xp.argmax(overlaps, axis=1)  # (N,)
-    matches = xp.where(best >= positive_overlap, row, IGNORE)
-    matches = xp.where(best <= negative_overlap, BACKGROUND, matches)
+    matches = xp.where(best <= negative_overlap, BACKGROUND, IGNORE)
+    matches = xp.where(best >= positive_overlap, row, matches)
     if ignore is not None:
-        matches = xp.where((matches >= 0) & xp.take(xp.asarray(ignore), row), IGNORE, matches)
+        matches = xp.where((matches >= 0) & xp.take(xp.array(ignore), row), IGNORE, matches)
     return matches

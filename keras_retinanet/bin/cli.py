@@ -29,6 +29,27 @@ def user_errors(program):
             sys.exit(130)
 
 
+def choose_gpu(gpu):
+    """Makes only the device of `--gpu` visible, if one is named."""
+    if gpu is not None:
+        from ..utils.gpu import setup_gpu
+
+        setup_gpu(gpu)
+
+
+def start_backend():
+    """Imports Keras, keeping the greetings of the backend's libraries off the terminal."""
+    sys.stderr.flush()
+    terminal, silence = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    try:
+        import keras  # noqa: F401
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(silence)
+
+
 def add_data_arguments(parser, training=False):
     """One subcommand for each kind of data set; returns the subparsers."""
     kinds = parser.add_subparsers(dest="dataset_type", metavar="DATASET", required=True)
@@ -100,6 +121,7 @@ def load_snapshot(path, backbone=None):
     """The model in a `.keras` file; InputError if there is none, or it has another backbone."""
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such snapshot")
+    start_backend()
     from ..models import RetinaNet, load_model
 
     try:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from ..errors import InputError
-from .cli import load_inference_model, user_errors
+from .cli import choose_gpu, load_inference_model, user_errors
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -97,11 +97,9 @@ def save_pictures(dataset, detections, folder, class_names):
 
 
 def run(args):
+    choose_gpu(args.gpu)
     from ..preprocessing.dataset import Dataset, checked, default_category_ids, make_record
-    from ..utils.gpu import setup_gpu
 
-    if args.gpu:
-        setup_gpu(args.gpu)
     paths = find_images(args.sources)
     records = [make_record(path, i) for i, path in enumerate(paths, start=1)]
     dataset = checked(Dataset(records, [], []), args.strict, need_boxes=False)

@@ -4,7 +4,14 @@ import argparse
 import sys
 
 from ..errors import InputError
-from .cli import add_data_arguments, load_inference_model, read_config, read_data, user_errors
+from .cli import (
+    add_data_arguments,
+    choose_gpu,
+    load_inference_model,
+    read_config,
+    read_data,
+    user_errors,
+)
 
 
 def parse_args(args):
@@ -81,10 +88,7 @@ def read_dataset(args, model):
 
 
 def run(args):
-    from ..utils.gpu import setup_gpu
-
-    if args.gpu:
-        setup_gpu(args.gpu)
+    choose_gpu(args.gpu)
     options = {"max_detections": args.max_detections, "score_threshold": args.score_threshold}
     if args.config:
         options["anchor_params"], options["pyramid_levels"] = read_config(args.config)
@@ -105,9 +109,8 @@ def run(args):
     voc = evaluate_voc(dataset, detections, args.iou_threshold)
     print(report(metrics, voc))
     print(f"{seconds:.3f} s an image in the model")
-    for path, content in ((args.json, metrics), (args.ground_truth, None), (args.detections, None)):
-        if path is not None and content is not None:
-            write_json(path, content)
+    if args.json:
+        write_json(args.json, metrics)
     if args.ground_truth:
         write_json(args.ground_truth, ground_truth(dataset), indent=None)
     if args.detections:

@@ -6,7 +6,15 @@ import os
 import sys
 
 from ..errors import InputError
-from .cli import add_data_arguments, load_snapshot, read_config, read_data, user_errors
+from .cli import (
+    add_data_arguments,
+    choose_gpu,
+    load_snapshot,
+    read_config,
+    read_data,
+    start_backend,
+    user_errors,
+)
 
 # what suits a start, for a batch of 8; the rate goes with the square root of the batch size
 RECIPES = {
@@ -245,7 +253,7 @@ def create_models(args, class_names):
         model = load_snapshot(args.snapshot, args.backbone)
         if not model.is_training_model:
             raise InputError(
-                f"{args.snapshot}: expected a training model to resume. Received: an inference model"
+                f"{args.snapshot}: expected a training model. Received: an inference model"
             )
         if model.class_names is not None and model.class_names != class_names:
             raise InputError(
@@ -358,12 +366,9 @@ def describe(train, val, generator):
 
 
 def run(args):
-    from ..utils.gpu import setup_gpu
-
-    if args.gpu:
-        setup_gpu(args.gpu)
+    choose_gpu(args.gpu)
     train, val = read_datasets(args)
-
+    start_backend()
     import keras
 
     from ..distribution import scope

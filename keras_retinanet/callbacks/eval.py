@@ -42,9 +42,8 @@ class Evaluate(keras.callbacks.Callback):
         self.mean_ap = mean_average_precision(figures, weighted=self.weighted_average)
         if self.verbose:
             for label, (ap, count) in figures.items():
-                print(
-                    f"{count:.0f} instances of class {self.generator.label_to_name(label)}: {ap:.4f}"
-                )
+                name = self.generator.label_to_name(label)
+                print(f"{count:.0f} instances of class {name}: {ap:.4f}")
             print(f"mAP: {self.mean_ap:.4f}")
         if logs is not None:
             logs["mAP"] = self.mean_ap

@@ -142,7 +142,7 @@ def filter_detections(
     max_detections=300,
     nms_threshold=0.5,
 ):
-    """`FilterDetections` of one image: boxes (N, 4), classification (N, K), other [(N, ...), ...]."""
+    """`FilterDetections` of one image: boxes (N, 4), classification (N, K), other [(N, ...)]."""
     layer = FilterDetections(
         nms, class_specific_filter, nms_threshold, score_threshold, max_detections
     )

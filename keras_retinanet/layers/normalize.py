@@ -1,7 +1,6 @@
 """The normalisation that a backbone's weights were trained with, inside the graph."""
 
 import keras
-import numpy as np
 from keras import ops
 
 # what (x - mean) / std of RGB 0..255 each family of weights expects, and its channel order
@@ -29,7 +28,7 @@ class Normalize(keras.layers.Layer):
 
     def call(self, inputs):
         choice = NORMALIZATIONS[self.mode]
-        mean, std = (np.asarray(choice[key], "float32") for key in ("mean", "std"))
+        mean, std = (ops.array(choice[key], dtype="float32") for key in ("mean", "std"))
         images = (ops.cast(inputs, "float32") - mean) / std
         return ops.flip(images, axis=-1) if choice["order"] == "bgr" else images
 

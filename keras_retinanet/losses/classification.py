@@ -21,9 +21,9 @@ def focal(alpha=0.25, gamma=2.0, cutoff=0.5, from_logits=False):
 
     def loss(y_true, y_pred):
         labels, state = split(ops.cast(y_true, "float32"))  # (B, N, K), (B, N)
-        logits = ops.cast(y_pred, "float32") if from_logits else to_logits(y_pred)
         counted = ops.not_equal(state, IGNORE)  # (B, N)
-        logits = only(counted, logits)  # (B, N, K)
+        y_pred = only(counted, y_pred, 0.5)  # (B, N, K): harmless as probability and as logit
+        logits = ops.cast(y_pred, "float32") if from_logits else to_logits(y_pred)
         positive = labels > cutoff  # (B, N, K)
         alpha_t = ops.where(positive, alpha, 1 - alpha)
         # (1 - p_t)^γ as exp(γ log σ(-x_t)): its gradient is finite at any logit and any γ

@@ -101,7 +101,7 @@ def default_regression_model(
 def default_submodels(
     num_classes, num_anchors, feature_size=256, head_size=256, depth=4, norm="none"
 ):
-    """The two heads by the names of their outputs: [("regression", ...), ("classification", ...)]."""
+    """The heads by the names of their outputs: [("regression", ...), ("classification", ...)]."""
     options = {"pyramid_feature_size": feature_size, "depth": depth, "norm": norm}
     regression = default_regression_model(
         4, num_anchors, regression_feature_size=head_size, **options

@@ -80,7 +80,7 @@ def retinanet_bbox(
         Anchors(size, stride, anchors.ratios, anchors.scales, name=f"anchors_{level}")(
             model.get_layer(f"P{level}").output
         )
-        for level, size, stride in zip(levels, anchors.sizes, anchors.strides, strict=True)
+        for level, (size, stride) in zip(levels, anchors.of_levels(levels), strict=True)
     ]
     candidates = TopCandidates(top_k, class_specific_filter, name="candidates")
     places, regression, scores, labels, *others = candidates([levels_anchors, list(model.outputs)])

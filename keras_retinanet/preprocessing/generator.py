@@ -12,15 +12,18 @@ from ..utils.anchors import anchor_targets_bbox, anchors_for_shape, guess_shapes
 from ..utils.config import parse_anchor_parameters, parse_pyramid_levels
 from ..utils.image import (
     TransformParameters,
+    choose,
     preprocess_image,
     read_image_bgr,
     resize_image,
     resized_size,
 )
 from .augmentation import AUGMENTATIONS, augment, transform_both
-from .grouping import canvases_for, groups, smallest
+from .grouping import GROUPINGS, canvases_for, groups, smallest
 
 __all__ = ["Generator"]
+
+MOST_SHAPES = 8  # whose anchors are kept; canvases are fewer, groups by ratio have many
 
 
 class Generator(keras.utils.PyDataset):
@@ -46,6 +49,11 @@ class Generator(keras.utils.PyDataset):
         anchor_params, pyramid_levels: as of the model; `config` overrides them.
         assigner: a key of `ASSIGNERS`.
         seed: with epoch and index, the source of all chance.
+        strict: raise at an image that is broken instead of leaving it out with a warning.
+
+    Attributes:
+        groups: the image indices of each batch of this epoch.
+        unreadable: the indices of images that turned out to be broken.
     """
 
     def __init__(
@@ -70,6 +78,7 @@ class Generator(keras.utils.PyDataset):
         pyramid_levels=None,
         assigner="iou",
         seed=0,
+        strict=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -77,6 +86,7 @@ class Generator(keras.utils.PyDataset):
         self.transform_generator = transform_generator
         self.visual_effect_generator = visual_effect_generator
         self.batch_size = int(batch_size)
+        choose(GROUPINGS, "group_method", group_method)
         self.group_method = group_method
         self.shuffle_groups = shuffle_groups
         self.image_min_side = image_min_side
@@ -87,8 +97,9 @@ class Generator(keras.utils.PyDataset):
         self.compute_shapes = compute_shapes
         self.preprocess_image = preprocess_image
         self.compact = compact
-        known = isinstance(augmentation, str)
-        self.augmentation = AUGMENTATIONS[augmentation] if known else dict(augmentation)
+        if isinstance(augmentation, str):
+            augmentation = choose(AUGMENTATIONS, "augmentation", augmentation)
+        self.augmentation = dict(augmentation)
         config = config or {}
         if "anchor_parameters" in config:
             anchor_params = parse_anchor_parameters(config)
@@ -96,13 +107,15 @@ class Generator(keras.utils.PyDataset):
             pyramid_levels = parse_pyramid_levels(config)
         self.anchor_params = anchor_params
         self.pyramid_levels = pyramid_levels
-        self.assign = ASSIGNERS[assigner]
+        self.assign = choose(ASSIGNERS, "assigner", assigner)
         self.seed = seed
+        self.strict = strict
         self.epoch = 0
         self._anchors = {}
+        self._sizes = {}
         self._canvases = None
         self._most_boxes = None
-        self._unreadable = set()
+        self.unreadable = set()
         self._groups = {}
         self.groups = self.groups_of(self.epoch)
 
@@ -139,7 +152,10 @@ class Generator(keras.utils.PyDataset):
     def image_size(self, image_index):
         """(width, height) px of an image before resizing."""
         size = self.dataset and self.dataset.records[image_index].size
-        return size or self.load_image(image_index).shape[1::-1]
+        size = size or self._sizes.get(image_index)
+        if size is None:
+            size = self._sizes[image_index] = self.load_image(image_index).shape[1::-1]
+        return size
 
     def image_aspect_ratio(self, image_index):
         """Width over height of an image."""
@@ -257,11 +273,14 @@ class Generator(keras.utils.PyDataset):
     def generate_anchors(self, image_shape):
         """The anchors (N, 4) of a batch of `image_shape` (H, W, ...), kept for the next time."""
         shape = tuple(image_shape[:2])
-        if shape not in self._anchors:
-            self._anchors[shape] = anchors_for_shape(
+        anchors = self._anchors.get(shape)
+        if anchors is None:
+            anchors = anchors_for_shape(
                 image_shape, self.pyramid_levels, self.anchor_params, self.compute_shapes
             )
-        return self._anchors[shape]
+            kept = list(self._anchors.items())[1 - MOST_SHAPES :]
+            self._anchors = {**dict(kept), shape: anchors}
+        return anchors
 
     def compute_targets(self, image_group, annotations_group, shape=None):
         """The targets of a group whose batch has `shape` (H, W), by default that of the largest."""
@@ -270,8 +289,8 @@ class Generator(keras.utils.PyDataset):
         anchors = self.generate_anchors(shape)
         if self.compact:
             return self._compact_targets(anchors, image_group, annotations_group)
-        return tuple(
-            self.compute_anchor_targets(anchors, image_group, annotations_group, self.num_classes())
+        return self.compute_anchor_targets(
+            anchors, image_group, annotations_group, self.num_classes()
         )
 
     def _compact_targets(self, anchors, image_group, annotations_group):
@@ -283,8 +302,6 @@ class Generator(keras.utils.PyDataset):
             found = len(annotations["bboxes"])
             boxes[row, :found] = annotations["bboxes"]
             labels[row, :found] = annotations["labels"]
-            if annotations.get("unreadable"):
-                continue
             height, width = image_group[row].shape[:2]
             within = inside(anchors, width, height)
             assigned = self.assign(anchors, annotations["bboxes"], annotations.get("ignore"))
@@ -302,9 +319,13 @@ class Generator(keras.utils.PyDataset):
             image_group, annotations_group
         )
         image_group, annotations_group = self.random_transform_group(image_group, annotations_group)
+        if self.augmentation:
+            seeds = self._seeds(group, self.epoch)
+            pairs = zip(image_group, annotations_group, seeds, strict=True)
+            image_group, annotations_group = _unzipped([self._augment(*pair) for pair in pairs])
         image_group, annotations_group = self.preprocess_group(image_group, annotations_group)
         inputs = self.compute_inputs(image_group)
-        return inputs, tuple(self.compute_targets(image_group, annotations_group))
+        return inputs, _as_targets(self.compute_targets(image_group, annotations_group))
 
     # batches on fixed canvases, each a function of (seed, epoch, index)
 
@@ -325,7 +346,7 @@ class Generator(keras.utils.PyDataset):
         """The largest number of boxes in an image, at least 1."""
         if self._most_boxes is None:
             counts = [len(self.load_annotations(i)["bboxes"]) for i in range(self.size())]
-            self._most_boxes = max(1, *counts)
+            self._most_boxes = max([1, *counts])
         return self._most_boxes
 
     def batch_at(self, step):
@@ -335,13 +356,15 @@ class Generator(keras.utils.PyDataset):
 
     def groups_of(self, epoch):
         """The groups of an epoch; those of two epochs are kept."""
-        if epoch not in self._groups:
+        found = self._groups.get(epoch)
+        if found is None:
+            found = groups(self, epoch if self.shuffle_groups else 0)
             kept = dict(list(self._groups.items())[-1:])
-            self._groups = {**kept, epoch: groups(self, epoch if self.shuffle_groups else 0)}
-        return self._groups[epoch]
+            self._groups = {**kept, epoch: found}
+        return found
 
     def inputs_of(self, group):
-        """The inputs (B, H, W, 3) of a group as they are at inference: nothing random, no targets."""
+        """The inputs (B, H, W, 3) of a group as at inference: nothing random, no targets."""
         samples = [self._sample(index, None) for index in group]
         return self.compute_inputs([image for image, _ in samples], self._canvas_of(group))
 
@@ -349,12 +372,15 @@ class Generator(keras.utils.PyDataset):
         return tuple(np.max([self.canvas(index) for index in group], axis=0))
 
     def _batch(self, group, epoch):
-        seeds = [(self.seed, epoch, index, row) for row, index in enumerate(group)]
+        seeds = self._seeds(group, epoch)
         samples = [self._sample(index, seed) for index, seed in zip(group, seeds, strict=True)]
-        images, annotations = (list(parts) for parts in zip(*samples, strict=True))
+        images, annotations = _unzipped(samples)
         canvas = self._canvas_of(group)
         targets = self.compute_targets(images, annotations, canvas[::-1])
-        return self.compute_inputs(images, canvas), targets
+        return self.compute_inputs(images, canvas), _as_targets(targets)
+
+    def _seeds(self, group, epoch):
+        return [(self.seed, epoch, index, row) for row, index in enumerate(group)]
 
     def _sample(self, index, seed):
         annotations = self.load_annotations(index)
@@ -363,22 +389,33 @@ class Generator(keras.utils.PyDataset):
         except InputError as error:
             return self._blank(index, annotations, error)
         if seed is not None:
-            rng = np.random.default_rng(seed)
-            image, annotations = augment(image, annotations, rng, **self.augmentation)
+            image, annotations = self.random_visual_effect_group_entry(image, annotations)
+            image, annotations = self.random_transform_group_entry(image, annotations)
+            image, annotations = self._augment(image, annotations, seed)
         return self.preprocess_group_entry(image, annotations)
 
+    def _augment(self, image, annotations, seed):
+        return augment(image, annotations, np.random.default_rng(seed), **self.augmentation)
+
     def _blank(self, index, annotations, error):
-        """A black image whose anchors are all ignored, for one that cannot be read."""
-        if index not in self._unreadable:
-            self._unreadable.add(index)
+        """An image without pixels, which leaves its canvas black and all its anchors ignored."""
+        if self.strict:
+            raise error
+        known = index in self.unreadable
+        self.unreadable.add(index)
+        if len(self.unreadable) == self.size():
+            raise InputError(
+                f"Expected images. Received: {self.size()} images, all of them broken; "
+                f"the last: {error}"
+            )
+        if not known:
             warnings.warn(
-                f"Left out {len(self._unreadable)} of {self.size()} images that are broken; "
+                f"Left out {len(self.unreadable)} of {self.size()} images that are broken; "
                 f"the last: {error}.",
                 UserWarning,
                 stacklevel=2,
             )
-        width, height = self.resized_size(index)
-        return np.zeros((height, width, 3), "uint8"), {**annotations, "unreadable": True}
+        return np.zeros((0, 0, 3), "uint8"), annotations
 
     # keras.utils.PyDataset
 
@@ -389,7 +426,7 @@ class Generator(keras.utils.PyDataset):
         if self.group_method == "canvas":
             return self._batch(self.groups[index], self.epoch)
         inputs, targets = self.compute_input_output(self.groups[index])
-        return inputs, targets if isinstance(targets, dict) else tuple(targets)
+        return inputs, _as_targets(targets)
 
     def on_epoch_end(self):
         """Shuffles the groups for the next epoch, if the generator shuffles."""
@@ -398,5 +435,13 @@ class Generator(keras.utils.PyDataset):
 
 
 def _each(change, image_group, annotations_group):
-    pairs = [change(*pair) for pair in zip(image_group, annotations_group, strict=True)]
+    return _unzipped([change(*pair) for pair in zip(image_group, annotations_group, strict=True)])
+
+
+def _unzipped(pairs):
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _as_targets(targets):
+    """A dict as it is, anything else as a tuple: TensorFlow does not take lists."""
+    return targets if isinstance(targets, dict) else tuple(targets)

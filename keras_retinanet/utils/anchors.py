@@ -43,6 +43,15 @@ class AnchorParameters:
         """Anchors at each place."""
         return len(self.ratios) * len(self.scales)
 
+    def of_levels(self, pyramid_levels):
+        """(size, stride) of each level, or a ValueError where they are not as many."""
+        if len(self.sizes) != len(pyramid_levels):
+            raise ValueError(
+                "Expected an anchor size and stride for each of the pyramid levels "
+                f"{list(pyramid_levels)}. Received: sizes={self.sizes}, strides={self.strides}."
+            )
+        return list(zip(self.sizes, self.strides, strict=True))
+
     def get_config(self):
         """The parameters as plain lists."""
         return {
@@ -70,12 +79,12 @@ def generate_anchors(base_size=16, ratios=None, scales=None):
 
 
 def shift(shape, stride, anchors, xp=np):
-    """Anchors (A, 4) moved to every place of a feature map of `shape` (rows, columns): (R·C·A, 4)."""
+    """Anchors (A, 4) at every place of a feature map of `shape` (rows, columns): (R·C·A, 4)."""
     x = (xp.arange(shape[1], dtype="float32") + 0.5) * stride  # (C,)
     y = (xp.arange(shape[0], dtype="float32") + 0.5) * stride  # (R,)
     x, y = xp.meshgrid(x, y)  # (R, C) each
     places = xp.reshape(xp.stack([x, y, x, y], axis=-1), (-1, 1, 4))  # (R·C, 1, 4)
-    return xp.reshape(places + anchors, (-1, 4))
+    return xp.reshape(places + xp.array(anchors), (-1, 4))
 
 
 def guess_shapes(image_shape, pyramid_levels):
@@ -119,7 +128,7 @@ def anchors_for_shape(
     return xp.concatenate(
         [
             shift(shape, stride, generate_anchors(size, params.ratios, params.scales), xp)
-            for shape, stride, size in zip(shapes, params.strides, params.sizes, strict=True)
+            for shape, (size, stride) in zip(shapes, params.of_levels(levels), strict=True)
         ],
         axis=0,
     )

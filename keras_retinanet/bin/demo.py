@@ -1,0 +1,93 @@
+"""From nothing to detections on a drawn data set: `python -m keras_retinanet.bin.demo`."""
+
+import argparse
+import glob
+import os
+import sys
+import time
+
+from . import convert_model, detect, evaluate, train
+from .cli import user_errors
+
+ANCHORS = """\
+[anchor_parameters]
+sizes = 16 32 64 128
+strides = 8 16 32 64
+ratios = 1
+scales = 1 1.26 1.587
+
+[pyramid_levels]
+levels = 3 4 5 6
+"""
+SIZE = 256  # px, of the pictures and of what the model sees
+
+
+def parse_args(args):
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_retinanet.bin.demo",
+        description="Draw a data set, train a small RetinaNet on it from scratch, evaluate, "
+        "convert and detect.",
+    )
+    parser.add_argument("--output", default="demo", metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--images", type=int, default=800, help="to train on (%(default)s)")
+    parser.add_argument("--held-out", type=int, default=150, help="to evaluate on (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="(%(default)s)")
+    return parser.parse_args(args)
+
+
+def run(args):
+    from ..evaluation.report import write_json
+    from ..preprocessing.sample import write_sample
+
+    folder, seconds = args.output, {}
+
+    def path(*parts):
+        return os.path.join(folder, *parts)
+
+    def stage(name, function, *arguments):
+        print(f"\n{name}", flush=True)
+        start = time.perf_counter()
+        result = function(*arguments)
+        seconds[name] = round(time.perf_counter() - start, 1)
+        return result
+
+    def command(module, *arguments):
+        return module.run(module.parse_args([str(argument) for argument in arguments]))
+
+    data = [path("data", "train.csv"), path("data", "classes.csv")]
+    held_out = [path("data", "val.csv"), path("data", "classes.csv")]
+    snapshot, model = path("snapshots", "resnet10_0.25_csv_last.keras"), path("detector.keras")
+    stage("draw", write_sample, path("data"), args.images, args.held_out, SIZE)
+    with open(path("anchors.ini"), "w", encoding="utf-8") as file:
+        file.write(ANCHORS)
+    stage(
+        "train", command, train,
+        "--no-weights", "--backbone", "resnet10_0.25", "--config", path("anchors.ini"),
+        "--feature-size", 64, "--head-depth", 1, "--box-loss", "giou",
+        "--batch-size", 4, "--epochs", args.epochs, "--augmentation", "light",
+        "--image-min-side", SIZE, "--image-max-side", SIZE,
+        "--snapshot-path", path("snapshots"), "--no-evaluation", "csv", *data,
+    )  # fmt: skip
+    stage("convert", command, convert_model, snapshot, model)
+    metrics = stage(
+        "evaluate", command, evaluate, "--batch-size", 8,
+        "--detections", path("detections.json"), "--ground-truth", path("ground_truth.json"),
+        "csv", *held_out, model,
+    )  # fmt: skip
+    pictures = sorted(glob.glob(path("data", "images", "val", "*")))[:12]
+    stage("detect", command, detect, model, *pictures, "--output", path("pictures"))
+    figures = {"AP": metrics["AP"], "AP50": metrics["AP50"], "seconds": seconds}
+    write_json(path("metrics.json"), figures)
+    print(
+        f"\nAP50 {metrics['AP50']:.3f}, AP {metrics['AP']:.3f} on {args.held_out} held-out images "
+        f"after {sum(seconds.values()):.0f} s; look at {path('pictures')}"
+    )
+
+
+def main(args=None):
+    with user_errors("demo"):
+        run(parse_args(sys.argv[1:] if args is None else args))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""TensorFlow SavedModel: images of any size in, boxes in their pixels out."""
+
+import keras
+
+from ..errors import InputError
+from ..layers import Normalize
+from ..preprocessing.grouping import STRIDE
+
+
+def export_saved_model(model, folder):
+    """Writes the inference model as a SavedModel that runs without this package.
+
+    Signatures `serving_default` (float32) and `serving_uint8` take `images` (B, H, W, 3), RGB
+    0..255, and give `boxes` (B, D, 4) xyxy px of these images, `scores` (B, D) and `labels` (B, D),
+    unused rows -1. The graph resizes to the sides that the model stores, as training does.
+
+    Raises:
+        InputError: on another backend than TensorFlow, or when the folder cannot be written.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            "A SavedModel is written by TensorFlow: set KERAS_BACKEND=tensorflow. "
+            f"Received: {keras.backend.backend()}"
+        )
+    import tensorflow as tf
+
+    serve = serving_function(model)
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    for name, dtype in (("serving_default", tf.float32), ("serving_uint8", tf.uint8)):
+        images = tf.TensorSpec((None, None, None, 3), dtype, name="images")
+        archive.add_endpoint(name, serve, input_signature=[images])
+    try:
+        archive.write_out(folder, verbose=False)
+    except (OSError, tf.errors.OpError) as error:
+        raise InputError(f"{folder}: cannot be written: {error}") from None
+
+
+def serving_function(model):
+    """The graph function images (B, H, W, 3) -> {"boxes", "scores", "labels"} of `model`."""
+    import tensorflow as tf
+
+    prepare = preparation(model)
+
+    def serve(images):
+        size = tf.shape(images)[1:3]  # (2,): H, W
+        resized = fitted_size(size, model.image_min_side, model.image_max_side)  # (2,)
+        images = tf.round(tf.image.resize(tf.cast(images, tf.float32), resized))
+        canvas = -(-resized // STRIDE) * STRIDE
+        images = tf.image.pad_to_bounding_box(prepare(images), 0, 0, canvas[0], canvas[1])
+        boxes, scores, labels = model(images, training=False)[:3]
+        boxes, scores, labels = drop_padding(boxes, scores, labels, resized)
+        scale = tf.cast(resized / size, tf.float32)[::-1]  # (2,): x, y
+        limits = tf.cast(tf.tile(size[::-1], [2]), tf.float32)  # (4,): W, H, W, H
+        original = tf.clip_by_value(boxes / tf.tile(scale, [2]), 0.0, limits)  # (B, D, 4)
+        boxes = tf.where(labels[..., None] < 0, -1.0, original)
+        return {"boxes": boxes, "scores": scores, "labels": labels}
+
+    return serve
+
+
+def preparation(model):
+    """What turns RGB 0..255 into the model's input: nothing for a model that normalises."""
+    if model.normalization is not None or model.backbone_name is None:
+        return lambda images: images
+    from ..models import backbone
+
+    return Normalize(backbone(model.backbone_name).normalization)
+
+
+def fitted_size(size, min_side, max_side):
+    """`utils.image.resized_size` in the graph: (H, W) -> (H, W), int32."""
+    import tensorflow as tf
+
+    short, long = tf.reduce_min(size), tf.reduce_max(size)
+    by_short = min_side * long <= max_side * short
+    target, side = tf.where(by_short, [min_side, short], [max_side, long])
+    return tf.maximum(tf.cast(tf.round(size * target / side), tf.int32), 1)
+
+
+def drop_padding(boxes, scores, labels, resized):
+    """Moves detections (B, D, ...) centred beyond the image of `resized` (H, W) px out: to -1."""
+    import tensorflow as tf
+
+    center = (boxes[..., :2] + boxes[..., 2:]) / 2  # (B, D, 2)
+    inside = tf.reduce_all(center <= tf.cast(resized[::-1], tf.float32), axis=-1)  # (B, D)
+    kept = tf.logical_and(labels >= 0, inside)
+    order = tf.argsort(tf.cast(kept, tf.int32), direction="DESCENDING", stable=True)  # (B, D)
+
+    def pick(values):
+        mask = tf.reshape(kept, tf.concat([tf.shape(kept), [1] * (values.shape.rank - 2)], 0))
+        masked = tf.where(mask, values, tf.cast(-1, values.dtype))
+        return tf.gather(masked, order, batch_dims=1)
+
+    return pick(boxes), pick(scores), pick(labels)

@@ -1,0 +1,475 @@
+"""The generator: what old subclasses rely on, and batches that depend on (seed, epoch, index)."""
+
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_retinanet import coders
+from keras_retinanet.errors import InputError
+from keras_retinanet.preprocessing.dataset import Dataset, make_record
+from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.utils.anchors import AnchorParameters, anchors_for_shape
+
+MEAN = np.array([103.939, 116.779, 123.68], "float32")  # BGR, of ImageNet
+BLUE = (255, 0, 0)  # BGR
+ANCHORS = AnchorParameters(sizes=(16, 32), strides=(8, 16), ratios=(1,), scales=(1, 1.5))
+LEVELS = [3, 4]
+
+
+class Old(Generator):
+    """What an old script defines, no more."""
+
+    def __init__(self, images, boxes, labels=None, **kwargs):
+        self.images = images
+        self.boxes = [np.array(rows, "float64").reshape(-1, 4) for rows in boxes]
+        self.labels = labels or [np.zeros(len(rows)) for rows in boxes]
+        super().__init__(**{"group_method": "none", "shuffle_groups": False, **kwargs})
+
+    def size(self):
+        return len(self.images)
+
+    def num_classes(self):
+        return 3
+
+    def load_image(self, image_index):
+        return self.images[image_index]
+
+    def image_path(self, image_index):
+        return f"{image_index}.png"
+
+    def load_annotations(self, image_index):
+        return {"labels": self.labels[image_index].copy(), "bboxes": self.boxes[image_index].copy()}
+
+
+def plain(height, width, colour=BLUE):
+    return np.full((height, width, 3), colour, "uint8")
+
+
+def write(folder, sizes, boxes=None, ignore=None):
+    """A data set of noise pictures of `sizes` (w, h), each with its boxes of class 1."""
+    rng = np.random.default_rng(0)
+    records = []
+    for i, (width, height) in enumerate(sizes):
+        path = folder / f"{i}.png"
+        Image.fromarray(rng.integers(0, 255, (height, width, 3), "uint8")).save(path)
+        rows = [(4, 4, 20, 20)] if boxes is None else boxes[i]
+        mask = None if ignore is None else ignore[i]
+        records.append(make_record(path, i, rows, [1] * len(rows), mask, size=(width, height)))
+    return Dataset(records, ["cat", "dog"], [1, 2])
+
+
+def canvases(dataset, **options):
+    """The generator as the commands make it, without resizing."""
+    defaults = {
+        "group_method": "canvas",
+        "no_resize": True,
+        "preprocess_image": None,
+        "compact": True,
+        "anchor_params": ANCHORS,
+        "pyramid_levels": LEVELS,
+    }
+    return Generator(dataset, **{**defaults, **options})
+
+
+def same(a, b):
+    """Whether two batches (inputs, dict or tuple of targets) are equal."""
+    rows = [[x, *(y.values() if isinstance(y, dict) else y)] for x, y in (a, b)]
+    return all(np.array_equal(one, other) for one, other in zip(*rows, strict=True))
+
+
+def break_inside(path):
+    """Spoils the pixels of a PNG; its head and its end stay as they are."""
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 200] = bytes(200)
+    path.write_bytes(data)
+
+
+# what old subclasses rely on
+
+
+def test_an_old_subclass_gives_preprocessed_images_and_a_tuple_of_dense_targets():
+    generator = Old(
+        [plain(64, 64), plain(48, 64)], [[(0, 0, 32, 32)], []], batch_size=2, no_resize=True
+    )
+    inputs, targets = generator[0]
+    anchors = anchors_for_shape((64, 64))
+    assert len(generator) == 1
+    assert generator.groups == [[0, 1]]
+    assert (inputs.dtype, inputs.shape) == (np.float32, (2, 64, 64, 3))
+    assert np.allclose(inputs[0], BLUE - MEAN)
+    assert np.allclose(inputs[1, :48], BLUE - MEAN)
+    assert not inputs[1, 48:].any()  # padding is zero after preprocessing
+    assert isinstance(targets, tuple)
+    regression, classification = targets
+    assert (regression.dtype, regression.shape) == (np.float32, (2, len(anchors), 5))
+    assert (classification.dtype, classification.shape) == (np.float32, (2, len(anchors), 4))
+    assert (regression[..., 4] == classification[..., 3]).all()
+    # the anchor of size 32 at (16, 16) stands at 4, 4, 28, 28 or larger: some anchor is an object
+    assert (regression[0, :, 4] == 1).any()
+    assert not (regression[1, :, 4] == 1).any()
+
+
+def test_anchors_centred_in_the_padding_are_ignored():
+    generator = Old([plain(64, 64), plain(48, 64)], [[], []], batch_size=2, no_resize=True)
+    regression, classification = generator[0][1]
+    anchors = anchors_for_shape((64, 64))
+    center = (anchors[:, 1] + anchors[:, 3]) / 2
+    x = (anchors[:, 0] + anchors[:, 2]) / 2
+    outside = (center >= 48) | (x >= 64)
+    assert outside.any()
+    assert (regression[1, :, 4] == np.where(outside, -1, 0)).all()
+    assert (classification[0, :, -1] == np.where((center >= 64) | (x >= 64), -1, 0)).all()
+
+
+def test_boxes_are_scaled_with_their_image():
+    generator = Old([plain(60, 100)], [[(10, 20, 30, 40)]], image_min_side=30, image_max_side=90)
+    image, annotations = generator.preprocess_group_entry(
+        generator.load_image(0), generator.load_annotations(0)
+    )
+    assert image.shape == (30, 50, 3)
+    assert annotations["bboxes"].tolist() == [[5, 10, 15, 20]]
+
+
+def test_one_method_is_enough_to_learn_the_aspect_ratio():
+    generator = Old([plain(64, 32), plain(32, 64)], [[], []], group_method="ratio", no_resize=True)
+    assert generator.image_aspect_ratio(0) == 0.5
+    assert generator.groups == [[0], [1]]
+
+
+def test_an_image_is_loaded_once_to_learn_its_size():
+    loads = []
+
+    class Counting(Old):
+        def load_image(self, image_index):
+            loads.append(image_index)
+            return super().load_image(image_index)
+
+    generator = Counting([plain(64, 32), plain(32, 64)], [[], []], group_method="canvas")
+    for _ in range(3):
+        assert generator.image_size(0) == (32, 64)
+        generator.canvas(1)
+    assert sorted(loads) == [0, 1]
+
+
+def test_methods_that_were_not_defined_say_so():
+    generator = Old([plain(32, 32)], [[]])
+    with pytest.raises(NotImplementedError, match="subclass"):
+        generator.label_to_name(0)
+
+
+def test_the_generator_reads_names_from_its_data_set(tmp_path):
+    generator = canvases(write(tmp_path, [(32, 32)]))
+    assert generator.label_to_name(1) == "dog"
+    assert generator.name_to_label("dog") == 1
+    assert generator.has_name("cat")
+    assert not generator.has_name("cow")
+    assert generator.has_label(1)
+    assert not generator.has_label(2)
+
+
+def test_filter_annotations_drops_what_is_beyond_the_image_and_keeps_dtypes():
+    bad = [
+        (20, 0, 10, 10),  # x2 < x1
+        (0, 20, 10, 20),  # y2 = y1
+        (-1, 0, 10, 10),
+        (0, -1, 10, 10),
+        (0, 0, 65, 10),  # beyond 64
+        (0, 0, 10, 49),  # beyond 48
+    ]
+    good = (0, 0, 64, 48)
+    generator = Old([plain(48, 64)], [[*bad, good]])
+    annotations = {
+        "labels": np.arange(7, dtype="int32"),
+        "bboxes": np.array([*bad, good], "float32"),
+    }
+    with pytest.warns(UserWarning, match=r"0\.png.*\(48, 64, 3\)"):
+        images, [kept] = generator.filter_annotations([plain(48, 64)], [annotations], [0])
+    assert len(images) == 1
+    assert kept["bboxes"].tolist() == [list(good)]
+    assert kept["labels"].tolist() == [6]
+    assert (kept["bboxes"].dtype, kept["labels"].dtype) == (np.float32, np.int32)
+
+
+def test_filter_annotations_leaves_an_empty_array_of_the_right_shape():
+    generator = Old([plain(48, 64)], [[(-1, -1, 2, 2)]])
+    with pytest.warns(UserWarning, match="beyond"):
+        _, [kept] = generator.filter_annotations(
+            [plain(48, 64)], [generator.load_annotations(0)], [0]
+        )
+    assert (kept["bboxes"].shape, kept["bboxes"].dtype) == ((0, 4), np.float64)
+    assert (kept["labels"].shape, kept["labels"].dtype) == ((0,), np.float64)
+
+
+def test_filter_annotations_says_nothing_about_good_and_absent_boxes(recwarn):
+    generator = Old([plain(48, 64)] * 2, [[(0, 0, 64, 48)], []], batch_size=2, no_resize=True)
+    _, targets = generator[0]
+    assert not [warning for warning in recwarn if issubclass(warning.category, UserWarning)]
+    assert np.isfinite(targets[0]).all()
+
+
+def test_targets_of_an_override_that_gives_a_list_become_a_tuple():
+    class Lists(Old):
+        def compute_targets(self, image_group, annotations_group):
+            return list(super().compute_targets(image_group, annotations_group))
+
+    targets = Lists([plain(32, 32)], [[]])[0][1]
+    assert isinstance(targets, tuple)
+    assert len(targets) == 2
+
+
+def test_overrides_of_the_steps_are_called():
+    class Steps(Old):
+        def random_transform_group_entry(self, image, annotations, transform=None):
+            return image[::-1], annotations
+
+        def resize_image(self, image):
+            return image[:32], 1
+
+    top = np.concatenate([plain(32, 32, (1, 2, 3)), plain(32, 32, (7, 8, 9))])
+    inputs, _ = Steps([top], [[]], preprocess_image=lambda x: x)[0]
+    assert inputs.shape == (1, 32, 32, 3)
+    assert (inputs == (7, 8, 9)).all()
+
+
+def test_transform_and_effect_generators_move_image_and_boxes():
+    flip = np.array([[-1, 0, 0], [0, 1, 0], [0, 0, 1]], "float64")
+    image = plain(40, 40, (0, 0, 0))
+    image[10:20, 0:10] = 100
+    generator = Old(
+        [image],
+        [[(0, 10, 10, 20)]],
+        no_resize=True,
+        transform_generator=iter([flip]),
+        visual_effect_generator=iter([lambda image: image * 2]),
+        preprocess_image=lambda x: x,
+    )
+    images, annotations = generator.random_visual_effect_group(
+        [image], [generator.load_annotations(0)]
+    )
+    [moved], [annotations] = generator.random_transform_group(images, annotations)
+    assert annotations["bboxes"].tolist() == [[30, 10, 40, 20]]
+    assert (moved[10:20, 30:40] == 200).all()
+    assert not moved[:, :30].any()
+
+
+def test_anchors_of_only_a_few_shapes_are_kept():
+    generator = Old([plain(32, 32)], [[]])
+    first = generator.generate_anchors((32, 32))
+    assert generator.generate_anchors((32, 32, 3)) is first
+    for side in range(33, 73):
+        assert len(generator.generate_anchors((32, side))) == len(anchors_for_shape((32, side)))
+    assert len(generator._anchors) <= 8
+
+
+def test_annotations_without_boxes_or_labels_are_refused():
+    class Half(Old):
+        def load_annotations(self, image_index):
+            return {"labels": np.zeros(0)}
+
+    with pytest.raises(ValueError, match="bboxes"):
+        Half([plain(32, 32)], [[]])[0]
+
+
+def test_the_configuration_sets_the_anchors():
+    config = {
+        "anchor_parameters": {"sizes": "16", "strides": "8", "ratios": "1", "scales": "1"},
+        "pyramid_levels": {"levels": "3"},
+    }
+    targets = Old([plain(64, 32)], [[]], config=config, no_resize=True)[0][1]
+    assert targets[0].shape == (1, 8 * 4, 5)  # one anchor at each of 64/8 x 32/8 places
+
+
+def test_names_of_choices_are_checked(tmp_path):
+    dataset = write(tmp_path, [(32, 32)])
+    for option in ("augmentation", "assigner", "group_method"):
+        with pytest.raises(ValueError, match=f"Expected {option} among"):
+            canvases(dataset, **{option: "nonsense"})
+
+
+# compact targets
+
+
+def test_compact_targets_expand_to_the_dense_ones(tmp_path):
+    boxes = [[(0, 0, 16, 16), (30, 10, 60, 44)], [], [(5, 5, 41, 40)]]
+    ignore = [[False, False], [], [True]]
+    dataset = write(tmp_path, [(64, 48), (60, 40), (64, 64)], boxes, ignore)
+    options = {"batch_size": 3, "shuffle_groups": False}
+    [group] = {tuple(group) for group in canvases(dataset, **options, group_method="none").groups}
+    compact = canvases(dataset, **options, group_method="none")._batch(group, 0)
+    dense = canvases(dataset, **options, group_method="none", compact=False)._batch(group, 0)
+    targets, (regression, classification) = compact[1], dense[1]
+    anchors = anchors_for_shape(compact[0].shape[1:3], LEVELS, ANCHORS)
+    assert np.array_equal(compact[0], dense[0])
+    assert (targets["matches"].dtype, targets["matches"].shape) == (np.int32, (3, len(anchors)))
+    for row, matches in enumerate(targets["matches"]):
+        state = np.where(matches >= 0, 1, np.where(matches == -1, 0, -1))
+        assert (regression[row, :, 4] == state).all()
+        positive = matches >= 0
+        matched = targets["boxes"][row][matches[positive]]
+        assert np.allclose(
+            regression[row, positive, :4],
+            coders.corners().encode(anchors[positive], matched),
+            atol=1e-5,
+        )
+        labels = targets["labels"][row][matches[positive]]
+        assert (classification[row, positive].argmax(axis=1) == labels).all()
+    states = [{int(s) for s in row} for row in regression[..., 4]]
+    assert 1 in states[0]
+    assert states[1] == {0, -1}  # no box: background, and ignored where the image is padded
+    assert 1 not in states[2]  # the only box is to be ignored
+    assert (classification[2, :, -1] == -1).any()
+
+
+def test_anchors_of_an_ignored_box_are_left_out(tmp_path):
+    counted = canvases(write(tmp_path, [(32, 32)])).batch_at(0)[1]["matches"]
+    ignored = canvases(write(tmp_path, [(32, 32)], ignore=[[True]])).batch_at(0)[1]["matches"]
+    assert (counted == 0).any()  # the anchor of size 16 at (12, 12) is the box itself
+    assert (ignored == np.where(counted == 0, -2, counted)).all()
+
+
+def test_raw_images_are_rgb_uint8_on_a_canvas_of_32s(tmp_path):
+    dataset = write(tmp_path, [(50, 40)])
+    inputs, _ = canvases(dataset).batch_at(0)
+    pixels = np.asarray(Image.open(dataset.records[0].path))
+    assert (inputs.dtype, inputs.shape) == (np.uint8, (1, 64, 64, 3))
+    assert np.array_equal(inputs[0, :40, :50], pixels)
+    assert not inputs[0, 40:].any()
+    assert not inputs[0, :, 50:].any()
+
+
+def test_all_batches_have_room_for_the_same_number_of_boxes(tmp_path):
+    boxes = [[(0, 0, 9, 9)] * count for count in (0, 3, 1)]
+    generator = canvases(write(tmp_path, [(32, 32), (64, 32), (32, 64)], boxes))
+    batches = [generator.batch_at(step)[1] for step in range(len(generator))]
+    assert {batch["boxes"].shape for batch in batches} == {(1, 3, 4)}
+    assert {batch["labels"].shape for batch in batches} == {(1, 3)}
+
+
+def test_without_any_box_there_is_room_for_one(tmp_path):
+    generator = canvases(write(tmp_path, [(32, 32)], [[]]))
+    targets = generator.batch_at(0)[1]
+    assert targets["boxes"].shape == (1, 1, 4)
+    assert set(np.unique(targets["matches"])) == {-1}
+
+
+def test_a_generator_without_images_has_no_batches():
+    generator = canvases(Dataset([], ["cat"], [1]))
+    assert len(generator) == 0
+    assert generator.most_boxes() == 1
+
+
+@pytest.mark.parametrize("group_method", ["none", "random", "ratio", "canvas"])
+def test_items_are_the_batches_of_every_grouping(tmp_path, group_method):
+    generator = canvases(write(tmp_path, [(64, 32), (32, 64)]), group_method=group_method)
+    for index in range(2):
+        inputs, targets = generator[index]
+        assert set(targets) == {"boxes", "labels", "matches"}
+        assert inputs.shape[1] * inputs.shape[2] == 64 * 32
+        assert same((inputs, targets), generator.batch_at(index))
+
+
+@pytest.mark.parametrize("group_method", ["ratio", "canvas"])
+def test_augmentation_and_transform_generators_act_under_every_grouping(tmp_path, group_method):
+    dataset = write(tmp_path, [(32, 32)])
+    flip = {"flip_x_chance": 1.0}
+    mirrored = np.array([[-1, 0, 0], [0, 1, 0], [0, 0, 1]], "float64")
+    still = canvases(dataset, group_method=group_method)[0]
+    for options in ({"augmentation": flip}, {"transform_generator": iter([mirrored])}):
+        inputs, targets = canvases(dataset, group_method=group_method, **options)[0]
+        assert np.array_equal(inputs[0], still[0][0, :, ::-1])
+        assert targets["boxes"][0, 0].tolist() == [12, 4, 28, 20]  # 32 - 20, 32 - 4
+
+
+# chance
+
+
+def test_batches_depend_on_seed_epoch_and_index_alone(tmp_path):
+    dataset = write(tmp_path, [(32, 32)] * 5)
+    options = {"augmentation": "default", "batch_size": 2}
+    one, other = (canvases(dataset, seed=3, **options) for _ in range(2))
+    steps = [4, 0, 7, 2]  # in any order
+    batches = {step: one.batch_at(step) for step in steps}
+    assert all(same(batches[step], other.batch_at(step)) for step in reversed(steps))
+    assert not same(one.batch_at(0), canvases(dataset, seed=4, **options).batch_at(0))
+
+
+def test_the_same_image_changes_from_epoch_to_epoch(tmp_path):
+    generator = canvases(
+        write(tmp_path, [(32, 32)]), augmentation={"min_rotation": 0.1, "max_rotation": 1.0}
+    )
+    assert not same(generator.batch_at(0), generator.batch_at(1))
+
+
+def test_repetitions_within_a_batch_differ(tmp_path):
+    generator = canvases(
+        write(tmp_path, [(32, 32)]),
+        augmentation={"min_rotation": 0.1, "max_rotation": 1.0},
+        batch_size=2,
+    )
+    first, second = generator.batch_at(0)[0]
+    assert not np.array_equal(first, second)
+
+
+def test_items_follow_the_epochs_that_keras_announces(tmp_path):
+    generator = canvases(write(tmp_path, [(32, 32)] * 4), augmentation="default")
+    ahead = [generator.batch_at(step) for step in range(8)]
+    for epoch in range(2):
+        for index in range(4):
+            assert same(generator[index], ahead[4 * epoch + index])
+        generator.on_epoch_end()
+
+
+def test_without_shuffling_all_epochs_are_alike(tmp_path):
+    generator = canvases(write(tmp_path, [(32, 32)] * 4), shuffle_groups=False)
+    assert generator.groups_of(0) == generator.groups_of(5) == [[0], [1], [2], [3]]
+
+
+# broken images
+
+
+def test_an_image_that_breaks_in_the_middle_is_left_out_with_one_warning(tmp_path):
+    dataset = write(tmp_path, [(64, 64)] * 3)
+    break_inside(tmp_path / "1.png")
+    generator = canvases(dataset, batch_size=3, shuffle_groups=False)
+    with pytest.warns(UserWarning, match=r"1 of 3 images.*1\.png"):
+        inputs, targets = generator.batch_at(0)
+    with warnings.catch_warnings(action="error"):
+        generator.batch_at(1)  # told once
+    assert not inputs[1].any()
+    assert (targets["matches"][1] == -2).all()
+    assert (targets["matches"][[0, 2]] != -2).any(axis=1).all()
+    assert generator.unreadable == {1}
+
+
+def test_a_broken_image_is_left_out_of_dense_targets_too(tmp_path):
+    dataset = write(tmp_path, [(64, 64)] * 2)
+    break_inside(tmp_path / "1.png")
+    generator = canvases(dataset, batch_size=2, shuffle_groups=False, compact=False)
+    with pytest.warns(UserWarning, match="broken"):
+        regression, classification = generator.batch_at(0)[1]
+    assert (regression[1, :, 4] == -1).all()
+    assert (classification[1, :, -1] == -1).all()
+    assert (regression[0, :, 4] == 1).any()
+
+
+def test_a_strict_generator_stops_at_a_broken_image(tmp_path):
+    dataset = write(tmp_path, [(64, 64)] * 2)
+    break_inside(tmp_path / "1.png")
+    generator = canvases(dataset, shuffle_groups=False, strict=True)
+    generator.batch_at(0)
+    with pytest.raises(InputError, match=r"1\.png"):
+        generator.batch_at(1)
+
+
+@pytest.mark.filterwarnings("ignore:Left out")
+def test_a_generator_stops_when_all_its_images_are_broken(tmp_path):
+    dataset = write(tmp_path, [(64, 64)] * 2)
+    for name in ("0.png", "1.png"):
+        break_inside(tmp_path / name)
+    generator = canvases(dataset, shuffle_groups=False)
+    generator.batch_at(0)
+    with pytest.raises(InputError, match="2 images, all of them broken"):
+        generator.batch_at(1)

@@ -1,0 +1,175 @@
+"""Box coders: by hand, back and forth, and where predictions are wild."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+
+from keras_retinanet import coders
+
+pytestmark = pytest.mark.core
+
+ALL = [
+    {"name": "center_size"},
+    {"name": "center_size", "variances": (0.1, 0.1, 0.2, 0.2)},
+    {"name": "corners"},
+    {"name": "corners", "mean": (0.1, -0.2, 0.3, 0), "std": (0.1, 0.2, 0.3, 0.4)},
+]
+
+
+@pytest.fixture(params=ALL, ids=lambda config: f"{config['name']}-{len(config)}")
+def coder(request):
+    return coders.get(request.param)
+
+
+def some_boxes(count, seed):
+    random = np.random.default_rng(seed)
+    low = random.uniform(0, 1200, (count, 2))
+    return np.concatenate([low, low + random.uniform(12, 600, (count, 2))], 1).astype("float32")
+
+
+def test_center_size_by_hand(calculate):
+    # The anchor is 20 x 10 about (10, 5); the box is 40 x 5 about (30, 10):
+    # dx = 20 / 20, dy = 5 / 10, dw = log 2, dh = log 0.5; variances 0.1 and 0.2 divide them.
+    anchor = np.array([[0, 0, 20, 10]], "float32")
+    box = np.array([[10, 7.5, 50, 12.5]], "float32")
+    plain = [1, 0.5, math.log(2), -math.log(2)]
+    coder = coders.center_size()
+    np.testing.assert_allclose(calculate(coder.encode, anchor, box), [plain], rtol=1e-6)
+    ssd = coders.center_size((0.1, 0.1, 0.2, 0.2))
+    values = calculate(ssd.encode, anchor, box)
+    np.testing.assert_allclose(values, [[10, 5, plain[2] / 0.2, plain[3] / 0.2]], rtol=1e-6)
+    np.testing.assert_allclose(calculate(ssd.decode, anchor, values), box, rtol=1e-5)
+
+
+def test_corners_by_hand(calculate):
+    # The anchor is 20 x 10. x1 moves by 4 / 20 = 0.2 and y1 by -1 / 10, x2 by 0, y2 by 5 / 10;
+    # all are divided by 0.2.
+    anchor = np.array([[0, 0, 20, 10]], "float32")
+    box = np.array([[4, -1, 20, 15]], "float32")
+    coder = coders.corners()
+    values = calculate(coder.encode, anchor, box)
+    np.testing.assert_allclose(values, [[1, -0.5, 0, 2.5]], rtol=1e-6)
+    np.testing.assert_allclose(calculate(coder.decode, anchor, values), box, rtol=1e-6)
+
+
+def test_corners_mean_and_std(calculate):
+    # x1 moves by 0.2 of the width: (0.2 - 0.1) / 0.5
+    coder = coders.corners(mean=(0.1, 0, 0, 0), std=(0.5, 1, 1, 1))
+    anchor = np.array([[0, 0, 20, 10]], "float32")
+    values = calculate(coder.encode, anchor, np.array([[4, 0, 20, 10]], "float32"))
+    np.testing.assert_allclose(values, [[0.2, 0, 0, 0]], rtol=1e-6)
+
+
+def test_zero_is_the_anchor(calculate):
+    anchors = some_boxes(7, 1)
+    for coder in (coders.center_size(), coders.corners()):
+        decoded = calculate(coder.decode, anchors, np.zeros((7, 4), "float32"))
+        np.testing.assert_allclose(decoded, anchors, rtol=1e-5)
+
+
+def test_round_trip(calculate, coder):
+    anchors, boxes = some_boxes(50, 2), some_boxes(50, 3)
+    values = calculate(coder.encode, anchors, boxes)
+    decoded = calculate(coder.decode, anchors, values)
+    assert values.shape == (50, coder.size)
+    assert values.dtype == decoded.dtype == "float32"
+    np.testing.assert_allclose(decoded, boxes, rtol=1e-3, atol=2e-3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.tuples(*[st.floats(-500, 500)] * 2, *[st.floats(1, 800)] * 2),
+    st.tuples(*[st.floats(-500, 500)] * 2, *[st.floats(16, 512)] * 2),
+)
+def test_round_trip_of_any_box(box, anchor):
+    box, anchor = (np.array([[x, y, x + w, y + h]], "float64") for x, y, w, h in (box, anchor))
+    for config in ALL:
+        coder = coders.get(config)
+        decoded = coder.decode(anchor, coder.encode(anchor, box))
+        np.testing.assert_allclose(decoded, box, rtol=1e-4, atol=1e-3)
+
+
+def test_a_batch_shares_its_anchors(calculate, coder):
+    anchors = some_boxes(6, 4)
+    boxes = np.stack([some_boxes(6, 5), some_boxes(6, 6)])  # (2, 6, 4)
+    together = calculate(coder.encode, anchors[None], boxes)
+    each = [coder.encode(anchors, image) for image in boxes]
+    np.testing.assert_allclose(together, each, rtol=1e-4, atol=1e-5)
+
+
+def test_growth_is_clamped(calculate):
+    # the side is at most 1000 / 16 of the anchor's: 16 px become 1000 px, about the centre (8, 8)
+    anchor = np.array([[0, 0, 16, 16]], "float32")
+    for wild in (10.0, 1e4, 3e38, np.inf):
+        values = np.array([[0, 0, wild, wild]], "float32")
+        decoded = calculate(coders.center_size().decode, anchor, values)
+        np.testing.assert_allclose(decoded, [[-492, -492, 508, 508]], rtol=1e-4)
+
+
+def test_the_clamp_is_on_the_growth_and_not_on_the_value(calculate):
+    # 10 · 0.2 = 2 < log(1000 / 16): not clamped
+    coder = coders.center_size((0.1, 0.1, 0.2, 0.2))
+    anchor = np.array([[-1, -1, 1, 1]], "float32")
+    decoded = calculate(coder.decode, anchor, np.array([[0, 0, 10, -10]], "float32"))
+    side = [math.exp(2), math.exp(-2)]
+    np.testing.assert_allclose(decoded, [[-side[0], -side[1], *side]], rtol=1e-5)
+
+
+def test_boxes_without_area_are_encoded_finitely(calculate, coder):
+    anchors = np.array([[0, 0, 16, 16]] * 3, "float32")
+    boxes = np.array([[4, 4, 4, 9], [8, 8, 3, 3], [-1, -1, -1, -1]], "float32")
+    assert np.isfinite(calculate(coder.encode, anchors, boxes)).all()
+
+
+def test_gradient_of_decoding_is_finite(gradient, coder):
+    anchors = some_boxes(3, 7)
+    values = np.array([[0.1, 0.2, 0.3, 0.4], [1, 1, 99, 99], [-9, -9, -99, -99]], "float32")
+
+    def total(values):
+        return ops.sum(coder.decode(ops.convert_to_tensor(anchors), values, ops))
+
+    assert np.isfinite(gradient(total, values)[1]).all()
+
+
+def test_no_boxes(calculate, coder):
+    none = np.zeros((0, 4), "float32")
+    assert calculate(coder.encode, none, none).shape == (0, 4)
+    assert calculate(coder.decode, none, none).shape == (0, 4)
+
+
+def test_modules_agree(coder):
+    anchors, boxes = some_boxes(200, 8), some_boxes(200, 9)
+    tensors = [ops.convert_to_tensor(array) for array in (anchors, boxes)]
+    theirs = ops.convert_to_numpy(coder.encode(*tensors, ops))
+    ours = coder.encode(anchors, boxes)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-5)
+    values = ops.convert_to_tensor(ours)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(coder.decode(tensors[0], values, ops)),
+        coder.decode(anchors, ours),
+        rtol=1e-4,
+        atol=1e-3,
+    )
+
+
+def test_get(coder):
+    again = coders.get(coder.config)
+    assert again.config == coder.config
+    assert coders.get(coder) is coder
+    anchors, boxes = some_boxes(4, 10), some_boxes(4, 11)
+    np.testing.assert_array_equal(again.encode(anchors, boxes), coder.encode(anchors, boxes))
+
+
+def test_get_by_name_does_not_use_up_the_dict():
+    config = {"name": "corners", "std": [0.1] * 4}
+    assert coders.get(config).config == coders.get(config).config
+    assert coders.get("center_size").config["variances"] == (1, 1, 1, 1)
+
+
+def test_an_unknown_coder_names_the_known():
+    with pytest.raises(ValueError, match=r"\['center_size', 'corners'\]. Received: 'polar'"):
+        coders.get("polar")
