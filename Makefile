@@ -58,7 +58,7 @@ lint: $(VENV)/.installed-test  ## ruff: rules and format
 
 wheel: $(VENV)/.installed-test  ## build the wheel and the source archive into dist/
 	rm -rf dist
-	$(VENV)/bin/python -m build --no-isolation --outdir dist . > /dev/null
+	$(VENV)/bin/python -m build --quiet --no-isolation --outdir dist .
 	@ls dist
 
 clean:  ## remove the environments and what was built
@@ -68,7 +68,7 @@ clean:  ## remove the environments and what was built
 
 $(VENV)/.installed: $(LOCKED) keras_retinanet/__init__.py
 	$(CHECK_PYTHON)
-	@echo "Installing keras_retinanet and TensorFlow into $(VENV), some minutes the first time ..."
+	@echo "Installing keras_retinanet and TensorFlow into $(VENV) (2.3 GB, some minutes) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python $(PIP_INSTALL) setuptools
 	@$(VENV)/bin/python $(PIP_INSTALL) --no-build-isolation --editable .
@@ -79,8 +79,8 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@$(VENV)/bin/python $(PIP_INSTALL) --no-build-isolation --editable '.[test,jax]'
 	@touch $@
 
-# Without the package itself, which asks for TensorFlow: pytest finds it in this folder. PyPI's torch
-# for Linux brings CUDA; PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu gets the small one.
+# Without the package itself, which asks for TensorFlow: pytest finds it in this folder. PyPI's
+# torch for Linux brings CUDA; PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu does not.
 $(TORCH_VENV)/.installed: $(LOCKED)
 	$(CHECK_PYTHON)
 	@echo "Installing PyTorch and what the core tests need into $(TORCH_VENV) ..."

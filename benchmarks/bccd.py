@@ -29,7 +29,7 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--output", type=Path, default=Path("bccd"))
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sets", nargs="+", default=["val"], help="to evaluate on (%(default)s)")
     args = parser.parse_args()
@@ -38,8 +38,8 @@ def main():
     config.write_text(ANCHORS)
     seconds = run(
         "train", "--backbone", "mobilenet224_0.25", "--weights", args.weights, "--config", config,
-        "--image-min-side", 256, "--image-max-side", 320, "--batch-size", 8,
-        "--feature-size", 64, "--head-depth", 2, "--box-loss", "giou", "--vertical-flip",
+        "--image-min-side", 256, "--image-max-side", 320, "--batch-size", 4,
+        "--feature-size", 64, "--head-depth", 2, "--box-loss", "giou", "--vertical-flip", "--lr", 1e-3,
         "--epochs", args.epochs, "--seed", args.seed, "--no-evaluation",
         "--snapshot-path", args.output, "pascal", args.data,
     )  # fmt: skip

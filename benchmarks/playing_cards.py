@@ -43,7 +43,7 @@ def main():
     classes.write_text("".join(f"{name},{i}\n" for i, name in enumerate(sorted(names))))
     seconds = run(
         "train", "--backbone", "mobilenet224_0.25", "--weights", args.weights,
-        "--image-min-side", 256, "--image-max-side", 320, "--batch-size", 8,
+        "--image-min-side", 256, "--image-max-side", 320, "--batch-size", 4,
         "--feature-size", 64, "--head-depth", 2, "--box-loss", "giou",
         "--epochs", args.epochs, "--no-evaluation", "--snapshot-path", args.output,
         "csv", args.output / "train.csv", classes,

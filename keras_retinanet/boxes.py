@@ -48,6 +48,28 @@ def giou(boxes, others, xp=np):
     return iou(boxes, others, xp) - (enclosing - covered) / xp.maximum(enclosing, EPSILON)
 
 
+def diou(boxes, others, xp=np):
+    """Distance IoU, in -1..1: IoU less the squared distance of the centres over that of the hull's
+    corners: (...). Zheng et al. 2020, arXiv 1911.08287.
+    """
+    centers = (boxes[..., :2] + boxes[..., 2:] - others[..., :2] - others[..., 2:]) / 2
+    enclosing = hull(boxes, others, xp)
+    diagonal = enclosing[..., 2:] - enclosing[..., :2]  # (..., 2)
+    distance = xp.sum(centers**2, axis=-1) / xp.maximum(xp.sum(diagonal**2, axis=-1), EPSILON)
+    return iou(boxes, others, xp) - distance
+
+
+def aspect_difference(boxes, others, xp=np):
+    """How much the aspect ratios of boxes and others differ, in 0..1: (...), CIoU's v."""
+
+    def angle(values):
+        width = xp.maximum(values[..., 2] - values[..., 0], 0)
+        height = xp.maximum(values[..., 3] - values[..., 1], EPSILON)
+        return xp.arctan(width / height)
+
+    return 4 / np.pi**2 * (angle(boxes) - angle(others)) ** 2
+
+
 def clip(boxes, width, height, xp=np):
     """Boxes (..., 4) moved into an image of width x height px: (..., 4)."""
     return xp.stack(

@@ -60,3 +60,76 @@ def gradient():
         return tuple(ops.convert_to_numpy(ops.cast(result, "float32")) for result in results)
 
     return call
+
+
+ANCHORS = """\
+[anchor_parameters]
+sizes = 16 32 64
+strides = 8 16 32
+ratios = 1
+scales = 1 1.5
+
+[pyramid_levels]
+levels = 3 4 5
+"""
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory):
+    """A folder with a drawn data set of 64 px, 6 images to train on and 4 held out, as CSV files
+    train.csv, val.csv and classes.csv, and with anchors.ini for it."""
+    from keras_retinanet.preprocessing.sample import write_sample
+
+    folder = write_sample(tmp_path_factory.mktemp("sample"), train=6, val=4, size=64)
+    (folder / "anchors.ini").write_text(ANCHORS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(sample):
+    """The options of retinanet-train for a model that is built and trained in seconds,
+    but for what it starts from."""
+    options = "--backbone resnet10_0.25 --feature-size 16 --head-depth 1 --norm batch"
+    sides = "--image-min-side 64 --image-max-side 64 --batch-size 3"
+    return [*options.split(), *sides.split(), "--config", str(sample / "anchors.ini")]
+
+
+@pytest.fixture(scope="session")
+def trained(sample, tiny, tmp_path_factory):
+    """The folder of snapshots of a training that learned the sample by heart."""
+    from keras_retinanet.bin import train
+
+    folder = tmp_path_factory.mktemp("snapshots")
+    how = [
+        "--augmentation",
+        "none",
+        "--lr",
+        "0.01",
+        "--box-loss",
+        "giou",
+        "--epochs",
+        "2",
+        "--steps",
+        "60",
+    ]
+    data = [sample / "train.csv", sample / "classes.csv", "--val-annotations", sample / "val.csv"]
+    train.main(
+        ["--no-weights", *tiny, *how, "--snapshot-path", str(folder), "csv", *map(str, data)]
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def snapshot(trained):
+    """The training model of `trained`, a file."""
+    return trained / "resnet10_0.25_csv_last.keras"
+
+
+@pytest.fixture(scope="session")
+def detector(snapshot, tmp_path_factory):
+    """The inference model of `trained`, a file."""
+    from keras_retinanet.bin import convert_model
+
+    path = tmp_path_factory.mktemp("detector") / "detector.keras"
+    convert_model.main([str(snapshot), str(path)])
+    return path

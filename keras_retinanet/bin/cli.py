@@ -1,16 +1,56 @@
 """What the commands share: errors as one sentence, the data set arguments, models from files."""
 
 import contextlib
+import math
 import os
 import sys
 import warnings
 
 from ..errors import InputError
 
+RANGES = {  # what a number must be: (the test, the arguments)
+    "more than 0": (
+        lambda value: 0 < value < math.inf,
+        (
+            "accumulate",
+            "batch_size",
+            "epochs",
+            "feature_size",
+            "head_size",
+            "image_max_side",
+            "image_min_side",
+            "lr",
+            "max_detections",
+            "max_queue_size",
+            "optimizer_clipnorm",
+            "steps",
+        ),
+    ),
+    "0 or more": (
+        lambda value: 0 <= value < math.inf,
+        (
+            "head_depth",
+            "initial_epoch",
+            "multi_gpu",
+            "reduce_lr_patience",
+            "seed",
+            "weight_decay",
+            "workers",
+        ),
+    ),
+    "a number from 0 to 1": (
+        lambda value: 0 <= value <= 1,
+        ("iou_threshold", "nms_threshold", "score_threshold"),
+    ),
+    "a number between 0 and 1": (lambda value: 0 < value < 1, ("reduce_lr_factor",)),
+}
+
 
 @contextlib.contextmanager
 def user_errors(program):
-    """Turns an InputError into one sentence and exit status 2, and warnings into one line each."""
+    """Turns an InputError, or a file that cannot be read or written, into one sentence and exit
+    status 2, and warnings into one line each.
+    """
 
     def show(message, category, *_, **__):
         if issubclass(category, UserWarning):
@@ -24,9 +64,50 @@ def user_errors(program):
         except InputError as error:
             print(f"{program}: error: {error}", file=sys.stderr)
             sys.exit(2)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            print(f"{program}: error: {error.filename}: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
         except KeyboardInterrupt:
             print(f"\n{program}: stopped", file=sys.stderr)
             sys.exit(130)
+
+
+def check_numbers(parser, args):
+    """The arguments, or a usage error where a number makes no sense."""
+    for expected, (fits, names) in RANGES.items():
+        for name in names:
+            value = getattr(args, name, None)
+            if value is not None and not fits(value):
+                parser.error(f"--{name.replace('_', '-')}: expected {expected}. Received: {value}")
+    return args
+
+
+def check_sides(min_side, max_side):
+    """InputError where the short side would be longer than the long one."""
+    if min_side is not None and max_side is not None and min_side > max_side:
+        raise InputError(
+            "--image-min-side: expected at most --image-max-side. Received: "
+            f"{min_side} and {max_side}"
+        )
+
+
+def check_folder(path):
+    """Makes a folder to write into; InputError, before any work is done, where that cannot be."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made a folder: {error.strerror}") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: cannot be written to: permission denied")
+
+
+def check_file(path):
+    """Makes the folder of a file to write; InputError, before any work, where that cannot be."""
+    if os.path.isdir(path):
+        raise InputError(f"{path}: expected a file to write. Received: a folder")
+    check_folder(os.path.dirname(path) or ".")
 
 
 def choose_gpu(gpu):
@@ -120,7 +201,8 @@ def read_data(args, set_name=None, annotations=None, class_names=None):
 def load_snapshot(path, backbone=None):
     """The model in a `.keras` file; InputError if there is none, or it has another backbone."""
     if not os.path.isfile(path):
-        raise InputError(f"{path}: no such snapshot")
+        what = "expected a .keras file. Received: a folder"
+        raise InputError(f"{path}: {what if os.path.isdir(path) else 'no such snapshot'}")
     start_backend()
     from ..models import RetinaNet, load_model
 
@@ -130,15 +212,19 @@ def load_snapshot(path, backbone=None):
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path}: expected a model in Keras's .keras format ({reason})") from None
     if not isinstance(model, RetinaNet):
-        held = f"a {type(model).__name__} with outputs {', '.join(model.output_names)}"
+        outputs = ", ".join(getattr(model, "output_names", None) or ["unknown"])
+        held = f"a {type(model).__name__} with outputs {outputs}"
         raise InputError(f"{path}: expected a RetinaNet. Received: {held}")
     if backbone is not None and model.backbone_name not in (backbone, None):
         raise InputError(f"{path}: expected backbone {backbone}. Received: {model.backbone_name}")
     return model
 
 
-def load_inference_model(path, backbone=None, convert=False, **options):
-    """The inference model in a `.keras` file, converted from a training model if `convert`."""
+def load_inference_model(path, backbone=None, convert=False, config=None, **options):
+    """The inference model in a `.keras` file, converted from a training model if `convert`.
+
+    `config` is an INI file of anchors and `options` those of `convert_model`, for a training model.
+    """
     model = load_snapshot(path, backbone)
     if not model.is_training_model:
         return model
@@ -149,7 +235,39 @@ def load_inference_model(path, backbone=None, convert=False, **options):
         )
     from ..models import convert_model
 
-    return convert_model(model, **options)
+    return convert_model(model, **anchor_options(config, model), **options)
+
+
+def num_classes(model):
+    """The number of classes that a model tells apart."""
+    return model.get_layer("classification").output.shape[-1]
+
+
+def check_classes(path, model, class_names):
+    """InputError unless the model in `path` knows the classes of a data set, in their order."""
+    held = model.class_names or num_classes(model)
+    if held not in (class_names, len(class_names)):
+        raise InputError(
+            f"{path}: expected the classes {class_names} of the data set. Received: {held}"
+        )
+
+
+def anchor_options(path, model):
+    """What an INI file says of the anchors, as arguments of `convert_model`; {} without a file."""
+    if path is None:
+        return {}
+    anchors, levels = read_config(path)
+    if levels != model.pyramid_levels:
+        raise InputError(
+            f"{path}: expected the pyramid levels {model.pyramid_levels} of the model. "
+            f"Received: {levels}"
+        )
+    if anchors.num_anchors() != model.anchor_params.num_anchors():
+        raise InputError(
+            f"{path}: expected ratios and scales that make the {model.anchor_params.num_anchors()} "
+            f"anchors of the model. Received: {anchors.num_anchors()}"
+        )
+    return {"anchor_params": anchors, "pyramid_levels": levels}
 
 
 def read_config(path):
@@ -163,9 +281,15 @@ def read_config(path):
     given = "pyramid_levels" in config
     levels = parse_pyramid_levels(config) if given else list(PYRAMID_LEVELS)
     anchors = parse_anchor_parameters(config)
-    if len(levels) != len(anchors.sizes):
+    if levels != sorted(set(levels)) or not set(levels) <= set(range(2, 8)):
         raise InputError(
-            f"{path}: expected a size and a stride for each of the pyramid levels {levels}. "
-            f"Received: {len(anchors.sizes)} sizes"
+            f"{path}: [pyramid_levels] levels: expected some of 2 to 7 in ascending order. "
+            f"Received: {levels}"
+        )
+    strides = [2**level for level in levels]
+    if anchors.strides != strides:
+        raise InputError(
+            f"{path}: [anchor_parameters] strides: expected {strides} for the pyramid levels "
+            f"{levels}. Received: {anchors.strides}"
         )
     return anchors, levels

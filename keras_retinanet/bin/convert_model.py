@@ -5,7 +5,7 @@ import os
 import sys
 
 from ..errors import InputError
-from .cli import load_snapshot, read_config, user_errors
+from .cli import anchor_options, check_file, check_folder, check_numbers, load_snapshot, user_errors
 
 
 def parse_args(args):
@@ -29,7 +29,7 @@ def parse_args(args):
     parser.add_argument("--score-threshold", type=float, default=0.05, help="(%(default)s)")
     parser.add_argument("--max-detections", type=int, default=300, help="(%(default)s)")
     parser.add_argument("--parallel-iterations", type=int, default=32, help=argparse.SUPPRESS)
-    return parser.parse_args(args)
+    return check_numbers(parser, parser.parse_args(args))
 
 
 def run(args):
@@ -39,6 +39,8 @@ def run(args):
             f"{args.model_out}: expected FILE.keras, or a folder name without a suffix for a "
             f"SavedModel. Received: {suffix}"
         )
+    if os.path.realpath(args.model_in) == os.path.realpath(args.model_out):
+        raise InputError(f"{args.model_out}: expected another file than {args.model_in}")
     model = load_snapshot(args.model_in, args.backbone)
     if model.is_training_model:
         model = convert(args, model)
@@ -46,27 +48,37 @@ def run(args):
         raise InputError(
             f"{args.model_in}: expected a training model. Received: an inference model"
         )
-    os.makedirs(os.path.dirname(args.model_out) or ".", exist_ok=True)
     if suffix == ".keras":
-        model.save(args.model_out)
+        save(model, args.model_out)
     else:
         from ..export.saved_model import export_saved_model
 
+        check_folder(args.model_out)
         export_saved_model(model, args.model_out)
     print(f"wrote {args.model_out}")
+
+
+def save(model, path):
+    """Writes a `.keras` file, whole or not at all."""
+    check_file(path)
+    unfinished = f"{path.removesuffix('.keras')}.unfinished.keras"
+    try:
+        model.save(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
 
 
 def convert(args, model):
     """The inference model that the arguments describe."""
     from ..models import convert_model
 
-    anchors, levels = read_config(args.config) if args.config else (None, None)
     return convert_model(
         model,
         nms=args.nms,
         class_specific_filter=args.class_specific_filter,
-        anchor_params=anchors,
-        pyramid_levels=levels,
+        **anchor_options(args.config, model),
         nms_threshold=args.nms_threshold,
         score_threshold=args.score_threshold,
         max_detections=args.max_detections,

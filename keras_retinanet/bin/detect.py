@@ -6,7 +6,14 @@ import os
 import sys
 
 from ..errors import InputError
-from .cli import choose_gpu, load_inference_model, user_errors
+from .cli import (
+    check_file,
+    check_folder,
+    check_numbers,
+    choose_gpu,
+    load_inference_model,
+    user_errors,
+)
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -35,7 +42,7 @@ def parse_args(args):
         action="store_true",
         help="stop at images that cannot be read instead of leaving them out",
     )
-    args = parser.parse_args(args)
+    args = check_numbers(parser, parser.parse_args(args))
     if not (args.output or args.json):
         parser.error("expected --output DIR, --json FILE, or both")
     return args
@@ -77,14 +84,21 @@ def _numbered(stem):
         number += 1
 
 
+def check_output(folder, paths):
+    """InputError where a picture with detections would replace one of the pictures."""
+    check_folder(folder)
+    originals = {os.path.realpath(path) for path in paths}
+    for name in output_names(paths):
+        if os.path.realpath(os.path.join(folder, name)) in originals:
+            raise InputError(
+                f"{folder}: expected a folder without the pictures. Received: one with {name}"
+            )
+
+
 def save_pictures(dataset, detections, folder, class_names):
-    """Writes the pictures with their detections; returns the number of detections."""
-    import cv2
-
-    from ..utils.image import read_image_bgr
+    """Writes the pictures with their detections."""
+    from ..utils.image import read_image_bgr, write_image_bgr
     from ..utils.visualization import draw_detections
-
-    os.makedirs(folder, exist_ok=True)
 
     def label_to_name(label):
         return class_names[label] if class_names else str(label)
@@ -93,7 +107,7 @@ def save_pictures(dataset, detections, folder, class_names):
     for path, name, found in zip(paths, output_names(paths), detections, strict=True):
         image = read_image_bgr(path)
         draw_detections(image, **found, score_threshold=0.0, label_to_name=label_to_name)
-        cv2.imwrite(os.path.join(folder, name), image)
+        write_image_bgr(os.path.join(folder, name), image)
 
 
 def run(args):
@@ -105,9 +119,13 @@ def run(args):
     dataset = checked(Dataset(records, [], []), args.strict, need_boxes=False)
     options = {"score_threshold": args.score_threshold, "max_detections": args.max_detections}
     model = load_inference_model(args.model, convert=args.convert_model, **options)
+    if args.output:
+        check_output(args.output, paths)
+    if args.json:
+        check_file(args.json)
 
     from ..evaluation.coco import results
-    from ..evaluation.detections import detect
+    from ..evaluation.detections import detect, readable
     from ..evaluation.report import write_json
     from ..preprocessing.generator import Generator
 
@@ -118,15 +136,20 @@ def run(args):
         shuffle_groups=False,
         image_min_side=model.image_min_side,
         image_max_side=model.image_max_side,
+        strict=args.strict,
         **({} if model.normalization is None else {"preprocess_image": None}),
     )
     detections, seconds = detect(model, generator, args.score_threshold, args.max_detections)
+    dataset, detections = readable(generator, dataset, detections)
     names = model.class_names
     if args.output:
         save_pictures(dataset, detections, args.output, names)
     if args.json:
         ids = default_category_ids(names or range(max_label(detections) + 1))
-        write_json(args.json, results(Dataset(dataset.records, names, ids), detections), None)
+        rows = results(Dataset(dataset.records, names, ids), detections)
+        files = {record.image_id: record.path for record in dataset.records}
+        rows = [{**row, "file_name": files[row["image_id"]]} for row in rows]
+        write_json(args.json, rows, indent=None)
     count = sum(len(found["scores"]) for found in detections)
     print(f"{count} objects in {len(detections)} images, {seconds:.3f} s an image in the model")
 

@@ -6,9 +6,13 @@ import sys
 from ..errors import InputError
 from .cli import (
     add_data_arguments,
+    check_classes,
+    check_file,
+    check_folder,
+    check_numbers,
+    check_sides,
     choose_gpu,
     load_inference_model,
-    read_config,
     read_data,
     user_errors,
 )
@@ -53,7 +57,7 @@ def parse_args(args):
     kinds = add_data_arguments(parser)
     for kind in kinds.choices.values():
         kind.add_argument("model", metavar="MODEL", help="a .keras file")
-    return parser.parse_args(args)
+    return check_numbers(parser, parser.parse_args(args))
 
 
 def create_generator(args, model, dataset):
@@ -61,14 +65,18 @@ def create_generator(args, model, dataset):
     from ..preprocessing.generator import Generator
 
     options = {} if model.normalization is None else {"preprocess_image": None}
+    min_side = args.image_min_side or model.image_min_side
+    max_side = args.image_max_side or model.image_max_side
+    check_sides(min_side, max_side)
     return Generator(
         dataset,
         batch_size=args.batch_size,
         group_method=args.group_method,
         shuffle_groups=False,
-        image_min_side=args.image_min_side or model.image_min_side,
-        image_max_side=args.image_max_side or model.image_max_side,
+        image_min_side=min_side,
+        image_max_side=max_side,
         no_resize=args.no_resize,
+        strict=args.strict,
         **options,
     )
 
@@ -84,29 +92,38 @@ def read_dataset(args, model):
         dataset = with_classes(dataset, names) if names else dataset
     except InputError as error:
         raise InputError(f"{args.model}: {error}") from None
+    check_classes(args.model, model, dataset.class_names)
     return checked(dataset, args.strict, need_boxes=False)
 
 
 def run(args):
     choose_gpu(args.gpu)
     options = {"max_detections": args.max_detections, "score_threshold": args.score_threshold}
-    if args.config:
-        options["anchor_params"], options["pyramid_levels"] = read_config(args.config)
-    model = load_inference_model(args.model, args.backbone, args.convert_model, **options)
+    model = load_inference_model(
+        args.model, args.backbone, args.convert_model, args.config, **options
+    )
     dataset = read_dataset(args, model)
+    generator = create_generator(args, model, dataset)
+    for path in filter(None, (args.json, args.ground_truth, args.detections)):
+        check_file(path)
+    if args.save_path:
+        check_folder(args.save_path)
 
     from ..evaluation.coco import evaluate_coco, ground_truth, results
-    from ..evaluation.detections import detect
+    from ..evaluation.detections import detect, readable
     from ..evaluation.report import report, write_json
-    from ..evaluation.voc import evaluate_voc
+    from ..evaluation.voc import evaluate_voc, mean_average_precision
     from ..utils.eval import save_pictures
 
-    generator = create_generator(args, model, dataset)
     detections, seconds = detect(
         model, generator, args.score_threshold, args.max_detections, "evaluate"
     )
+    if args.save_path:
+        save_pictures(generator, detections, args.save_path)
+    dataset, detections = readable(generator, dataset, detections)
     metrics = evaluate_coco(dataset, detections, args.max_detections)
     voc = evaluate_voc(dataset, detections, args.iou_threshold)
+    metrics["VOC"] = mean_average_precision(voc)
     print(report(metrics, voc))
     print(f"{seconds:.3f} s an image in the model")
     if args.json:
@@ -115,8 +132,6 @@ def run(args):
         write_json(args.ground_truth, ground_truth(dataset), indent=None)
     if args.detections:
         write_json(args.detections, results(dataset, detections), indent=None)
-    if args.save_path:
-        save_pictures(generator, detections, args.save_path)
     return metrics
 
 

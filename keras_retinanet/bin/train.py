@@ -1,13 +1,17 @@
 """Trains a RetinaNet: `retinanet-train [options] DATASET ...`."""
 
 import argparse
-import math
+import importlib.util
 import os
 import sys
 
 from ..errors import InputError
 from .cli import (
     add_data_arguments,
+    check_classes,
+    check_folder,
+    check_numbers,
+    check_sides,
     choose_gpu,
     load_snapshot,
     read_config,
@@ -16,12 +20,6 @@ from .cli import (
     user_errors,
 )
 
-# what suits a start, for a batch of 8; the rate goes with the square root of the batch size
-RECIPES = {
-    "pretrained": {"learning_rate": 1e-3, "weight_decay": 1e-4, "warmup": 0.05},
-    "scratch": {"learning_rate": 2e-3, "weight_decay": 1e-4, "warmup": 0.05},
-}
-RECIPE_BATCH = 8
 SMALL_BATCH = 16  # below it the statistics of live batch norm are too noisy to train with
 
 
@@ -40,7 +38,7 @@ def parse_args(args):
     start.add_argument(
         "--weights",
         metavar="FILE",
-        help="start from the weights of a bare backbone, or of a detector",
+        help="start from a file of weights of the bare backbone",
     )
     start.add_argument("--no-weights", action="store_true", help="start from scratch")
     model = parser.add_argument_group("model")
@@ -160,35 +158,25 @@ def parse_args(args):
         help="print the Pascal VOC mAP weighted by the number of boxes of a class",
     )
     out.add_argument("--tensorboard-dir", metavar="DIR", help="write logs for TensorBoard there")
-    out.add_argument("--tensorboard-freq", default="epoch", help="batches or epoch (%(default)s)")
-    add_data_arguments(parser, training=True)
-    return check_args(parser, parser.parse_args(args))
-
-
-def check_args(parser, args):
-    """The arguments, or a usage error where a number makes no sense."""
-    positive = (
-        "batch_size",
-        "epochs",
-        "steps",
-        "accumulate",
-        "feature_size",
-        "head_size",
-        "image_min_side",
-        "image_max_side",
-        "workers",
-        "lr",
+    out.add_argument(
+        "--tensorboard-freq",
+        type=frequency,
+        default="epoch",
+        help="epoch, batch, or a number of batches (%(default)s)",
     )
-    for name in positive:
-        value = getattr(args, name)
-        if value is not None and not value > 0:
-            parser.error(f"--{name.replace('_', '-')}: expected more than 0. Received: {value}")
-    if args.image_min_side > args.image_max_side:
-        parser.error(
-            "--image-min-side: expected at most --image-max-side. Received: "
-            f"{args.image_min_side} and {args.image_max_side}"
-        )
+    add_data_arguments(parser, training=True)
+    args = check_numbers(parser, parser.parse_args(args))
+    check_sides(args.image_min_side, args.image_max_side)
     return args
+
+
+def frequency(text):
+    """How often TensorBoard is written to: "epoch", "batch" or a number of batches above 0."""
+    if text in ("epoch", "batch"):
+        return text
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
 
 
 def read_datasets(args, class_names=None):
@@ -235,6 +223,7 @@ def create_generators(args, train, val, model):
         "pyramid_levels": model.pyramid_levels,
         "compact": True,
         "seed": args.seed,
+        "strict": args.strict,
     }
     if model.normalization is not None:
         common["preprocess_image"] = None
@@ -255,11 +244,8 @@ def create_models(args, class_names):
             raise InputError(
                 f"{args.snapshot}: expected a training model. Received: an inference model"
             )
-        if model.class_names is not None and model.class_names != class_names:
-            raise InputError(
-                f"{args.snapshot}: expected the classes {class_names} of the data set. "
-                f"Received: {model.class_names}"
-            )
+        check_classes(args.snapshot, model, class_names)
+        check_anchors(args.config, model)
         return model, convert_model(model)
     try:
         chosen = backbone(args.backbone or "resnet50")
@@ -282,41 +268,56 @@ def create_models(args, class_names):
         anchors=anchors,
         pyramid_levels=levels,
         coder=args.coder,
-        image_min_side=args.image_min_side,
-        image_max_side=args.image_max_side,
-        training={"start": "scratch" if weights is None else "pretrained", "epoch": 0},
+        image_min_side=None if args.no_resize else args.image_min_side,
+        image_max_side=None if args.no_resize else args.image_max_side,
+        progress={"start": "scratch" if weights is None else "pretrained", "epoch": 0},
     )
     return model, convert_model(model)
 
 
-def compile_model(args, model, steps):
-    """Compiles the model with the recipe of its start; `steps` are the batches of an epoch."""
-    import keras
-
-    from .. import losses
-
-    recipe = RECIPES[model.training.get("start", "pretrained")]
-    scaled = recipe["learning_rate"] * math.sqrt(args.batch_size * args.accumulate / RECIPE_BATCH)
-    rate = args.lr or scaled
-    total = max(1, args.epochs * steps // args.accumulate)
-    if args.reduce_lr_patience is None:
-        warmup = min(round(recipe["warmup"] * total), 1000)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0, max(1, total - warmup), alpha=0.0, warmup_target=rate, warmup_steps=warmup
-        )
-    if model.compiled and args.reduce_lr_patience is None:  # a snapshot: keep its moments
-        model.optimizer.learning_rate = rate
+def check_anchors(path, model):
+    """InputError where an INI file describes other anchors than those of a snapshot."""
+    if path is None:
         return
-    optimizer = keras.optimizers.AdamW(
-        rate,
-        weight_decay=recipe["weight_decay"] if args.weight_decay is None else args.weight_decay,
-        global_clipnorm=args.optimizer_clipnorm,
-        gradient_accumulation_steps=args.accumulate if args.accumulate > 1 else None,
-    )
+    anchors, levels = read_config(path)
+    known = {"levels": model.pyramid_levels, **model.anchor_params.get_config()}
+    asked = {"levels": levels, **anchors.get_config()}
+    for name, values in known.items():
+        if asked[name] != values:
+            raise InputError(
+                f"{path}: expected the {name} {values} of the snapshot. Received: {asked[name]}"
+            )
+
+
+def compile_model(args, model, steps):
+    """Compiles the model with the recipe of its start; `steps` are the batches of an epoch.
+
+    A snapshot keeps its losses and its optimizer's state, unless that has a schedule and now wants
+    none.
+    """
+    from .. import losses, recipes
+
+    start = model.progress.get("start", "pretrained")
+    width = model.get_layer(f"P{model.pyramid_levels[0]}").output.shape[-1]
+    rate = args.lr or recipes.peak_rate(start, args.batch_size * args.accumulate, width)
+    if args.reduce_lr_patience is None:
+        rate = recipes.cosine(rate, max(1, args.epochs * steps // args.accumulate))
+    box_loss = losses.BOX_LOSSES[args.box_loss]()
+    if model.compiled:  # a snapshot
+        if args.reduce_lr_patience is None:
+            model.optimizer.learning_rate = rate
+            return
+        if isinstance(model.optimizer.get_config()["learning_rate"], float):
+            if args.lr:  # else it goes on with what it was reduced to
+                model.optimizer.learning_rate = args.lr
+            return
+        box_loss = losses.get(model.get_compile_config()["loss"]["regression"])
+    default_decay = recipes.RECIPES[start]["weight_decay"]
+    decay = default_decay if args.weight_decay is None else args.weight_decay
     model.compile(
-        optimizer,
+        recipes.adamw(rate, decay, args.optimizer_clipnorm, args.accumulate),
         loss={
-            "regression": losses.BOX_LOSSES[args.box_loss](),
+            "regression": box_loss,
             "classification": losses.focal(from_logits=True),
         },
     )
@@ -340,16 +341,17 @@ def create_callbacks(args, inference, validation):
         name = f"{inference.backbone_name}_{args.dataset_type}"
         callbacks.append(Snapshots(os.path.join(args.snapshot_path, name)))
     if args.reduce_lr_patience is not None:
-        monitor, mode = ("AP", "max") if validation is not None else ("loss", "min")
+        judged = validation is not None and args.evaluation
+        monitor, mode = ("AP", "max") if judged else ("loss", "min")
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
                 monitor, args.reduce_lr_factor, args.reduce_lr_patience, verbose=1, mode=mode
             )
         )
     if args.tensorboard_dir:
-        frequency = args.tensorboard_freq
-        frequency = frequency if frequency == "epoch" else int(frequency)
-        callbacks.append(keras.callbacks.TensorBoard(args.tensorboard_dir, update_freq=frequency))
+        callbacks.append(
+            keras.callbacks.TensorBoard(args.tensorboard_dir, update_freq=args.tensorboard_freq)
+        )
     callbacks.append(keras.callbacks.TerminateOnNaN())
     return callbacks
 
@@ -367,7 +369,14 @@ def describe(train, val, generator):
 
 def run(args):
     choose_gpu(args.gpu)
+    if args.tensorboard_dir and importlib.util.find_spec("tensorboard") is None:
+        raise InputError(
+            "--tensorboard-dir: expected TensorBoard: pip install 'keras-retinanet[tensorboard]'"
+        )
     train, val = read_datasets(args)
+    for folder in (args.snapshots and args.snapshot_path, args.tensorboard_dir):
+        if folder:
+            check_folder(folder)
     start_backend()
     import keras
 
@@ -381,23 +390,28 @@ def run(args):
         steps = args.steps or len(training)
         compile_model(args, model, steps)
     describe(train, val, training)
-    first = model.training.get("epoch", 0) if args.initial_epoch is None else args.initial_epoch
+    first = model.progress.get("epoch", 0) if args.initial_epoch is None else args.initial_epoch
     if first >= args.epochs:
         raise InputError(
             f"Expected more epochs than the {first} that are done. Received: --epochs {args.epochs}"
         )
     options = {"workers": args.workers, "ahead": args.max_queue_size}
-    history = model.fit(
-        feed(training, first * steps, **options),
-        steps_per_epoch=steps,
-        epochs=args.epochs,
-        initial_epoch=first,
-        shuffle=False,
-        callbacks=create_callbacks(args, inference, validation),
-        validation_data=feed(validation, **options) if args.compute_val_loss and val else None,
-        validation_steps=len(validation) if args.compute_val_loss and val else None,
-    )
-    return history
+    try:
+        return model.fit(
+            feed(training, first * steps, **options),
+            steps_per_epoch=steps,
+            epochs=args.epochs,
+            initial_epoch=first,
+            shuffle=False,
+            callbacks=create_callbacks(args, inference, validation),
+            validation_data=feed(validation, **options) if args.compute_val_loss and val else None,
+            validation_steps=len(validation) if args.compute_val_loss and val else None,
+        )
+    except Exception:
+        failure = training.failure or (validation and validation.failure)
+        if failure:
+            raise failure from None
+        raise
 
 
 def main(args=None):

@@ -1,5 +1,6 @@
 """Snapshots of a training: the last epoch's and the best one's."""
 
+import math
 import os
 
 import keras
@@ -8,8 +9,9 @@ import keras
 class Snapshots(keras.callbacks.Callback):
     """Saves `<prefix>_last.keras` each epoch, and `<prefix>_best.keras` when `monitor` improves.
 
-    A snapshot carries the optimizer and `training`, {"epoch", "best", ...}, so that a run goes on
-    from it. Files are written beside their place and then moved, so that a crash spares the old.
+    A snapshot carries the optimizer and `progress`, {"epoch", "best", ...}, so that a run goes on
+    from it. Files are written beside their place and then moved, so that a crash spares the old. An
+    epoch whose loss is not finite is not saved.
     """
 
     def __init__(self, prefix, monitor="AP"):
@@ -18,11 +20,14 @@ class Snapshots(keras.callbacks.Callback):
         self.monitor = monitor
 
     def on_epoch_end(self, epoch, logs=None):
-        value = (logs or {}).get(self.monitor)
-        best = self.model.training.get("best")
+        logs = logs or {}
+        if not math.isfinite(logs.get("loss", 0)):
+            return
+        value = logs.get(self.monitor)
+        best = self.model.progress.get("best")
         improved = value is not None and (best is None or value > best)
         best = float(value) if improved else best
-        self.model.training = {**self.model.training, "epoch": epoch + 1, "best": best}
+        self.model.progress = {**self.model.progress, "epoch": epoch + 1, "best": best}
         if improved:
             self._save("best")
         self._save("last")

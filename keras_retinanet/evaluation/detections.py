@@ -1,5 +1,6 @@
 """The detections of a data set, made once; every metric is computed from them."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -41,6 +42,13 @@ def detect(model, generator, score_threshold=0.05, max_detections=100, label="de
                     max_detections,
                 )
     return found, seconds / max(1, sum(len(group) for group in groups))
+
+
+def readable(generator, dataset, detections):
+    """The data set and its detections without the images that `generator` found to be broken."""
+    kept = [i for i in range(len(detections)) if i not in generator.unreadable]
+    records = [dataset.records[i] for i in kept]
+    return dataclasses.replace(dataset, records=records), [detections[i] for i in kept]
 
 
 def in_image(boxes, scores, labels, size, resized, score_threshold=0.05, max_detections=100):

@@ -69,9 +69,11 @@ def preparation(model):
 
 
 def fitted_size(size, min_side, max_side):
-    """`utils.image.resized_size` in the graph: (H, W) -> (H, W), int32."""
+    """`utils.image.resized_size` in the graph: (H, W) -> (H, W), int32; None: as it is."""
     import tensorflow as tf
 
+    if min_side is None:
+        return size
     short, long = tf.reduce_min(size), tf.reduce_max(size)
     by_short = min_side * long <= max_side * short
     target, side = tf.where(by_short, [min_side, short], [max_side, long])

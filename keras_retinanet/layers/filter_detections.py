@@ -123,13 +123,19 @@ class FilterDetections(_Suppression):
         )
 
     def call(self, inputs):
-        boxes, classification, *others = (ops.convert_to_tensor(value) for value in inputs)
+        boxes, classification, *others = (_with_unused_row(value) for value in inputs)
         rows, labels, scores = best_pairs(classification, None, self.class_specific_filter)
         boxes, *others = (gather(values, rows) for values in (boxes, *others))
         return self.suppress(boxes, scores, labels, others)
 
     def compute_output_spec(self, inputs):
         return self.detections_spec(inputs[0].shape[0], inputs[2:])
+
+
+def _with_unused_row(values):
+    """values (B, N, ...) and a row of -1, which is there to point to even when N is 0."""
+    padding = [[0, 0], [0, 1], *[[0, 0]] * (len(values.shape) - 2)]
+    return ops.pad(ops.convert_to_tensor(values), padding, constant_values=-1)
 
 
 def filter_detections(

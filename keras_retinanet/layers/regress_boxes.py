@@ -25,7 +25,7 @@ class RegressBoxes(keras.layers.Layer):
         self.coder = coders.get(coder or {"name": "corners", **given})
 
     def call(self, inputs):
-        anchors, regression = inputs
+        anchors, regression = (ops.convert_to_tensor(value) for value in inputs)
         return self.coder.decode(anchors, regression, ops)
 
     def compute_output_shape(self, input_shape):

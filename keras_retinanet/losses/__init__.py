@@ -4,11 +4,25 @@ State -1 is ignored, 0 background, 1 an object; every loss is divided by the num
 the batch, at least 1.
 """
 
-from .classification import focal
-from .regression import giou, smooth_l1
+from .classification import cross_entropy, focal, focal_star, quality_focal, varifocal
+from .regression import ciou, diou, giou, iou, l1, l2, smooth_l1
 
-CLASSIFICATION_LOSSES = {"focal": focal}
-BOX_LOSSES = {"smooth_l1": smooth_l1, "giou": giou}
+CLASSIFICATION_LOSSES = {
+    "cross_entropy": cross_entropy,
+    "focal": focal,
+    "focal_star": focal_star,
+    "quality_focal": quality_focal,
+    "varifocal": varifocal,
+}
+BOX_LOSSES = {
+    "l1": l1,
+    "l2": l2,
+    "smooth_l1": smooth_l1,
+    "iou": iou,
+    "giou": giou,
+    "diou": diou,
+    "ciou": ciou,
+}
 LOSSES = CLASSIFICATION_LOSSES | BOX_LOSSES
 
 

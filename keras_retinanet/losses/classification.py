@@ -1,4 +1,9 @@
-"""Classification losses: closures (y_true (B, N, K + 1), y_pred (B, N, K)) -> scalar."""
+"""Classification losses: closures (y_true (B, N, K + 1), y_pred (B, N, K)) -> scalar.
+
+y_pred holds probabilities, or logits with `from_logits=True`, which is finite for any logit.
+Written with x the logit, σ the sigmoid, p = σ(x), y the label, and x_t = x where y is 1, -x where
+it is 0, so that p_t = σ(x_t).
+"""
 
 from keras import ops
 
@@ -11,33 +16,110 @@ def to_logits(probabilities):
     return ops.log(probabilities) - ops.log1p(-probabilities)
 
 
-def focal(alpha=0.25, gamma=2.0, cutoff=0.5, from_logits=False):
-    """FL(p_t) = -α_t (1 - p_t)^γ log(p_t), summed over the anchors, over the number of objects.
+def closure(formula, from_logits, name, **arguments):
+    """The loss of a `formula` (labels (B, N, K), logits (B, N, K)) -> (B, N, K).
 
-    Labels above `cutoff` count as objects in α_t and in the modulating factor. y_pred holds
-    probabilities, or logits with `from_logits=True` (finite for any logit). Range: [0, inf).
-    Lin et al. 2017, "Focal Loss for Dense Object Detection", arXiv 1708.02002.
+    The closure's `each` gives the loss of every anchor (B, N), 0 where it is ignored; `config` is
+    what `losses.get` makes the closure from again.
     """
 
-    def loss(y_true, y_pred):
+    def each(y_true, y_pred):
         labels, state = split(ops.cast(y_true, "float32"))  # (B, N, K), (B, N)
         counted = ops.not_equal(state, IGNORE)  # (B, N)
         y_pred = only(counted, y_pred, 0.5)  # (B, N, K): harmless as probability and as logit
         logits = ops.cast(y_pred, "float32") if from_logits else to_logits(y_pred)
-        positive = labels > cutoff  # (B, N, K)
-        alpha_t = ops.where(positive, alpha, 1 - alpha)
-        # (1 - p_t)^γ as exp(γ log σ(-x_t)): its gradient is finite at any logit and any γ
-        modulating = ops.exp(gamma * ops.log_sigmoid(ops.where(positive, -logits, logits)))
-        entropy = ops.binary_crossentropy(labels, logits, from_logits=True)
-        values = ops.sum(alpha_t * modulating * entropy, axis=-1)  # (B, N)
-        return per_object(ops.where(counted, values, 0.0), state)
+        values = ops.sum(formula(labels, logits), axis=-1)  # (B, N)
+        return ops.where(counted, values, 0.0)
 
+    def loss(y_true, y_pred):
+        return per_object(each(y_true, y_pred), ops.cast(y_true[..., -1], "float32"))
+
+    loss.each = each
     loss.from_logits = from_logits
-    loss.config = {
-        "name": "focal",
-        "alpha": alpha,
-        "gamma": gamma,
-        "cutoff": cutoff,
-        "from_logits": from_logits,
-    }
+    loss.config = {"name": name, **arguments, "from_logits": from_logits}
+    return loss
+
+
+def entropy(labels, logits):
+    """-y log p - (1 - y) log(1 - p), for labels in 0..1: (B, N, K)."""
+    return ops.binary_crossentropy(labels, logits, from_logits=True)
+
+
+def balance(positive, alpha):
+    """α_t: `alpha`, a number or one for each class, on objects and 1 - alpha elsewhere."""
+    if alpha is None:
+        return 1.0
+    alpha = ops.convert_to_tensor(alpha, "float32")
+    return ops.where(positive, alpha, 1 - alpha)
+
+
+def modulation(positive, logits, gamma):
+    """(1 - p_t)^γ as exp(γ log σ(-x_t)): its gradient is finite at any logit and any γ."""
+    return ops.exp(gamma * ops.log_sigmoid(ops.where(positive, -logits, logits)))
+
+
+def cross_entropy(alpha=None, from_logits=False):
+    """CE(p_t) = -α_t log(p_t); without `alpha`, unweighted. Range: [0, inf)."""
+
+    def formula(labels, logits):
+        return balance(labels > 0.5, alpha) * entropy(labels, logits)
+
+    return closure(formula, from_logits, "cross_entropy", alpha=alpha)
+
+
+def focal(alpha=0.25, gamma=2.0, cutoff=0.5, from_logits=False):
+    """FL(p_t) = -α_t (1 - p_t)^γ log(p_t). Range: [0, inf).
+
+    Labels above `cutoff` count as objects in α_t and in the modulating factor.
+    Lin et al. 2017, "Focal Loss for Dense Object Detection", arXiv 1708.02002.
+    """
+
+    def formula(labels, logits):
+        positive = labels > cutoff  # (B, N, K)
+        weight = balance(positive, alpha) * modulation(positive, logits, gamma)
+        return weight * entropy(labels, logits)
+
+    return closure(formula, from_logits, "focal", alpha=alpha, gamma=gamma, cutoff=cutoff)
+
+
+def focal_star(alpha=None, gamma=2.0, beta=1.0, from_logits=False):
+    """FL*(p_t) = -α_t log σ(γ x_t + β) / γ. Range: [0, inf). arXiv 1708.02002, appendix A."""
+
+    def formula(labels, logits):
+        positive = labels > 0.5  # (B, N, K)
+        x_t = ops.where(positive, logits, -logits)
+        return -balance(positive, alpha) * ops.log_sigmoid(gamma * x_t + beta) / gamma
+
+    return closure(formula, from_logits, "focal_star", alpha=alpha, gamma=gamma, beta=beta)
+
+
+def quality_focal(beta=2.0, from_logits=False):
+    """QFL(p) = |y - p|^β (-(1 - y) log(1 - p) - y log p). Range: [0, inf).
+
+    The label of the object's class is the IoU y of the decoded box with its object, without
+    gradient. Li et al. 2020, "Generalized Focal Loss", arXiv 2006.04388.
+    """
+
+    def formula(labels, logits):
+        distance = ops.abs(labels - ops.sigmoid(logits))  # (B, N, K)
+        return ops.power(ops.maximum(distance, 1e-6), beta) * entropy(labels, logits)
+
+    loss = closure(formula, from_logits, "quality_focal", beta=beta)
+    loss.quality = True
+    return loss
+
+
+def varifocal(alpha=0.75, gamma=2.0, from_logits=False):
+    """VFL(p) = y CE(p, y) on objects, α p^γ CE(p, 0) elsewhere. Range: [0, inf).
+
+    Labels as for `quality_focal`. Zhang et al. 2021, "VarifocalNet", arXiv 2008.13367.
+    """
+
+    def formula(labels, logits):
+        positive = labels > 0  # (B, N, K)
+        background = alpha * ops.exp(gamma * ops.log_sigmoid(logits))
+        return ops.where(positive, labels, background) * entropy(labels, logits)
+
+    loss = closure(formula, from_logits, "varifocal", alpha=alpha, gamma=gamma)
+    loss.quality = True
     return loss

@@ -4,12 +4,32 @@
 "boxes" (matched boxes with decoded boxes, xyxy px). Only anchors of state 1 count.
 """
 
+import numpy as np
 from keras import ops
 
 from .. import boxes as box_math
 from .reduction import OBJECT, only, per_object, split
 
-UNIT_BOX = (0.0, 0.0, 1.0, 1.0)  # stands in for masked boxes: finite in every formula
+HARMLESS = {"deltas": (0.0,) * 4, "boxes": (0.0, 0.0, 1.0, 1.0)}  # stands in for masked values
+
+
+def closure(formula, space, name, **arguments):
+    """The loss of a `formula` (prediction (B, N, 4), target (B, N, 4)) -> (B, N).
+
+    `config` is what `losses.get` makes the closure from again.
+    """
+
+    def loss(y_true, y_pred):
+        targets, state = split(ops.cast(y_true, "float32"))  # (B, N, 4), (B, N)
+        objects = ops.equal(state, OBJECT)  # (B, N)
+        instead = np.array(HARMLESS[space], "float32")
+        predictions = only(objects, ops.cast(y_pred, "float32"), instead)  # (B, N, 4)
+        values = formula(predictions, only(objects, targets, instead))  # (B, N)
+        return per_object(ops.where(objects, values, 0.0), state)
+
+    loss.space = space
+    loss.config = {"name": name, **arguments}
+    return loss
 
 
 def smooth_l1(sigma=3.0):
@@ -19,34 +39,77 @@ def smooth_l1(sigma=3.0):
     """
     squared = sigma**2
 
-    def loss(y_true, y_pred):
-        targets, state = split(ops.cast(y_true, "float32"))  # (B, N, 4), (B, N)
-        objects = ops.equal(state, OBJECT)  # (B, N)
-        distance = ops.abs(only(objects, ops.cast(y_pred, "float32") - targets))  # (B, N, 4)
-        values = ops.where(
-            distance < 1 / squared, 0.5 * squared * distance**2, distance - 0.5 / squared
-        )
-        return per_object(ops.sum(values, axis=-1), state)
+    def formula(predictions, targets):
+        distance = ops.abs(predictions - targets)  # (B, N, 4)
+        inner = 0.5 * squared * distance**2
+        values = ops.where(distance < 1 / squared, inner, distance - 0.5 / squared)
+        return ops.sum(values, axis=-1)
 
-    loss.space = "deltas"
-    loss.config = {"name": "smooth_l1", "sigma": sigma}
-    return loss
+    return closure(formula, "deltas", "smooth_l1", sigma=sigma)
+
+
+def l1():
+    """|d|, summed over the coordinates; range [0, inf)."""
+
+    def formula(predictions, targets):
+        return ops.sum(ops.abs(predictions - targets), axis=-1)
+
+    return closure(formula, "deltas", "l1")
+
+
+def l2():
+    """d² / 2, summed over the coordinates; range [0, inf)."""
+
+    def formula(predictions, targets):
+        return ops.sum((predictions - targets) ** 2, axis=-1) / 2
+
+    return closure(formula, "deltas", "l2")
+
+
+def iou(log=False):
+    """1 - IoU, in [0, 1], or with `log` -log(IoU), in [0, inf).
+
+    Yu et al. 2016, "UnitBox", arXiv 1608.01471.
+    """
+
+    def formula(predictions, targets):
+        overlap = box_math.iou(predictions, targets, xp=ops)
+        return -ops.log(ops.maximum(overlap, 1e-6)) if log else 1 - overlap
+
+    return closure(formula, "boxes", "iou", log=log)
 
 
 def giou():
-    """1 - GIoU of the decoded box with its matched box; range [0, 2].
+    """1 - GIoU; range [0, 2].
 
     Rezatofighi et al. 2019, "Generalized Intersection over Union", arXiv 1902.09630.
     """
 
-    def loss(y_true, y_pred):
-        targets, state = split(ops.cast(y_true, "float32"))  # (B, N, 4), (B, N)
-        objects = ops.equal(state, OBJECT)  # (B, N)
-        boxes = only(objects, ops.cast(y_pred, "float32"), UNIT_BOX)  # (B, N, 4)
-        targets = only(objects, targets, UNIT_BOX)  # (B, N, 4)
-        values = 1 - box_math.giou(boxes, targets, xp=ops)  # (B, N)
-        return per_object(ops.where(objects, values, 0.0), state)
+    def formula(predictions, targets):
+        return 1 - box_math.giou(predictions, targets, xp=ops)
 
-    loss.space = "boxes"
-    loss.config = {"name": "giou"}
-    return loss
+    return closure(formula, "boxes", "giou")
+
+
+def diou():
+    """1 - DIoU; range [0, 2]. Zheng et al. 2020, "Distance-IoU Loss", arXiv 1911.08287."""
+
+    def formula(predictions, targets):
+        return 1 - box_math.diou(predictions, targets, xp=ops)
+
+    return closure(formula, "boxes", "diou")
+
+
+def ciou():
+    """1 - DIoU + α v, with v the difference of the aspect ratios and α = v / (1 - IoU + v).
+
+    α carries no gradient; range [0, 3]. Zheng et al. 2020, "Distance-IoU Loss", arXiv 1911.08287.
+    """
+
+    def formula(predictions, targets):
+        difference = box_math.aspect_difference(predictions, targets, xp=ops)
+        overlap = box_math.iou(predictions, targets, xp=ops)
+        alpha = ops.stop_gradient(difference / ops.maximum(1 - overlap + difference, 1e-7))
+        return 1 - box_math.diou(predictions, targets, xp=ops) + alpha * difference
+
+    return closure(formula, "boxes", "ciou")

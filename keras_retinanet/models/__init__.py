@@ -5,7 +5,6 @@ import sys
 import keras
 
 from .. import layers  # noqa: F401  registers the layers that saved models hold
-from ..errors import InputError
 from .backbone import Backbone
 from .detector import RetinaNet
 from .mobilenet import MobileNetBackbone
@@ -67,11 +66,6 @@ def convert_model(
     """The inference model of a training model; what is None is as the model knows, see
     `retinanet_bbox`.
     """
-    if not {"regression", "classification"} <= set(model.output_names):
-        raise InputError(
-            "Expected a training model, with outputs regression and classification. "
-            f"Received: a model with outputs {', '.join(model.output_names)}."
-        )
     asked = {"nms": nms, "class_specific_filter": class_specific_filter, **kwargs}
     known = getattr(model, "detection", {})
     options = {**known, **{name: value for name, value in asked.items() if value is not None}}

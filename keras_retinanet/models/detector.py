@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from .. import coders, losses
+from ..boxes import iou
 from ..losses.classification import to_logits
 from ..nms import gather
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters, anchors_for_shape
@@ -21,7 +22,7 @@ class RetinaNet(keras.Model):
     see `coders`), `normalization` (a key of `NORMALIZATIONS` when it is part of the graph, None
     when the input is what `preprocess_image` gives), `backbone` (its name), `class_names`,
     `image_min_side` and `image_max_side` (px), `clip_margin` (px), `detection`, the arguments of
-    `retinanet_bbox`'s filter, and `training`, how far the training has come.
+    `retinanet_bbox`'s filter, and `progress`, how far the training has come.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class RetinaNet(keras.Model):
         image_max_side=1333,
         clip_margin=0,
         detection=None,
-        training=None,
+        progress=None,
         **kwargs,
     ):
         super().__init__(inputs, outputs, name=name, **kwargs)
@@ -55,7 +56,8 @@ class RetinaNet(keras.Model):
         self.image_max_side = image_max_side
         self.clip_margin = clip_margin
         self.detection = dict(detection or {})
-        self.training = dict(training or {})
+        self.progress = dict(progress or {})
+        self._closures = {}  # the losses by output, as they were given to compile
 
     @property
     def options(self):
@@ -71,7 +73,7 @@ class RetinaNet(keras.Model):
             "image_max_side": self.image_max_side,
             "clip_margin": self.clip_margin,
             "detection": dict(self.detection),
-            "training": dict(self.training),
+            "progress": dict(self.progress),
         }
 
     def get_config(self):
@@ -88,6 +90,8 @@ class RetinaNet(keras.Model):
 
     def compile(self, optimizer="rmsprop", loss=None, **kwargs):
         """`keras.Model.compile`; losses of this package are saved with the model and restored."""
+        if isinstance(loss, (list, tuple)):
+            loss = dict(zip(self.output_names, loss, strict=True))
         self._closures = loss if isinstance(loss, dict) else {}
         wrapped = {
             name: _one_value(fn) if callable(fn) else fn for name, fn in self._closures.items()
@@ -96,9 +100,7 @@ class RetinaNet(keras.Model):
 
     def get_compile_config(self):
         """Optimizer and losses, where all of the losses are this package's; else nothing."""
-        configs = {
-            name: getattr(fn, "config", None) for name, fn in self._closures_or_none().items()
-        }
+        configs = {name: getattr(fn, "config", None) for name, fn in self._closures.items()}
         if not configs or None in configs.values():
             return {}
         optimizer = keras.saving.serialize_keras_object(self.optimizer)
@@ -111,48 +113,54 @@ class RetinaNet(keras.Model):
         self.compile(optimizer, {name: losses.get(loss) for name, loss in config["loss"].items()})
         self.optimizer.build(self.trainable_variables)
 
-    def _closures_or_none(self):
-        return getattr(self, "_closures", {})
-
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The sum of the losses of the outputs.
 
         `y` is {boxes (B, M, 4) px, labels (B, M), matches (B, N)}, with matches as `assigners` give
-        them, or the dense (regression (B, N, 5), classification (B, N, K + 1), *others). Each
-        closure gets what it compares: deltas or boxes, logits or probabilities.
+        them, or the dense (regression (B, N, 5), classification (B, N, K + 1), *others), in this
+        order or by name. Each closure gets what it compares: deltas or boxes, logits or
+        probabilities.
         """
         regression, scores, *others = y_pred
-        box_loss = self._closures_or_none().get("regression")
+        box_loss, class_loss = map(self._closures.get, ("regression", "classification"))
         in_boxes = getattr(box_loss, "space", "deltas") == "boxes"
+        quality = getattr(class_loss, "quality", False)
         anchors = None
-        if in_boxes or isinstance(y, dict):
+        if isinstance(y, dict) and "matches" not in y:
+            y = [y[name] for name in self.output_names]
+        if in_boxes or quality or isinstance(y, dict):
             anchors = self.anchors_for(ops.shape(x)[1:3])[None]  # (1, N, 4)
         if isinstance(y, dict):
-            y = self._expand(y, anchors, scores.shape[-1], in_boxes)
-        elif in_boxes:
-            boxes = self.coder.decode(anchors, y[0][..., :4], ops)
-            y = [ops.concatenate([boxes, y[0][..., 4:]], axis=-1), *y[1:]]
+            y = self._expand(y, anchors, scores.shape[-1])
+        deltas, labels, *rest = y
+        if in_boxes or quality:
+            matched = self.coder.decode(anchors, deltas[..., :4], ops)  # (B, N, 4)
+            decoded = self.coder.decode(anchors, regression, ops)  # (B, N, 4)
+        if quality:
+            overlap = ops.stop_gradient(iou(decoded, matched, ops))[..., None]  # (B, N, 1)
+            labels = ops.concatenate([labels[..., :-1] * overlap, labels[..., -1:]], axis=-1)
         if in_boxes:
-            regression = self.coder.decode(anchors, regression, ops)
-        wants_logits = getattr(self._closures_or_none().get("classification"), "from_logits", False)
+            deltas = ops.concatenate([matched, deltas[..., 4:]], axis=-1)
+            regression = decoded
+        wants_logits = getattr(class_loss, "from_logits", False)
         if training and not wants_logits:
             scores = ops.sigmoid(scores)
         elif wants_logits and not training:
             scores = to_logits(scores)
         return super().compute_loss(
-            x, list(y), [regression, scores, *others], sample_weight, training
+            x, [deltas, labels, *rest], [regression, scores, *others], sample_weight, training
         )
 
-    def _expand(self, y, anchors, num_classes, in_boxes):
+    def _expand(self, y, anchors, num_classes):
         """Dense targets [(B, N, 5), (B, N, K + 1)] of compact ones."""
         matches = ops.cast(y["matches"], "int32")  # (B, N)
         state = ops.cast(ops.where(matches >= 0, 1, ops.where(matches == -1, 0, -1)), "float32")
         rows = ops.maximum(matches, 0)  # (B, N)
         boxes = gather(ops.cast(y["boxes"], "float32"), rows)  # (B, N, 4)
-        values = boxes if in_boxes else self.coder.encode(anchors, boxes, ops)
+        deltas = self.coder.encode(anchors, boxes, ops)
         labels = ops.one_hot(gather(ops.cast(y["labels"], "int32"), rows), num_classes)
         labels = labels * ops.cast(matches >= 0, "float32")[..., None]  # (B, N, K)
-        return [ops.concatenate([part, state[..., None]], axis=-1) for part in (values, labels)]
+        return [ops.concatenate([part, state[..., None]], axis=-1) for part in (deltas, labels)]
 
 
 def _one_value(loss):

@@ -2,6 +2,7 @@
 
 import keras
 
+from ..errors import InputError
 from ..layers import Anchors, ClipBoxes, NonMaxSuppression, RegressBoxes, TopCandidates
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
 from .detector import RetinaNet
@@ -70,8 +71,11 @@ def retinanet_bbox(
     the arguments of `retinanet`.
     """
     if model is None:
-        model = retinanet(
-            num_anchors=None if anchor_params is None else anchor_params.num_anchors(), **kwargs
+        model = retinanet(anchors=anchor_params, pyramid_levels=pyramid_levels, **kwargs)
+    if not {"regression", "classification"} <= set(model.output_names):
+        raise InputError(
+            "Expected a training model, with outputs regression and classification. "
+            f"Received: a model with outputs {', '.join(model.output_names)}."
         )
     known = model.options if isinstance(model, RetinaNet) else {}
     levels = pyramid_levels or known.get("pyramid_levels") or list(PYRAMID_LEVELS)
@@ -94,7 +98,8 @@ def retinanet_bbox(
         "max_detections": max_detections,
     }
     suppression = NonMaxSuppression(**filter_options, name="filtered_detections")
-    names = ["boxes", "scores", "labels", *model.output_names[2:]]
+    extra = [f"detected_{output}" for output in model.output_names[2:]]
+    names = ["boxes", "scores", "labels", *extra]
     detections = [
         keras.layers.Identity(name=output, dtype=values.dtype)(values)
         for output, values in zip(names, suppression([boxes, scores, labels, *others]), strict=True)

@@ -229,13 +229,13 @@ def with_classes(dataset, class_names):
     """
     unknown = [name for name in dataset.class_names if name not in class_names]
     if unknown:
-        raise InputError(
-            f"Expected the classes {', '.join(class_names)}. Received a data set with {unknown[0]!r}"
-        )
+        raise InputError(f"Expected the classes {', '.join(class_names)}. Received: {unknown[0]!r}")
     labels = np.array([class_names.index(name) for name in dataset.class_names], "int64")
     ids = dict(zip(dataset.class_names, dataset.category_ids, strict=True))
     spare = max(dataset.category_ids, default=0)
     missing = [name for name in class_names if name not in ids]
     ids.update({name: spare + i for i, name in enumerate(missing, start=1)})
-    records = [dataclasses.replace(record, labels=labels[record.labels]) for record in dataset.records]
+    records = [
+        dataclasses.replace(record, labels=labels[record.labels]) for record in dataset.records
+    ]
     return Dataset(records, list(class_names), [ids[name] for name in class_names])

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import keras
 
+from ..errors import InputError
+
 
 def prefetch(function, items, workers=1, ahead=10):
     """`function(item)` for each of `items`, in order; threads keep up to `ahead` results ready."""
@@ -25,11 +27,16 @@ def feed(generator, start=0, workers=1, ahead=10):
     """The generator's batches from step `start` on, without end, as `fit` takes them.
 
     On TensorFlow Keras fixes the shapes of a PyDataset from its first two batches, so there it is
-    a `tf.data.Dataset` that leaves height, width and the number of anchors open.
+    a `tf.data.Dataset` that leaves height, width and the number of anchors open. An InputError is
+    kept in `generator.failure`.
     """
 
     def batches():
-        return prefetch(generator.batch_at, itertools.count(start), workers, ahead)
+        try:
+            yield from prefetch(generator.batch_at, itertools.count(start), workers, ahead)
+        except InputError as error:
+            generator.failure = error
+            raise
 
     if keras.backend.backend() != "tensorflow":
         return batches()

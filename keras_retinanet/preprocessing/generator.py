@@ -39,7 +39,7 @@ class Generator(keras.utils.PyDataset):
         group_method: "none", "random", "ratio" (images of like aspect ratio share a batch) or
             "canvas" (batches are padded to one of a few fixed sizes).
         no_resize: leaves images as they are instead of fitting them to `image_min_side` and
-            `image_max_side` px.
+            `image_max_side` px; so does `image_min_side=None`.
         compute_anchor_targets, compute_shapes: make the dense targets, see `anchor_targets_bbox`.
         preprocess_image: applied to BGR images; None gives uint8 RGB, for models that normalise.
         config: INI configuration with anchor parameters and pyramid levels.
@@ -54,6 +54,7 @@ class Generator(keras.utils.PyDataset):
     Attributes:
         groups: the image indices of each batch of this epoch.
         unreadable: the indices of images that turned out to be broken.
+        failure: the InputError that ended a feed (`feed`), for TensorFlow hands on its text alone.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Generator(keras.utils.PyDataset):
         self.shuffle_groups = shuffle_groups
         self.image_min_side = image_min_side
         self.image_max_side = image_max_side
-        self.no_resize = no_resize
+        self.no_resize = no_resize or image_min_side is None
         self.transform_parameters = transform_parameters or TransformParameters()
         self.compute_anchor_targets = compute_anchor_targets
         self.compute_shapes = compute_shapes
@@ -116,6 +117,7 @@ class Generator(keras.utils.PyDataset):
         self._canvases = None
         self._most_boxes = None
         self.unreadable = set()
+        self.failure = None
         self._groups = {}
         self.groups = self.groups_of(self.epoch)
 

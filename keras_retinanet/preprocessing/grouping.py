@@ -6,15 +6,22 @@ import numpy as np
 
 STRIDE = 32  # canvases are multiples of it, so that every backbone rounds alike
 MOST_CANVASES = 4
+MANY = 128  # sizes; joining takes the cube of their number
 
 
 def canvases_for(sizes, most=MOST_CANVASES):
     """A few canvases (width, height) px, one of which holds each of the resized `sizes`.
 
-    Sizes are rounded up to multiples of 32; then the two canvases whose union adds the least
-    padding are joined until at most `most` are left.
+    Sizes are rounded up to multiples of 32, or of 64, 128, ... while there are over `MANY` of them;
+    then the two canvases whose union adds the least padding are joined until at most `most` are
+    left.
     """
-    counts = Counter(tuple(-(-side // STRIDE) * STRIDE for side in size) for size in sizes)
+    counts = _rounded(Counter(map(tuple, sizes)), STRIDE)
+    largest = [max(sides) for sides in zip(*counts, strict=True)]
+    stride = STRIDE
+    while len(counts) > MANY:
+        stride *= 2
+        counts = _rounded(counts, stride)
     while len(counts) > most:
         canvases = list(counts)
         joins = [
@@ -26,7 +33,16 @@ def canvases_for(sizes, most=MOST_CANVASES):
         joined = max(a[0], b[0]), max(a[1], b[1])
         count = counts.pop(a) + counts.pop(b)
         counts[joined] += count
-    return sorted(counts, key=lambda canvas: canvas[0] * canvas[1])
+    canvases = {tuple(map(min, canvas, largest)) for canvas in counts}
+    return sorted(canvases, key=lambda canvas: (canvas[0] * canvas[1], canvas))
+
+
+def _rounded(counts, stride):
+    """The counts of sizes by their canvases: sizes rounded up to multiples of `stride`."""
+    rounded = Counter()
+    for size, count in counts.items():
+        rounded[tuple(-(-side // stride) * stride for side in size)] += count
+    return rounded
 
 
 def _padding(counts, a, b):

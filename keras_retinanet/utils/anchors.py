@@ -97,8 +97,8 @@ def layer_shapes(image_shape, model):
     import keras
 
     outputs = {
-        layer.name: layer.output for layer in model.layers if hasattr(layer, "output")
-    }  # every layer's symbolic output
+        layer.name: layer.output for layer in model.layers if not isinstance(layer, keras.Model)
+    }  # the heads, models themselves, have an output for each level
     probe = keras.Model(model.inputs, outputs)
     shapes = probe.compute_output_shape((None, *image_shape))
     return {name: tuple(shape) for name, shape in shapes.items()}

@@ -4,6 +4,7 @@ import os
 
 from ..evaluation.detections import dataset_of, detect
 from ..evaluation.voc import evaluate_voc
+from .image import write_image_bgr
 from .visualization import draw_annotations, draw_detections
 
 
@@ -23,12 +24,12 @@ def evaluate(
 
 def save_pictures(generator, detections, folder):
     """Writes each image of the generator into `folder` with its annotations and detections."""
-    import cv2
-
     os.makedirs(folder, exist_ok=True)
     for index, detection in enumerate(detections):
+        if index in generator.unreadable:
+            continue
         image = generator.load_image(index).copy()
         name = generator.label_to_name
         draw_annotations(image, generator.load_annotations(index), label_to_name=name)
         draw_detections(image, **detection, label_to_name=name)
-        cv2.imwrite(os.path.join(folder, f"{index}.png"), image)
+        write_image_bgr(os.path.join(folder, f"{index}.png"), image)

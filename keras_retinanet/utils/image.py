@@ -1,6 +1,7 @@
 """Reading, resizing and disturbing images. Pixel (row r, column c) covers [c, c+1] x [r, r+1]."""
 
 import dataclasses
+import os
 
 import cv2
 import numpy as np
@@ -56,6 +57,20 @@ def read_image_rgb(path):
 def read_image_bgr(path):
     """`read_image_rgb` with the channels in OpenCV's order."""
     return np.ascontiguousarray(read_image_rgb(path)[..., ::-1])
+
+
+def write_image_bgr(path, image):
+    """Write a BGR image (H, W, 3) uint8 to a file, in the format of its suffix.
+
+    Raises:
+        InputError: when the file cannot be written.
+    """
+    _, data = cv2.imencode(os.path.splitext(path)[1], image)
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def orientation(image):

@@ -1,0 +1,139 @@
+"""What the tests of the commands share: failing as a person sees it, and folders of data."""
+
+import csv
+import json
+import shutil
+
+import keras
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def refuse(capsys):
+    """Runs a command that must end with exit status 2 and one sentence, and gives the sentence."""
+
+    def run(main, *args):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(arg) for arg in args])
+        captured = capsys.readouterr()
+        errors = [line for line in captured.err.splitlines() if "error: " in line]
+        assert stop.value.code == 2, captured.err
+        assert len(errors) == 1, captured.err
+        assert captured.err.rstrip().endswith(errors[0])
+        assert "Traceback" not in captured.err + captured.out
+        return errors[0]
+
+    return run
+
+
+@pytest.fixture
+def eager():
+    """TensorFlow without graphs: steps take longer but start at once."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def rows_of(path):
+    """{image: [(class, box)]} of a CSV file."""
+    images = {}
+    with open(path, newline="") as file:
+        for image, *box, name in csv.reader(file):
+            rows = images.setdefault(image, [])
+            if name:
+                rows.append((name, [int(value) for value in box]))
+    return images
+
+
+@pytest.fixture(scope="session")
+def coco_folder(sample, tmp_path_factory):
+    """The sample in COCO's layout, sets train2017 and val2017; category ids have gaps and
+    run against the labels."""
+    folder = tmp_path_factory.mktemp("coco")
+    (folder / "annotations").mkdir()
+    with open(sample / "classes.csv", newline="") as file:
+        ids = {name: 90 - 10 * int(label) for name, label in csv.reader(file)}
+    for split in ("train", "val"):
+        images, annotations = [], []
+        for number, (path, rows) in enumerate(rows_of(sample / f"{split}.csv").items(), start=1):
+            images.append({"id": number, "file_name": path.split("/")[-1]})
+            for name, (x1, y1, x2, y2) in rows:
+                row = {"id": len(annotations) + 1, "image_id": number, "category_id": ids[name]}
+                annotations.append({**row, "bbox": [x1, y1, x2 - x1, y2 - y1]})
+        categories = [{"id": i, "name": name} for name, i in ids.items()]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        path = folder / "annotations" / f"instances_{split}2017.json"
+        path.write_text(json.dumps(content))
+        shutil.copytree(sample / "images" / split, folder / "images" / f"{split}2017")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pascal_folder(sample, tmp_path_factory):
+    """The sample in Pascal VOC's layout, sets train, val and test (the same as val)."""
+    folder = tmp_path_factory.mktemp("voc")
+    for name in ("Annotations", "ImageSets/Main", "JPEGImages"):
+        (folder / name).mkdir(parents=True)
+    for split in ("train", "val"):
+        ids = []
+        for path, rows in rows_of(sample / f"{split}.csv").items():
+            ids.append(f"{split}_{path.split('/')[-1].removesuffix('.jpg')}")
+            objects = "".join(
+                f"<object><name>{name}</name><bndbox><xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin>"
+                f"<xmax>{x2 + 1}</xmax><ymax>{y2 + 1}</ymax></bndbox></object>"
+                for name, (x1, y1, x2, y2) in rows
+            )
+            (folder / "Annotations" / f"{ids[-1]}.xml").write_text(
+                f"<annotation>{objects}</annotation>"
+            )
+            shutil.copy(sample / path, folder / "JPEGImages" / f"{ids[-1]}.jpg")
+        (folder / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(ids))
+    shutil.copy(folder / "ImageSets/Main/val.txt", folder / "ImageSets/Main/test.txt")
+    return folder
+
+
+@pytest.fixture
+def csv_data(sample, tmp_path):
+    """Writes an annotation file of rows, or of text, with pictures of the sample as a.jpg, b.jpg
+    and c.jpg beside it, and gives the arguments `csv ANNOTATIONS CLASSES`."""
+    for name, picture in zip("abc", sorted((sample / "images" / "train").iterdir()), strict=False):
+        shutil.copy(picture, tmp_path / f"{name}.jpg")
+
+    def write(text, classes=None, name="boxes.csv"):
+        (tmp_path / name).write_text(text)
+        if classes is None:
+            return ["csv", str(tmp_path / name), str(sample / "classes.csv")]
+        (tmp_path / "names.csv").write_text(classes)
+        return ["csv", str(tmp_path / name), str(tmp_path / "names.csv")]
+
+    return write
+
+
+@pytest.fixture
+def break_picture():
+    """Replaces a picture by a PNG whose head and end are good and whose pixels are not."""
+
+    def spoil(path):
+        Image.effect_noise((64, 64), 90).convert("RGB").save(path, "PNG")
+        data = bytearray(path.read_bytes())
+        middle = len(data) // 2
+        data[middle : middle + 200] = bytes(200)
+        path.write_bytes(data)
+        return path
+
+    return spoil
+
+
+@pytest.fixture(scope="session")
+def other_keras_file(tmp_path_factory):
+    """A good .keras file that holds no detector."""
+    path = tmp_path_factory.mktemp("other") / "dense.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
+    return path

@@ -1,0 +1,252 @@
+"""What the commands share: errors and warnings as a person sees them, numbers, configurations."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+
+from keras_retinanet.bin import cli, convert_model, detect, evaluate, train
+from keras_retinanet.errors import InputError
+
+COMMANDS = {
+    "retinanet-train": train,
+    "retinanet-evaluate": evaluate,
+    "retinanet-convert-model": convert_model,
+    "retinanet-detect": detect,
+}
+REST = {  # what a command cannot do without
+    "retinanet-train": ["coco", "x"],
+    "retinanet-evaluate": ["coco", "x", "y"],
+    "retinanet-convert-model": ["x", "y"],
+    "retinanet-detect": ["x", "y", "--output", "z"],
+}
+
+
+def fail_with(error):
+    with cli.user_errors("command"):
+        raise error
+
+
+def test_an_input_error_is_one_sentence_and_status_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        fail_with(InputError("boxes.csv: line 3: wrong"))
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "command: error: boxes.csv: line 3: wrong\n"
+
+
+def test_a_file_that_cannot_be_used_is_one_sentence_too(capsys):
+    with pytest.raises(SystemExit) as stop:
+        fail_with(PermissionError(13, "Permission denied", "out.json"))
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "command: error: out.json: Permission denied\n"
+
+
+def test_our_own_mistakes_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        fail_with(ZeroDivisionError())
+    with pytest.raises(OSError, match="no file"):
+        fail_with(OSError("no file in it"))
+
+
+def test_an_interrupted_command_says_so(capsys):
+    with pytest.raises(SystemExit) as stop:
+        fail_with(KeyboardInterrupt())
+    assert stop.value.code == 130
+    assert "stopped" in capsys.readouterr().err
+
+
+def test_warnings_are_one_line_each_and_only_those_for_people(capsys):
+    with cli.user_errors("command"):
+        warnings.warn("Dropped 2 of 9 boxes.", UserWarning, stacklevel=1)
+        warnings.warn("for programmers", DeprecationWarning, stacklevel=1)
+    assert capsys.readouterr().err == "command: warning: Dropped 2 of 9 boxes.\n"
+
+
+NUMBERS = [
+    ("--batch-size", "0", "more than 0"),
+    ("--batch-size", "-2", "more than 0"),
+    ("--epochs", "0", "more than 0"),
+    ("--steps", "-1", "more than 0"),
+    ("--lr", "nan", "more than 0"),
+    ("--lr", "-0.1", "more than 0"),
+    ("--lr", "inf", "more than 0"),
+    ("--optimizer-clipnorm", "0", "more than 0"),
+    ("--max-queue-size", "0", "more than 0"),
+    ("--accumulate", "0", "more than 0"),
+    ("--feature-size", "0", "more than 0"),
+    ("--image-min-side", "-5", "more than 0"),
+    ("--max-detections", "0", "more than 0"),
+    ("--seed", "-1", "0 or more"),
+    ("--workers", "-1", "0 or more"),
+    ("--initial-epoch", "-1", "0 or more"),
+    ("--head-depth", "-1", "0 or more"),
+    ("--multi-gpu", "-1", "0 or more"),
+    ("--reduce-lr-patience", "-1", "0 or more"),
+    ("--weight-decay", "-1", "0 or more"),
+    ("--reduce-lr-factor", "1", "between 0 and 1"),
+    ("--score-threshold", "1.5", "from 0 to 1"),
+    ("--iou-threshold", "-0.1", "from 0 to 1"),
+    ("--nms-threshold", "nan", "from 0 to 1"),
+    ("--batch-size", "two", "invalid int"),
+    ("--tensorboard-freq", "never", "invalid frequency"),
+    ("--tensorboard-freq", "0", "invalid frequency"),
+]
+
+
+def options_of(module):
+    """The names of a command's options, from its own help."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        module.parse_args(["--help"])
+    return {word.strip("[],") for word in text.getvalue().split() if "--" in word}
+
+
+CASES = [
+    (command, *case)
+    for command, module in COMMANDS.items()
+    for case in NUMBERS
+    if case[0] in options_of(module)
+]
+
+
+@pytest.mark.parametrize(("command", "option", "value", "expected"), CASES)
+def test_numbers_that_make_no_sense_are_refused(refuse, command, option, value, expected):
+    message = refuse(COMMANDS[command].parse_args, f"{option}={value}", *REST[command])
+    assert option in message
+    assert expected in message
+    assert value in message
+
+
+def test_every_number_is_an_option_of_some_command():
+    assert {case[0] for case in NUMBERS} == {case[1] for case in CASES}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_arguments_that_are_missing_are_named(refuse, command):
+    assert "required" in refuse(COMMANDS[command].main)
+
+
+def test_help_comes_at_once_and_without_a_backend(tmp_path):
+    script = (
+        "import sys, keras_retinanet.bin.{0} as m\n"
+        "try: m.main(['--help'])\n"
+        "finally: print('keras' in sys.modules, 'tensorflow' in sys.modules, file=sys.stderr)"
+    )
+    for command in ("train", "evaluate", "convert_model", "detect"):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", script.format(command)], capture_output=True, text=True
+        )
+        seconds = time.perf_counter() - start
+        assert done.returncode == 0
+        assert "usage: retinanet-" in done.stdout
+        assert done.stderr.strip() == "False False"
+        assert seconds < 5  # a fraction of a second where nothing else runs
+
+
+def test_folders_are_made_and_files_in_their_place_refused(tmp_path):
+    cli.check_folder(tmp_path / "a" / "b")
+    cli.check_file(tmp_path / "c" / "d.json")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert os.listdir(tmp_path / "c") == []
+    (tmp_path / "file").write_text("kept")
+    for check, path in (
+        (cli.check_folder, tmp_path / "file"),
+        (cli.check_folder, tmp_path / "file" / "b"),
+        (cli.check_file, tmp_path / "file" / "b.json"),
+        (cli.check_file, tmp_path / "a"),
+    ):
+        with pytest.raises(InputError, match=str(path if path.is_dir() else tmp_path / "file")):
+            check(path)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+CONFIG = {
+    "sizes": "16 32",
+    "strides": "8 16",
+    "ratios": "1",
+    "scales": "1",
+    "levels": "3 4",
+}
+
+
+def write_config(path, **changes):
+    options = {**CONFIG, **changes}
+    levels = options.pop("levels")
+    lines = ["[anchor_parameters]", *(f"{name} = {value}" for name, value in options.items())]
+    path.write_text("\n".join([*lines, "[pyramid_levels]", f"levels = {levels}"]))
+    return path
+
+
+def test_read_config(tmp_path):
+    anchors, levels = cli.read_config(write_config(tmp_path / "c.ini"))
+    assert levels == [3, 4]
+    assert anchors.sizes == [16, 32]
+    anchors, levels = cli.read_config(None)
+    assert levels == [3, 4, 5, 6, 7]
+    assert anchors.num_anchors() == 9
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"levels": "4 3"}, "ascending"),
+        ({"levels": "3 3"}, "ascending"),
+        ({"levels": "1 2"}, "2 to 7"),
+        ({"levels": "7 8"}, "2 to 7"),
+        ({"strides": "8 15"}, r"strides: expected \[8, 16\]"),
+        ({"sizes": "16"}, "sizes"),
+        ({"sizes": "16 x"}, "sizes"),
+        ({"sizes": "16 -1"}, "sizes"),
+        ({"ratio": "1"}, "ratio"),
+    ],
+)
+def test_configurations_that_fit_no_model_are_refused(tmp_path, changes, message):
+    path = write_config(tmp_path / "anchors.ini", **changes)
+    with pytest.raises(InputError, match=rf"anchors\.ini.*{message}"):
+        cli.read_config(path)
+
+
+def test_snapshots_that_are_none(tmp_path, other_keras_file, snapshot):
+    text = tmp_path / "text.keras"
+    text.write_text("not a model")
+    cut = tmp_path / "cut.keras"
+    cut.write_bytes(snapshot.read_bytes()[:-5000])
+    old = tmp_path / "old.h5"
+    old.write_bytes(b"\x89HDF\r\n\x1a\n and no more")
+    for path, message in (
+        (tmp_path / "missing.keras", "no such snapshot"),
+        (tmp_path, "Received: a folder"),
+        (text, "expected a model"),
+        (cut, "expected a model"),
+        (old, "expected a model"),
+        (other_keras_file, "expected a RetinaNet. Received: a Sequential"),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            cli.load_snapshot(str(path))
+        assert str(path) in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_a_snapshot_of_another_backbone_says_what_it_holds(snapshot):
+    with pytest.raises(InputError, match=r"expected backbone resnet50. Received: resnet10_0\.25"):
+        cli.load_snapshot(str(snapshot), "resnet50")
+    assert cli.load_snapshot(str(snapshot), "resnet10_0.25").is_training_model
+
+
+def test_the_classes_of_a_model_are_compared_by_name_or_else_by_number(snapshot):
+    model = cli.load_snapshot(str(snapshot))
+    names = model.class_names
+    assert cli.num_classes(model) == len(names) == 4
+    cli.check_classes("x.keras", model, names)
+    with pytest.raises(InputError, match=r"x\.keras.*'ball'"):
+        cli.check_classes("x.keras", model, names[::-1])
+    model.class_names = None
+    cli.check_classes("x.keras", model, names[::-1])
+    with pytest.raises(InputError, match=r"x\.keras.*Received: 4"):
+        cli.check_classes("x.keras", model, names[:2])

@@ -1,0 +1,223 @@
+"""retinanet-evaluate: the same figures from every format, and what it refuses."""
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from keras_retinanet.bin import evaluate
+
+pytestmark = pytest.mark.usefixtures("eager")
+
+FIGURES = "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split()
+
+
+@pytest.fixture
+def train_csv(sample):
+    """The pictures that the detector knows by heart."""
+    return ["csv", str(sample / "train.csv"), str(sample / "classes.csv")]
+
+
+def run(*args):
+    return evaluate.run(evaluate.parse_args([str(arg) for arg in args]))
+
+
+@pytest.fixture(scope="module")
+def figures():
+    """The figures of each format, as they are computed."""
+    return {}
+
+
+@pytest.mark.parametrize("kind", ["csv", "coco", "pascal"])
+def test_every_format_gives_the_figures_of_a_model_that_knows_its_pictures(
+    kind, sample, coco_folder, pascal_folder, detector, figures
+):
+    data = {
+        "csv": ["csv", sample / "train.csv", sample / "classes.csv"],
+        "coco": ["coco", "--set", "train2017", coco_folder],
+        "pascal": ["pascal", "--set", "train", pascal_folder],
+    }[kind]
+    metrics = figures[kind] = run(*data, detector)
+    assert metrics["AP50"] > 0.8
+    assert set(metrics["per_class"]) == {"ball", "crate", "tent", "star"}
+    for other in figures.values():  # classes stand in another order in each of them
+        assert {name: metrics[name] for name in FIGURES} == pytest.approx(
+            {name: other[name] for name in FIGURES}, abs=1e-6
+        )
+        for name, values in metrics["per_class"].items():
+            assert values == pytest.approx(other["per_class"][name], abs=1e-6)
+
+
+def test_all_that_it_writes(train_csv, detector, tmp_path, capsys, sample):
+    out = tmp_path / "new" / "folder"
+    metrics = run(
+        *("--json", out / "figures.json", "--detections", out / "found.json"),
+        *("--ground-truth", out / "truth.json", "--save-path", out / "pictures"),
+        *("--batch-size", "4"),
+        *train_csv,
+        detector,
+    )
+    written = json.loads((out / "figures.json").read_text())
+    assert written == metrics
+    assert {*FIGURES, "per_class"} <= set(written)
+    printed = capsys.readouterr().out
+    assert "AP50" in printed
+    assert "VOC AP" in printed
+    assert "s an image in the model" in printed
+
+    truth = COCO(out / "truth.json")
+    oracle = COCOeval(truth, truth.loadRes(str(out / "found.json")), "bbox")
+    oracle.evaluate()
+    oracle.accumulate()
+    oracle.summarize()
+    assert [metrics[name] or -1 for name in FIGURES] == pytest.approx(list(oracle.stats), abs=1e-9)
+
+    pictures = sorted(path.name for path in (out / "pictures").iterdir())
+    assert pictures == [f"{i}.png" for i in range(6)]
+    original = Image.open(sample / "images" / "train" / "00000.jpg")
+    drawn = Image.open(out / "pictures" / "0.png")
+    assert drawn.size == original.size
+    assert drawn.tobytes() != original.tobytes()
+
+
+def test_a_training_model_is_converted_on_demand(train_csv, snapshot, detector):
+    metrics = run("--convert-model", *train_csv, snapshot)
+    assert metrics["AP"] == pytest.approx(run(*train_csv, detector)["AP"], abs=1e-6)
+
+
+def test_thresholds_and_limits_count(train_csv, detector):
+    assert run("--score-threshold", "1", *train_csv, detector)["AP"] == 0
+    few = run("--max-detections", "1", *train_csv, detector)
+    assert few["AR100"] == few["AR1"] < 1
+
+
+def test_a_part_of_the_classes_is_evaluated(csv_data, detector):
+    rows = csv_data("a.jpg,5,5,40,40,star\n", "star,0\n")
+    metrics = run(*rows, detector)
+    assert list(metrics["per_class"]) == ["ball", "crate", "tent", "star"]
+    assert metrics["per_class"]["ball"] is None
+    assert metrics["per_class"]["star"] is not None
+
+
+def test_images_without_boxes_have_no_figures(csv_data, detector, tmp_path):
+    path = tmp_path / "figures.json"
+    metrics = run("--json", path, *csv_data("a.jpg,,,,,\n"), detector)
+    assert metrics["AP"] is None
+    assert json.loads(path.read_text())["AP"] is None
+
+
+def test_models_that_take_preprocessed_images(csv_data, tmp_path, refuse):
+    from keras_retinanet import models
+
+    path = tmp_path / "old.keras"
+    models.backbone("resnet10_0.25").retinanet(2).save(path)
+    rows = csv_data("a.jpg,5,5,40,40,cat\n", "cat,0\ndog,1\n")
+    sides = ["--image-min-side", "64", "--image-max-side", "64"]
+    metrics = run("--convert-model", *sides, *rows, path)
+    assert set(metrics["per_class"]) == {"cat", "dog"}  # the model knows no names
+    rows = csv_data("a.jpg,5,5,40,40,cat\n", "cat,0\ndog,1\ncow,2\n")
+    message = refuse(evaluate.main, "--convert-model", *sides, *rows, path)
+    assert f"{path}: expected the classes ['cat', 'dog', 'cow'] of the data set" in message
+    assert "Received: 2" in message
+
+
+@pytest.mark.filterwarnings("always:::keras_retinanet")
+def test_broken_pictures_are_left_out(csv_data, break_picture, detector, tmp_path, capsys, refuse):
+    rows = csv_data("a.jpg,5,5,40,40,ball\nb.jpg,5,5,40,40,ball\nc.jpg,5,5,40,40,ball\n")
+    break_picture(tmp_path / "b.jpg")
+    (tmp_path / "c.jpg").unlink()
+    truth, pictures = tmp_path / "truth.json", tmp_path / "pictures"
+    evaluate.main(
+        ["--ground-truth", str(truth), "--save-path", str(pictures), *rows, str(detector)]
+    )
+    warned = [line for line in capsys.readouterr().err.splitlines() if "warning: " in line]
+    assert len([line for line in warned if "1 of 3 images" in line and "c.jpg" in line]) == 1
+    assert len([line for line in warned if "1 of 2 images" in line and "b.jpg" in line]) == 1
+    assert len(json.loads(truth.read_text())["images"]) == 1
+    assert [path.name for path in pictures.iterdir()] == ["0.png"]
+    assert "c.jpg" in refuse(evaluate.main, "--strict", *rows, detector)
+    rows = csv_data("a.jpg,5,5,40,40,ball\nb.jpg,5,5,40,40,ball\n")
+    assert "b.jpg" in refuse(evaluate.main, "--strict", *rows, detector)
+    break_picture(tmp_path / "a.jpg")
+    assert "all of them broken" in refuse(evaluate.main, *rows, detector)
+
+
+# what it refuses
+
+
+def test_models_that_cannot_be_evaluated(
+    refuse, train_csv, snapshot, other_keras_file, tmp_path, detector
+):
+    text = tmp_path / "text.keras"
+    text.write_text("no model")
+    out = tmp_path / "figures.json"
+    out.write_text("kept")
+
+    def refused(*args):
+        return refuse(evaluate.main, "--json", out, *args)
+
+    message = refused(*train_csv, snapshot)
+    assert f"{snapshot}: expected an inference model. Received: a training model" in message
+    assert "retinanet-convert-model" in message
+    assert "no such snapshot" in refused(*train_csv, tmp_path / "missing.keras")
+    assert "text.keras: expected a model" in refused(*train_csv, text)
+    assert "Received: a Sequential" in refused(*train_csv, other_keras_file)
+    message = refused("--backbone", "resnet50", *train_csv, detector)
+    assert "expected backbone resnet50. Received: resnet10_0.25" in message
+    assert out.read_text() == "kept"
+
+
+def test_data_that_cannot_be_evaluated(refuse, csv_data, detector, coco_folder, tmp_path):
+    message = refuse(evaluate.main, *csv_data("a.jpg,1,1,9,9,egg\n", "ball,0\negg,1\n"), detector)
+    assert str(detector) in message
+    assert "'egg'" in message
+    message = refuse(evaluate.main, *csv_data("a.jpg,1,1,9\n"), detector)
+    assert "boxes.csv: line 1: format should be" in message
+    message = refuse(evaluate.main, "coco", "--set", "test2017", coco_folder, detector)
+    assert "instances_test2017.json: no such file" in message
+    assert "ImageSets" in refuse(evaluate.main, "pascal", tmp_path, detector)
+
+
+def test_pascal_classes_come_from_the_model(refuse, pascal_folder, detector, tmp_path):
+    folder = shutil.copytree(pascal_folder, tmp_path / "voc")
+    annotation = sorted((folder / "Annotations").glob("val*"))[0]
+    annotation.write_text(annotation.read_text().replace("</name>", "s</name>"))
+    message = refuse(evaluate.main, "pascal", folder, detector)
+    assert f"{annotation}: object 1: unknown class name" in message
+
+
+def test_places_that_cannot_be_written(refuse, train_csv, detector, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("kept")
+    for option, path in (
+        ("--json", taken / "figures.json"),
+        ("--detections", tmp_path),
+        ("--ground-truth", taken / "deep" / "truth.json"),
+        ("--save-path", taken),
+    ):
+        assert str(path)[: len(str(tmp_path))] in refuse(
+            evaluate.main, option, path, *train_csv, detector
+        )
+    assert taken.read_text() == "kept"
+
+
+def test_sides_in_the_wrong_order(refuse, train_csv, detector):
+    message = refuse(evaluate.main, "--image-min-side", "100", *train_csv, detector)
+    assert "100 and 64" in message  # the longest side that the model stores
+
+
+def test_anchors_that_do_not_fit_the_model(refuse, train_csv, snapshot, sample, tmp_path):
+    text = (sample / "anchors.ini").read_text()
+    for change, message in (
+        (("levels = 3 4 5", "levels = 2 3 4"), "strides"),
+        (("scales = 1 1.5", "scales = 1"), "expected ratios and scales that make the 2 anchors"),
+        (("sizes = 16", "sizes = big"), "sizes"),
+    ):
+        path = tmp_path / "anchors.ini"
+        path.write_text(text.replace(*change))
+        refused = refuse(evaluate.main, "--convert-model", "--config", path, *train_csv, snapshot)
+        assert f"{path}: " in refused
+        assert message in refused

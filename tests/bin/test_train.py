@@ -1,0 +1,470 @@
+"""retinanet-train on drawn data: what it writes, how it goes on, and what it refuses."""
+
+import importlib.util
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet.bin import train
+from keras_retinanet.bin.cli import load_snapshot
+from keras_retinanet.callbacks.snapshots import Snapshots
+
+QUICK = ["--epochs", "1", "--steps", "1", "--augmentation", "light"]
+STARTS = {"--snapshot", "--weights", "--imagenet-weights"}
+
+
+def started(args):
+    """The arguments, from scratch where they do not say what to start from."""
+    args = [str(arg) for arg in args]
+    return args if STARTS & set(args) else ["--no-weights", *args]
+
+
+@pytest.fixture
+def data(sample):
+    """The sample's arguments, without the held-out part."""
+    return ["csv", str(sample / "train.csv"), str(sample / "classes.csv")]
+
+
+@pytest.fixture
+def held_out(data, sample):
+    return [*data, "--val-annotations", str(sample / "val.csv")]
+
+
+@pytest.fixture
+def fit(tiny, tmp_path, eager):
+    """Trains a tiny model, and gives the folder of its snapshots."""
+
+    def run(*args):
+        folder = tmp_path / "snapshots"
+        train.main([*tiny, "--snapshot-path", str(folder), *started(args)])
+        return folder
+
+    return run
+
+
+@pytest.fixture
+def refuse_training(refuse, tiny, tmp_path):
+    def run(*args):
+        folder = tmp_path / "snapshots"
+        return refuse(train.main, *tiny, "--snapshot-path", folder, *QUICK, *started(args))
+
+    return run
+
+
+def weights_of(path):
+    return load_snapshot(str(path)).get_weights()
+
+
+# what it writes
+
+
+def test_a_training_leaves_its_best_and_its_last_snapshot(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert names == {"resnet10_0.25_csv_best.keras", "resnet10_0.25_csv_last.keras"}
+
+
+def test_a_snapshot_knows_all_that_it_was_made_with(snapshot):
+    model = keras.saving.load_model(snapshot)  # no custom objects
+    assert model.class_names == ["ball", "crate", "tent", "star"]
+    assert model.backbone_name == "resnet10_0.25"
+    assert model.pyramid_levels == [3, 4, 5]
+    assert model.anchor_params.sizes == [16, 32, 64]
+    assert model.anchor_params.scales.tolist() == [1, 1.5]
+    assert (model.image_min_side, model.image_max_side) == (64, 64)
+    assert model.progress["epoch"] == 2
+    assert model.progress["start"] == "scratch"
+    assert 0 <= model.progress["best"] <= 1
+    assert int(model.optimizer.iterations) == 2 * 60
+    assert model.get_compile_config()["loss"]["regression"]["name"] == "giou"
+
+
+@pytest.mark.parametrize("kind", ["coco", "pascal"])
+def test_coco_and_pascal_folders_are_trained_on(kind, request, fit, capsys):
+    folder = request.getfixturevalue(f"{kind}_folder")
+    snapshots = fit(*QUICK, kind, folder)
+    names = {path.name for path in snapshots.iterdir()}
+    assert names == {f"resnet10_0.25_{kind}_{which}.keras" for which in ("best", "last")}
+    model = load_snapshot(str(snapshots / f"resnet10_0.25_{kind}_last.keras"))
+    assert sorted(model.class_names) == ["ball", "crate", "star", "tent"]
+    printed = capsys.readouterr().out
+    assert "6 images to train on, 4 to evaluate on" in printed
+    assert "AP50" in printed
+
+
+def test_the_coverage_of_the_anchors_is_printed_for_each_class(fit, data, capsys):
+    fit(*QUICK, "--no-snapshots", *data)
+    printed = capsys.readouterr().out
+    for name in ("ball", "crate", "tent", "star"):
+        assert f"  {name}: " in printed
+    assert "%" in printed
+
+
+def test_an_epoch_is_the_data_set(fit, data):
+    folder = fit("--epochs", "1", *data)
+    model = load_snapshot(str(folder / "resnet10_0.25_csv_last.keras"))
+    assert int(model.optimizer.iterations) == 2  # 6 images in batches of 3
+    assert not (folder / "resnet10_0.25_csv_best.keras").exists()  # nothing told which is best
+
+
+def test_one_image_fills_a_batch(fit, csv_data):
+    folder = fit("--epochs", "1", "--batch-size", "2", *csv_data("a.jpg,5,5,40,40,ball"))
+    model = load_snapshot(str(folder / "resnet10_0.25_csv_last.keras"))
+    assert int(model.optimizer.iterations) == 1
+
+
+def test_no_snapshots_leaves_none(fit, data):
+    assert not fit(*QUICK, "--no-snapshots", *data).exists()
+
+
+def test_no_evaluation_prints_no_figures(fit, held_out, capsys):
+    folder = fit(*QUICK, "--no-evaluation", *held_out)
+    assert "AP50" not in capsys.readouterr().out
+    assert {path.name for path in folder.iterdir()} == {"resnet10_0.25_csv_last.keras"}
+
+
+def test_held_out_images_without_boxes_are_evaluated(fit, data, csv_data, capsys):
+    csv_data("a.jpg,,,,,\nb.jpg,,,,,\n", name="empty.csv")
+    val = csv_data("a.jpg,,,,,\n", name="empty.csv")[1]
+    folder = fit(*QUICK, "--reduce-lr-patience", "1", *data, "--val-annotations", val)
+    assert "AP     -" in capsys.readouterr().out
+    assert (folder / "resnet10_0.25_csv_last.keras").exists()
+
+
+def test_logs_for_tensorboard(fit, refuse_training, data, tmp_path):
+    logs = tmp_path / "deep" / "logs"
+    if importlib.util.find_spec("tensorboard") is None:
+        assert "pip install tensorboard" in refuse_training("--tensorboard-dir", logs, *data)
+    else:
+        fit(*QUICK, "--tensorboard-dir", logs, "--tensorboard-freq", "1", *data)
+        assert list(logs.rglob("events*"))
+
+
+def test_all_the_other_options_together(fit, held_out, capsys):
+    folder = fit(
+        *("--epochs", "2", "--steps", "2", "--random-transform", "--vertical-flip"),
+        *("--compute-val-loss", "--weighted-average", "--freeze-backbone"),
+        *("--accumulate", "2", "--workers", "2", "--max-queue-size", "3"),
+        *("--norm", "group", "--head-size", "8", "--group-method", "ratio", "--strict"),
+        *("--optimizer-clipnorm", "1", "--weight-decay", "0", "--box-loss", "giou", "--seed", "3"),
+        *held_out,
+    )
+    printed = capsys.readouterr().out
+    assert "val_loss" in printed
+    assert "mAP" in printed
+    model = load_snapshot(str(folder / "resnet10_0.25_csv_last.keras"))
+    trained = {weight.path.split("/")[0] for weight in model.trainable_weights}
+    backbone = {layer.name for layer in model.layers if layer.name.startswith("conv")}
+    assert {"C3_reduced", "P3", "pyramid_classification"} <= trained
+    assert backbone
+    assert not trained & backbone
+
+
+def test_without_resizing_the_model_remembers_it(fit, data):
+    folder = fit(*QUICK, "--no-resize", *data)
+    model = load_snapshot(str(folder / "resnet10_0.25_csv_last.keras"))
+    assert model.image_min_side is None
+
+
+# going on
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
+def test_a_resumed_run_ends_at_the_weights_of_an_uninterrupted_one(
+    tiny, data, tmp_path, eager, monkeypatch, capsys, schedule
+):
+    how = ["--epochs", "2", "--augmentation", "strong", "--no-evaluation"]
+    if schedule == "plateau":
+        how += ["--reduce-lr-patience", "5"]
+
+    def run(folder, *args):
+        train.main([*tiny, *how, "--snapshot-path", str(tmp_path / folder), *started(args), *data])
+
+    last = "resnet10_0.25_csv_last.keras"
+    run("whole")
+    on_epoch_end = Snapshots.on_epoch_end
+
+    def stop(self, epoch, logs=None):
+        on_epoch_end(self, epoch, logs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Snapshots, "on_epoch_end", stop)
+        with pytest.raises(SystemExit) as stopped:
+            run("parts")
+    assert stopped.value.code == 130
+    half = tmp_path / "parts" / last
+    assert load_snapshot(str(half)).progress["epoch"] == 1
+    capsys.readouterr()
+    run("parts", "--snapshot", str(half))
+    printed = capsys.readouterr().out
+    assert "Epoch 2/2" in printed
+    assert "Epoch 1/2" not in printed
+    whole, parts = (load_snapshot(str(tmp_path / name / last)) for name in ("whole", "parts"))
+    assert parts.progress["epoch"] == 2
+    assert int(parts.optimizer.iterations) == int(whole.optimizer.iterations) == 4
+    for one, other in zip(whole.get_weights(), parts.get_weights(), strict=True):
+        assert np.allclose(one, other, atol=1e-5)
+
+
+def test_a_resumed_run_goes_on_from_its_best(trained, fit, held_out, snapshot):
+    folder = fit("--epochs", "3", "--steps", "1", "--snapshot", snapshot, *held_out)
+    model = load_snapshot(str(folder / "resnet10_0.25_csv_last.keras"))
+    before = load_snapshot(str(snapshot))
+    assert model.progress["epoch"] == 3
+    assert model.progress["best"] >= before.progress["best"]
+    assert model.get_compile_config()["loss"] == before.get_compile_config()["loss"]
+
+
+def test_a_schedule_may_be_given_up_but_the_losses_stay(fit, data, snapshot):
+    folder = fit(
+        *("--epochs", "3", "--steps", "1", "--reduce-lr-patience", "1", "--snapshot", snapshot),
+        *data,
+    )
+    model = load_snapshot(str(folder / "resnet10_0.25_csv_last.keras"))
+    assert model.get_compile_config()["loss"]["regression"]["name"] == "giou"
+
+
+# broken pictures
+
+
+@pytest.mark.filterwarnings("always:::keras_retinanet")
+def test_broken_pictures_are_left_out_and_the_rest_trained_on(
+    fit, csv_data, break_picture, tmp_path, capsys
+):
+    rows = csv_data("a.jpg,5,5,40,40,ball\nb.jpg,5,5,40,40,ball\nc.jpg,1,1,9,9,tent\n")
+    break_picture(tmp_path / "b.jpg")
+    (tmp_path / "c.jpg").write_bytes((tmp_path / "c.jpg").read_bytes()[:300])
+    folder = fit("--epochs", "2", *rows)
+    warned = [line for line in capsys.readouterr().err.splitlines() if "warning: " in line]
+    counted = [line for line in warned if "1 of 3 images" in line or "1 of 2 images" in line]
+    assert len(counted) == 2
+    assert "c.jpg" in counted[0]  # cut off: seen before training
+    assert "b.jpg" in counted[1]  # broken in the middle: seen when it is read
+    assert (folder / "resnet10_0.25_csv_last.keras").exists()
+
+
+def test_broken_pictures_stop_a_strict_training(
+    eager, refuse_training, csv_data, break_picture, tmp_path
+):
+    rows = csv_data("a.jpg,5,5,40,40,ball\nb.jpg,5,5,40,40,ball\n")
+    break_picture(tmp_path / "b.jpg")
+    assert "b.jpg" in refuse_training("--epochs", "2", "--strict", *rows)
+
+
+@pytest.mark.filterwarnings("always:::keras_retinanet")
+def test_broken_pictures_alone_are_refused(
+    eager, refuse_training, csv_data, break_picture, tmp_path
+):
+    rows = csv_data("a.jpg,5,5,40,40,ball\nb.jpg,5,5,40,40,ball\n")
+    for name in ("a.jpg", "b.jpg"):
+        break_picture(tmp_path / name)
+    assert "2 images, all of them broken" in refuse_training("--steps", "4", *rows)
+
+
+# what it refuses
+
+
+@pytest.mark.filterwarnings("always:::keras_retinanet")
+@pytest.mark.parametrize(
+    ("text", "classes", "message"),
+    [
+        ("a.jpg,5,5,40,ball\n", None, "boxes.csv: line 1: format should be"),
+        ("a.jpg,5,5,40,40,ball\na.jpg,x,5,40,40,ball\n", None, "boxes.csv: line 2: malformed x1:"),
+        ("a.jpg,5,5,40,40,cow\n", None, "boxes.csv: line 1: unknown class name: 'cow'"),
+        ("a.jpg,50,5,40,40,ball\n", None, "line 1: x2 (40) must be higher than x1 (50)"),
+        ("", None, "boxes.csv holds no rows"),
+        ("a.jpg,,,,,\n", None, "Expected boxes to learn from"),
+        ("missing.jpg,5,5,40,40,ball\n", None, "missing.jpg: no such file"),
+        ("a.jpg,500,500,600,600,ball\n", None, "Expected boxes to learn from"),
+        ("a.jpg,5,5,40,40,ball\n", "ball,0\ntent,2\n", "names.csv: line 2: expected class IDs"),
+        ("a.jpg,5,5,40,40,ball\n", "ball,zero\n", "names.csv: line 1: malformed class ID:"),
+        ("a.jpg,5,5,40,40,ball\n", "ball,0\nball,1\n", "names.csv: line 2: duplicate class name"),
+        ("a.jpg,5,5,40,40,ball\n", "ball\n", "names.csv: line 1: format should be"),
+        ("a.jpg,5,5,40,40,ball\n", "", "names.csv holds no rows"),
+    ],
+)
+def test_bad_csv_files(refuse_training, csv_data, text, classes, message):
+    assert message in refuse_training(*csv_data(text, classes))
+
+
+def test_files_and_folders_that_are_missing(refuse_training, sample, tmp_path, data):
+    missing = tmp_path / "missing"
+    for args in (
+        ["csv", missing, sample / "classes.csv"],
+        ["csv", sample / "train.csv", missing],
+        [*data, "--val-annotations", missing],
+        ["coco", missing],
+        ["pascal", missing],
+    ):
+        assert str(missing) in refuse_training(*args)
+    assert not (tmp_path / "snapshots").exists()
+
+
+def test_bad_coco_and_pascal_files(refuse_training, coco_folder, pascal_folder, tmp_path):
+    coco = shutil.copytree(coco_folder, tmp_path / "coco")
+    instances = coco / "annotations" / "instances_train2017.json"
+    instances.write_text(instances.read_text()[:-20])
+    assert "instances_train2017.json: line 1, column" in refuse_training("coco", coco)
+    voc = shutil.copytree(pascal_folder, tmp_path / "voc")
+    annotation = sorted((voc / "Annotations").glob("train*"))[0]
+    text = annotation.read_text()
+    annotation.write_text(text[:-5])
+    assert f"{annotation}: line 1, column" in refuse_training("pascal", voc)
+    annotation.write_text(text.replace("</name>", "s</name>"))
+    (tmp_path / "names.csv").write_text("ball,0\ncrate,1\ntent,2\nstar,3\n")
+    message = refuse_training("pascal", voc, "--classes", tmp_path / "names.csv")
+    assert f"{annotation}: object 1: unknown class name" in message
+    annotation.write_text(text)
+    held_out = sorted((voc / "Annotations").glob("val*"))[0]
+    held_out.write_text(held_out.read_text().replace("</name>", "s</name>"))
+    assert f"{held_out}: object 1: unknown class name" in refuse_training("pascal", voc)
+
+
+def test_sets_with_other_classes_than_those_trained_on(refuse_training, coco_folder, tmp_path):
+    coco = shutil.copytree(coco_folder, tmp_path / "coco")
+    instances = coco / "annotations" / "instances_val2017.json"
+    instances.write_text(instances.read_text().replace('"ball"', '"egg"'))
+    message = refuse_training("coco", coco)
+    assert "egg" in message
+    assert "ball" in message
+
+
+def test_strict_refuses_boxes_off_the_image_and_cut_pictures(refuse_training, csv_data, tmp_path):
+    rows = csv_data("a.jpg,5,5,40,40,ball\na.jpg,70,70,80,80,ball\n")
+    assert "boxes.csv: line 2" in refuse_training("--strict", *rows)
+    rows = csv_data("a.jpg,5,5,40,40,ball\nb.jpg,5,5,40,40,ball\n")
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "b.jpg").read_bytes()[:300])
+    assert "b.jpg" in refuse_training("--strict", *rows)
+
+
+def test_snapshots_that_cannot_be_resumed(
+    refuse_training, data, csv_data, snapshot, detector, other_keras_file, tmp_path, sample
+):
+    kept = snapshot.read_bytes()
+
+    def resume(path, *args, data=data):
+        return refuse_training("--snapshot", path, "--epochs", "9", *args, *data)
+
+    text = tmp_path / "text.keras"
+    text.write_text("no model")
+    assert "missing.keras: no such snapshot" in resume(tmp_path / "missing.keras")
+    assert "text.keras: expected a model" in resume(text)
+    assert "expected a RetinaNet. Received: a Sequential" in resume(other_keras_file)
+    assert "expected a training model. Received: an inference model" in resume(detector)
+    message = resume(snapshot, "--backbone", "resnet18")
+    assert "expected backbone resnet18. Received: resnet10_0.25" in message
+    other = csv_data("a.jpg,5,5,40,40,egg\n", "egg,0\n")
+    message = resume(snapshot, data=other)
+    assert str(snapshot) in message
+    assert "egg" in message
+    assert "crate" in message
+    (tmp_path / "other.ini").write_text((sample / "anchors.ini").read_text().replace("1.5", "1.6"))
+    assert "other.ini" in resume(snapshot, "--config", tmp_path / "other.ini")
+    done = refuse_training("--snapshot", snapshot, "--epochs", "2", *data)
+    assert "Expected more epochs than the 2 that are done" in done
+    assert snapshot.read_bytes() == kept
+
+
+def test_weights_that_do_not_fit(refuse_training_with_weights, snapshot, tmp_path, shared):
+    refuse = refuse_training_with_weights
+    assert "missing.h5: no such weight file" in refuse(tmp_path / "missing.h5")
+    (tmp_path / "text.h5").write_text("no weights")
+    assert "text.h5: not the weights of a bare resnet10_0.25" in refuse(tmp_path / "text.h5")
+    mobilenet = shared / "weights" / "mobilenet_2_5_224_tf_no_top.h5"
+    assert "not the weights of a bare resnet10_0.25" in refuse(mobilenet)
+
+
+@pytest.fixture
+def refuse_training_with_weights(refuse, tiny, data, tmp_path):
+    def run(*weights):
+        start = ["--weights", *weights] if weights else ["--imagenet-weights"]
+        return refuse(train.main, *tiny, "--snapshot-path", tmp_path / "s", *start, *data)
+
+    return run
+
+
+def test_imagenet_weights_without_a_network(refuse, data, tmp_path, monkeypatch):
+    def offline(*args, **kwargs):
+        raise Exception("URL fetch failure on https://...: None -- Name or service not known")
+
+    monkeypatch.setattr(keras.utils, "get_file", offline)
+    for backbone in ("resnet50", "mobilenet224_0.25"):
+        message = refuse(
+            train.main, "--backbone", backbone, "--snapshot-path", tmp_path / "s", *data
+        )
+        assert f"Could not download the ImageNet weights of {backbone}" in message
+        assert "--no-weights" in message
+        assert "--weights FILE" in message
+
+
+def test_a_backbone_without_imagenet_weights_says_so(refuse_training_with_weights):
+    message = refuse_training_with_weights()
+    assert "no ImageNet weights for resnet10_0.25" in message
+    assert "--no-weights" in message
+
+
+def test_an_unknown_backbone_names_the_known_ones(refuse_training, data):
+    for name in ("resnet51", "vgg99", "mobilenet224"):
+        message = refuse_training("--backbone", name, *data)
+        assert f"Received: '{name}'" in message
+        assert "mobilenet224_0.25" in message or "resnet50" in message
+
+
+def test_bad_configurations(refuse_training, data, tmp_path):
+    path = tmp_path / "anchors.ini"
+    assert f"{path}: no such file" in refuse_training("--config", path, *data)
+    path.write_text("sizes = 1\n")
+    assert f"{path}: line 1" in refuse_training("--config", path, *data)
+
+
+def test_sides_in_the_wrong_order(refuse_training, data):
+    message = refuse_training("--image-min-side", "100", "--image-max-side", "64", *data)
+    assert "--image-min-side" in message
+    assert "100 and 64" in message
+
+
+def test_snapshots_cannot_replace_a_file(refuse_training, data, tmp_path):
+    path = tmp_path / "taken"
+    path.write_text("kept")
+    assert str(path) in refuse_training("--snapshot-path", path, *data)
+    assert path.read_text() == "kept"
+
+
+def test_one_start_at_a_time(refuse, data):
+    assert "not allowed with" in refuse(train.main, "--no-weights", "--imagenet-weights", *data)
+
+
+def test_more_gpus_than_there_are(refuse_training, data):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("other backends have another message")
+    assert "--multi-gpu: expected 64 GPUs" in refuse_training("--multi-gpu", "64", *data)
+    assert "GPU" in refuse_training("--gpu", "first", *data)
+
+
+# the recipe
+
+
+def test_augmentation_follows_the_options():
+    def arguments(*options):
+        return train.augmentation_of(train.parse_args([*options, "coco", "x"]))
+
+    assert arguments("--augmentation", "none") == {}
+    assert arguments("--random-transform") == arguments("--augmentation", "strong")
+    assert arguments("--augmentation", "light", "--vertical-flip") == {
+        "flip_x_chance": 0.5,
+        "flip_y_chance": 0.5,
+    }
+
+
+def test_the_old_defaults_stay():
+    args = train.parse_args(["coco", "x"])
+    assert (args.batch_size, args.epochs, args.snapshot_path) == (1, 50, "./snapshots")
+    assert (args.image_min_side, args.image_max_side) == (800, 1333)
+    assert (args.train_set, args.val_set) == ("train2017", "val2017")
+    args = train.parse_args(["pascal", "x"])
+    assert (args.train_set, args.val_set, args.image_extension) == ("train", "val", ".jpg")
+    assert args.steps is None
+    assert args.evaluation
+    assert args.snapshots
