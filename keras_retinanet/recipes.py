@@ -6,7 +6,7 @@ import keras
 
 # peak rate and weight decay at a batch of 8 and a pyramid of 64 features; chosen by experiment
 RECIPES = {
-    "pretrained": {"learning_rate": 1e-3, "weight_decay": 1e-4},
+    "pretrained": {"learning_rate": 1.4e-3, "weight_decay": 1e-4},
     "scratch": {"learning_rate": 2e-3, "weight_decay": 1e-4},
 }
 BATCH, WIDTH = 8, 64

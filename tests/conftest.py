@@ -100,18 +100,8 @@ def trained(sample, tiny, tmp_path_factory):
     from keras_retinanet.bin import train
 
     folder = tmp_path_factory.mktemp("snapshots")
-    how = [
-        "--augmentation",
-        "none",
-        "--lr",
-        "0.01",
-        "--box-loss",
-        "giou",
-        "--epochs",
-        "2",
-        "--steps",
-        "60",
-    ]
+    how = ["--augmentation=none", "--lr=0.01", "--box-loss=giou", "--batch-size=6"]
+    how += ["--epochs=2", "--steps=60"]
     data = [sample / "train.csv", sample / "classes.csv", "--val-annotations", sample / "val.csv"]
     train.main(
         ["--no-weights", *tiny, *how, "--snapshot-path", str(folder), "csv", *map(str, data)]

@@ -133,7 +133,9 @@ def start_backend():
 
 def add_data_arguments(parser, training=False):
     """One subcommand for each kind of data set; returns the subparsers."""
-    kinds = parser.add_subparsers(dest="dataset_type", metavar="DATASET", required=True)
+    kinds = parser.add_subparsers(
+        dest="dataset_type", metavar="DATASET", required=True, prog=f"{parser.prog} [options]"
+    )
 
     def kind(name, text):
         return kinds.add_parser(name, help=text, description=text)

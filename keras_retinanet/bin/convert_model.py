@@ -11,6 +11,7 @@ from .cli import anchor_options, check_file, check_folder, check_numbers, load_s
 def parse_args(args):
     parser = argparse.ArgumentParser(
         prog="retinanet-convert-model",
+        usage="%(prog)s [options] IN OUT",
         description="Convert a training model into an inference model: a .keras file, or a "
         "TensorFlow SavedModel when OUT has no suffix.",
     )

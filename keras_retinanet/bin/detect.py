@@ -21,6 +21,7 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 def parse_args(args):
     parser = argparse.ArgumentParser(
         prog="retinanet-detect",
+        usage="%(prog)s [options] MODEL SOURCE...",
         description="Detect objects in image files, folders of them and globs.",
     )
     parser.add_argument("model", metavar="MODEL", help="an inference model, a .keras file")

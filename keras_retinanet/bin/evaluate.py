@@ -21,6 +21,7 @@ from .cli import (
 def parse_args(args):
     parser = argparse.ArgumentParser(
         prog="retinanet-evaluate",
+        usage="%(prog)s [options] DATASET ... MODEL",
         description="Evaluate a RetinaNet: COCO's figures and Pascal VOC's. Options stand before "
         "the data set.",
     )

@@ -1,6 +1,7 @@
 """Trains a RetinaNet: `retinanet-train [options] DATASET ...`."""
 
 import argparse
+import ast
 import importlib.util
 import os
 import sys
@@ -20,12 +21,17 @@ from .cli import (
     user_errors,
 )
 
+# named here too, so that --help does without Keras
+CLASSIFICATION_LOSSES = ("cross_entropy", "focal", "focal_star", "quality_focal", "varifocal")
+BOX_LOSSES = ("l1", "l2", "smooth_l1", "iou", "giou", "diou", "ciou")
+ASSIGNERS = ("iou", "atss")
 SMALL_BATCH = 16  # below it the statistics of live batch norm are too noisy to train with
 
 
 def parse_args(args):
     parser = argparse.ArgumentParser(
         prog="retinanet-train",
+        usage="%(prog)s [options] DATASET ...",
         description="Train a RetinaNet. Options stand before the data set.",
     )
     start = parser.add_argument_group("start").add_mutually_exclusive_group()
@@ -82,8 +88,31 @@ def parse_args(args):
         choices=["none", "group"],
         help="of pyramid and heads (default: none; with --norm group: group)",
     )
-    model.add_argument(
-        "--box-loss", default="smooth_l1", choices=["smooth_l1", "giou"], help="(%(default)s)"
+    loss = parser.add_argument_group(
+        "losses and assigner",
+        "NAME, or NAME:argument=value,argument=value, such as focal:gamma=1,alpha=0.5",
+    )
+    loss.add_argument(
+        "--classification-loss",
+        type=choice_of(CLASSIFICATION_LOSSES),
+        default="focal",
+        metavar="NAME",
+        help=f"{', '.join(CLASSIFICATION_LOSSES)} (%(default)s)",
+    )
+    loss.add_argument(
+        "--box-loss",
+        type=choice_of(BOX_LOSSES),
+        default="smooth_l1",
+        metavar="NAME",
+        help=f"{', '.join(BOX_LOSSES)} (%(default)s)",
+    )
+    loss.add_argument(
+        "--assigner",
+        type=choice_of(ASSIGNERS),
+        default="iou",
+        metavar="NAME",
+        help="which anchors stand for a box: iou, by thresholds (positive_overlap=0.5, "
+        "negative_overlap=0.4, best_anchor=False), or atss (top_k=9) (%(default)s)",
     )
     data = parser.add_argument_group("data")
     data.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
@@ -170,6 +199,26 @@ def parse_args(args):
     return args
 
 
+def choice_of(names):
+    """A reader of "name:argument=value,..." as {"name": ..., argument: ...}, for argparse."""
+
+    def read(text):
+        name, _, arguments = text.partition(":")
+        if name not in names:
+            raise argparse.ArgumentTypeError(
+                f"expected one of {', '.join(names)}. Received: {name!r}"
+            )
+        pairs = [pair.partition("=")[::2] for pair in arguments.split(",") if pair]
+        try:
+            return {"name": name, **{key: ast.literal_eval(value) for key, value in pairs}}
+        except (ValueError, SyntaxError):
+            raise argparse.ArgumentTypeError(
+                f"expected {name}:argument=number,... Received: {text!r}"
+            ) from None
+
+    return read
+
+
 def frequency(text):
     """How often TensorBoard is written to: "epoch", "batch" or a number of batches above 0."""
     if text in ("epoch", "batch"):
@@ -227,7 +276,9 @@ def create_generators(args, train, val, model):
     }
     if model.normalization is not None:
         common["preprocess_image"] = None
-    training = Generator(train, augmentation=augmentation_of(args), **common)
+    training = Generator(
+        train, augmentation=augmentation_of(args), assigner=args.assigner, **common
+    )
     validation = val and Generator(
         val, **{**common, "group_method": "canvas"}, shuffle_groups=False
     )
@@ -302,7 +353,12 @@ def compile_model(args, model, steps):
     rate = args.lr or recipes.peak_rate(start, args.batch_size * args.accumulate, width)
     if args.reduce_lr_patience is None:
         rate = recipes.cosine(rate, max(1, args.epochs * steps // args.accumulate))
-    box_loss = losses.BOX_LOSSES[args.box_loss]()
+    chosen = {
+        "regression": make_loss("--box-loss", args.box_loss),
+        "classification": make_loss(
+            "--classification-loss", {**args.classification_loss, "from_logits": True}
+        ),
+    }
     if model.compiled:  # a snapshot
         if args.reduce_lr_patience is None:
             model.optimizer.learning_rate = rate
@@ -311,16 +367,21 @@ def compile_model(args, model, steps):
             if args.lr:  # else it goes on with what it was reduced to
                 model.optimizer.learning_rate = args.lr
             return
-        box_loss = losses.get(model.get_compile_config()["loss"]["regression"])
+        known = model.get_compile_config()["loss"]
+        chosen = {output: losses.get(config) for output, config in known.items()}
     default_decay = recipes.RECIPES[start]["weight_decay"]
     decay = default_decay if args.weight_decay is None else args.weight_decay
-    model.compile(
-        recipes.adamw(rate, decay, args.optimizer_clipnorm, args.accumulate),
-        loss={
-            "regression": box_loss,
-            "classification": losses.focal(from_logits=True),
-        },
-    )
+    model.compile(recipes.adamw(rate, decay, args.optimizer_clipnorm, args.accumulate), chosen)
+
+
+def make_loss(option, config):
+    """The loss that an option describes."""
+    from .. import losses
+
+    try:
+        return losses.get(config)
+    except TypeError as error:
+        raise InputError(f"{option}: {error}") from None
 
 
 def create_callbacks(args, inference, validation):

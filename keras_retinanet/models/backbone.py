@@ -159,13 +159,13 @@ def load_backbone_weights(network, path, name):
         raise InputError(f"{path}: no such weight file.")
     try:
         network.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # Keras raises many kinds for a file that is not its own
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path}: not the weights of a bare {name} ({reason})") from None
 
 
 def with_group_norm(network):
-    """`network` with group norm in the place of every batch norm."""
+    """`network` with group norm in the place of every batch norm, and its other weights."""
 
     def change(layer):
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -178,6 +178,10 @@ def with_group_norm(network):
     def call(layer, *args, mask=None, **kwargs):  # batch norm takes a mask, group norm does not
         return layer(*args, **kwargs)
 
-    return keras.models.clone_model(
+    changed = keras.models.clone_model(
         network, input_tensors=network.inputs, clone_function=change, call_function=call
     )
+    for layer in network.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            changed.get_layer(layer.name).set_weights(layer.get_weights())
+    return changed

@@ -5,10 +5,16 @@ import warnings
 import keras
 import numpy as np
 
-from ..assigners import ASSIGNERS
+from .. import assigners
 from ..assigners.iou import IGNORE
 from ..errors import InputError
-from ..utils.anchors import anchor_targets_bbox, anchors_for_shape, guess_shapes, inside
+from ..utils.anchors import (
+    anchor_targets_bbox,
+    anchors_for_shape,
+    anchors_per_level,
+    guess_shapes,
+    inside,
+)
 from ..utils.config import parse_anchor_parameters, parse_pyramid_levels
 from ..utils.image import (
     TransformParameters,
@@ -47,7 +53,7 @@ class Generator(keras.utils.PyDataset):
             (regression (B, N, 5), classification (B, N, K + 1)); M is the same in every batch.
         augmentation: a key of `AUGMENTATIONS` or a dict of arguments of `augment`.
         anchor_params, pyramid_levels: as of the model; `config` overrides them.
-        assigner: a key of `ASSIGNERS`.
+        assigner: a key of `ASSIGNERS`, or {"name": key, **arguments}.
         seed: with epoch and index, the source of all chance.
         strict: raise at an image that is broken instead of leaving it out with a warning.
 
@@ -108,7 +114,7 @@ class Generator(keras.utils.PyDataset):
             pyramid_levels = parse_pyramid_levels(config)
         self.anchor_params = anchor_params
         self.pyramid_levels = pyramid_levels
-        self.assign = choose(ASSIGNERS, "assigner", assigner)
+        self.assign = assigners.get(assigner)
         self.seed = seed
         self.strict = strict
         self.epoch = 0
@@ -288,14 +294,17 @@ class Generator(keras.utils.PyDataset):
         """The targets of a group whose batch has `shape` (H, W), by default that of the largest."""
         if shape is None:
             shape = tuple(np.max([image.shape[:2] for image in image_group], axis=0))
-        anchors = self.generate_anchors(shape)
         if self.compact:
-            return self._compact_targets(anchors, image_group, annotations_group)
+            return self._compact_targets(shape, image_group, annotations_group)
         return self.compute_anchor_targets(
-            anchors, image_group, annotations_group, self.num_classes()
+            self.generate_anchors(shape), image_group, annotations_group, self.num_classes()
         )
 
-    def _compact_targets(self, anchors, image_group, annotations_group):
+    def _compact_targets(self, shape, image_group, annotations_group):
+        anchors = self.generate_anchors(shape)  # (N, 4)
+        levels = anchors_per_level(
+            shape, self.pyramid_levels, self.anchor_params, self.compute_shapes
+        )
         count = len(image_group)
         boxes = np.zeros((count, self.most_boxes(), 4), "float32")  # (B, M, 4)
         labels = np.zeros((count, self.most_boxes()), "int32")  # (B, M)
@@ -306,7 +315,8 @@ class Generator(keras.utils.PyDataset):
             labels[row, :found] = annotations["labels"]
             height, width = image_group[row].shape[:2]
             within = inside(anchors, width, height)
-            assigned = self.assign(anchors, annotations["bboxes"], annotations.get("ignore"))
+            ignore = annotations.get("ignore")
+            assigned = self.assign(anchors, annotations["bboxes"], ignore, levels)
             matches[row] = np.where(within, assigned, IGNORE)
         return {"boxes": boxes, "labels": labels, "matches": matches}
 

@@ -134,6 +134,14 @@ def anchors_for_shape(
     )
 
 
+def anchors_per_level(image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None):
+    """How many of `anchors_for_shape`'s anchors stand on each level: a list of int."""
+    levels = PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels
+    places = (shapes_callback or guess_shapes)(image_shape, levels)
+    count = (anchor_params or AnchorParameters.default).num_anchors()
+    return [int(rows * columns * count) for rows, columns in places]
+
+
 def compute_gt_annotations(anchors, annotations, negative_overlap=0.4, positive_overlap=0.5):
     """Matches anchors (N, 4) with annotations (M, 4+): (positive (N,), ignore (N,), argmax (N,)).
 

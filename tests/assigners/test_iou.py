@@ -86,3 +86,10 @@ def test_one_anchor_at_a_time_gives_the_same():
 
 def test_known_by_name():
     assert ASSIGNERS["iou"] is assign
+
+
+def test_the_best_anchor_of_a_box_stands_for_it(calculate):
+    anchors = np.array([[0, 0, 8, 8], [2, 2, 4, 4], [20, 20, 24, 24]], "float32")
+    boxes = np.array([[0, 0, 4, 5]], "float32")  # 20 / 64 with the first, 4 / 20 with the second
+    assert calculate(assign, anchors, boxes).tolist() == [-1, -1, -1]
+    assert calculate(assign, anchors, boxes, best_anchor=True).tolist() == [0, -1, -1]

@@ -12,7 +12,7 @@ from keras_retinanet.bin import evaluate
 
 pytestmark = pytest.mark.usefixtures("eager")
 
-FIGURES = "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split()
+FIGURES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
 
 
 @pytest.fixture

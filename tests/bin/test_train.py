@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_retinanet import assigners, losses
 from keras_retinanet.bin import train
 from keras_retinanet.bin.cli import load_snapshot
 from keras_retinanet.callbacks.snapshots import Snapshots
@@ -468,3 +469,14 @@ def test_the_old_defaults_stay():
     assert args.steps is None
     assert args.evaluation
     assert args.snapshots
+
+
+def test_the_named_choices_are_those_of_the_package():
+    assert sorted(train.ASSIGNERS) == sorted(assigners.ASSIGNERS)
+    assert sorted(train.CLASSIFICATION_LOSSES) == sorted(losses.CLASSIFICATION_LOSSES)
+    assert sorted(train.BOX_LOSSES) == sorted(losses.BOX_LOSSES)
+
+
+def test_a_loss_is_named_with_its_arguments():
+    args = train.parse_args(["--classification-loss", "focal:gamma=1,alpha=0.5", "csv", "a", "b"])
+    assert args.classification_loss == {"name": "focal", "gamma": 1, "alpha": 0.5}

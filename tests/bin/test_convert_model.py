@@ -1,0 +1,138 @@
+"""retinanet-convert-model: what the inference model carries, and what is refused."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet.bin import convert_model
+from keras_retinanet.bin.cli import load_snapshot
+
+pytestmark = pytest.mark.usefixtures("eager")
+
+
+def convert(*args):
+    convert_model.main([str(arg) for arg in args])
+
+
+@pytest.fixture
+def refuse_conversion(refuse):
+    return lambda *args: refuse(convert_model.main, *args)
+
+
+def test_the_inference_model_knows_all_it_needs(snapshot, tmp_path):
+    path = tmp_path / "new" / "detector.keras"
+    convert(snapshot, path)
+    model = keras.saving.load_model(path)  # no custom objects
+    known = load_snapshot(str(snapshot))
+    assert model.output_names == ["boxes", "scores", "labels"]
+    assert not model.is_training_model
+    assert model.class_names == known.class_names
+    assert model.anchor_params.get_config() == known.anchor_params.get_config()
+    assert (model.image_min_side, model.image_max_side) == (64, 64)
+    assert model.backbone_name == "resnet10_0.25"
+    assert [file.name for file in path.parent.iterdir()] == ["detector.keras"]
+
+
+def test_options_are_stored_and_obeyed(snapshot, tmp_path):
+    path = tmp_path / "detector.keras"
+    convert(
+        *("--score-threshold", "0.01", "--max-detections", "7", "--nms-threshold", "0.3"),
+        *("--no-class-specific-filter", snapshot, path),
+    )
+    model = keras.saving.load_model(path)
+    assert model.detection["score_threshold"] == 0.01
+    assert model.detection["nms_threshold"] == 0.3
+    assert not model.detection["class_specific_filter"]
+    images = np.random.default_rng(0).integers(0, 255, (2, 64, 96, 3), "uint8")
+    boxes, scores, labels = model.predict_on_batch(images)
+    assert (boxes.shape, scores.shape, labels.shape) == ((2, 7, 4), (2, 7), (2, 7))
+    assert ((scores >= 0.01) | (scores == -1)).all()
+
+
+def test_without_nms_boxes_lie_on_each_other(snapshot, tmp_path, sample):
+    from keras_retinanet.boxes import iou
+    from keras_retinanet.utils.image import read_image_rgb
+
+    image = read_image_rgb(sample / "images" / "train" / "00000.jpg")[None]
+    overlaps = {}
+    for option in ([], ["--no-nms"]):
+        path = tmp_path / "detector.keras"
+        convert(*option, snapshot, path)
+        boxes, scores, labels = keras.saving.load_model(path).predict_on_batch(image)
+        boxes, labels = boxes[0][scores[0] > 0], labels[0][scores[0] > 0]
+        pairs = iou(boxes[:, None], boxes[None]) * (labels[:, None] == labels[None])
+        overlaps[len(option)] = np.max(pairs - np.eye(len(boxes)), initial=0)
+    assert overlaps[0] <= 0.5 < overlaps[1]
+
+
+def test_anchors_may_be_replaced(snapshot, tmp_path, sample):
+    config = tmp_path / "anchors.ini"
+    text = (sample / "anchors.ini").read_text()
+    config.write_text(text.replace("16 32 64", "20 40 80"))
+    convert("--config", config, snapshot, tmp_path / "detector.keras")
+    model = keras.saving.load_model(tmp_path / "detector.keras")
+    assert model.anchor_params.sizes == [20, 40, 80]
+
+
+def test_an_existing_file_is_replaced(snapshot, tmp_path):
+    path = tmp_path / "detector.keras"
+    path.write_text("an old one")
+    convert(snapshot, path)
+    assert not load_snapshot(str(path)).is_training_model
+
+
+# what it refuses
+
+
+def test_models_that_cannot_be_converted(
+    refuse_conversion, snapshot, detector, other_keras_file, tmp_path, sample
+):
+    out = tmp_path / "out.keras"
+    out.write_text("kept")
+    text = tmp_path / "text.keras"
+    text.write_text("no model")
+    cut = tmp_path / "cut.keras"
+    cut.write_bytes(snapshot.read_bytes()[:-3000])
+    config = tmp_path / "anchors.ini"
+    config.write_text((sample / "anchors.ini").read_text().replace("1.5", "1.2 1.5"))
+    for args, message in (
+        ([tmp_path / "missing.keras"], "missing.keras: no such snapshot"),
+        ([text], "text.keras: expected a model"),
+        ([cut], "cut.keras: expected a model"),
+        ([other_keras_file], "Received: a Sequential"),
+        ([detector], f"{detector}: expected a training model. Received: an inference model"),
+        (["--backbone", "resnet50", snapshot], "expected backbone resnet50. Received: resnet10"),
+        (["--config", config, snapshot], "anchors.ini: expected ratios and scales"),
+        (["--config", tmp_path / "none.ini", snapshot], "none.ini: no such file"),
+    ):
+        assert message in refuse_conversion(*args, out)
+        assert out.read_text() == "kept"
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"out.keras", "text.keras", "cut.keras", "anchors.ini"}
+
+
+def test_a_snapshot_is_not_overwritten_by_its_own_conversion(refuse_conversion, snapshot, tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(snapshot.read_bytes())
+    assert "expected another file" in refuse_conversion(path, path)
+    assert "expected another file" in refuse_conversion(path, tmp_path / "x" / ".." / path.name)
+    assert path.read_bytes() == snapshot.read_bytes()
+
+
+def test_places_that_cannot_be_written(refuse_conversion, snapshot, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("kept")
+    folder = tmp_path / "folder.keras"
+    folder.mkdir()
+    for out in (taken, taken / "detector.keras", taken / "detector", folder):
+        assert str(tmp_path) in refuse_conversion(snapshot, out)
+    assert taken.read_text() == "kept"
+
+
+def test_other_formats_are_named(refuse_conversion, snapshot, tmp_path):
+    for suffix in (".h5", ".onnx", ".2"):
+        out = tmp_path / f"model{suffix}"
+        message = refuse_conversion(snapshot, out)
+        assert f"Received: {suffix}" in message
+        assert "FILE.keras" in message
+        assert not out.exists()

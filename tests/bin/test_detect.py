@@ -1,0 +1,257 @@
+"""retinanet-detect: which pictures, what is written, and what is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_retinanet.bin import detect
+from keras_retinanet.errors import InputError
+
+pytestmark = pytest.mark.usefixtures("eager")
+
+
+def run(*args):
+    detect.main([str(arg) for arg in args])
+
+
+@pytest.fixture
+def refuse_detection(refuse, detector, tmp_path):
+    def run(*sources):
+        return refuse(detect.main, detector, *sources, "--output", tmp_path / "out")
+
+    return run
+
+
+@pytest.fixture
+def picture(sample, tmp_path):
+    """A picture that the detector knows, at a place of its own, without losses."""
+    path = tmp_path / "pictures" / "known.png"
+    path.parent.mkdir()
+    Image.open(sample / "images" / "train" / "00000.jpg").save(path)
+    return path
+
+
+def found(detector, *sources, folder):
+    """{file name: [(box, score, category)]} of the JSON that the command writes."""
+    run(detector, *sources, "--json", folder / "found.json")
+    rows = {}
+    for row in json.loads((folder / "found.json").read_text()):
+        rows.setdefault(row["file_name"], []).append(
+            [*row["bbox"], row["score"], row["category_id"]]
+        )
+    return rows
+
+
+def test_pictures_and_results_of_a_folder(sample, detector, tmp_path, capsys):
+    folder = sample / "images" / "train"
+    out = tmp_path / "new" / "out"
+    run(detector, folder, "--output", out, "--json", tmp_path / "deep" / "found.json")
+    assert sorted(path.name for path in out.iterdir()) == [f"{i:05d}.png" for i in range(6)]
+    rows = json.loads((tmp_path / "deep" / "found.json").read_text())
+    assert "6 images" in capsys.readouterr().out
+    assert {"image_id", "category_id", "bbox", "score"} <= set(rows[0])
+    assert {row["category_id"] for row in rows} <= {1, 2, 3, 4}
+    assert all(row["score"] >= 0.5 for row in rows)
+    for row in rows:
+        x, y, width, height = row["bbox"]
+        assert 0 <= x < x + width <= 64
+        assert 0 <= y < y + height <= 64
+        assert row["file_name"] == str(folder / f"{row['image_id'] - 1:05d}.jpg")
+    for path in out.iterdir():
+        before = np.asarray(Image.open(folder / f"{path.stem}.jpg"), int)
+        after = np.asarray(Image.open(path), int)
+        assert before.shape == after.shape
+        drawn = (np.abs(before - after).max(axis=-1) > 50).any()
+        assert drawn == any(row["file_name"].endswith(f"{path.stem}.jpg") for row in rows)
+
+
+def test_it_finds_what_it_learned(sample, detector, tmp_path):
+    path = sample / "images" / "train" / "00000.jpg"
+    [(_, rows)] = found(detector, path, folder=tmp_path).items()
+    truth = [line.split(",") for line in (sample / "train.csv").read_text().splitlines()]
+    truth = [[int(value) for value in row[1:5]] for row in truth if row[0].endswith("00000.jpg")]
+    assert truth
+    for x1, y1, x2, y2 in truth:
+        near = [row for row in rows if np.allclose(row[:4], (x1, y1, x2 - x1, y2 - y1), atol=6)]
+        assert near
+
+
+def test_sources_are_files_folders_and_globs(tmp_path):
+    for name in ("b.jpg", "a.PNG", "c.txt", "sub/d.webp", "[x].jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    place = str(tmp_path)
+
+    def names(*sources):
+        paths = detect.find_images([f"{place}{source}" for source in sources])
+        return [path.removeprefix(place) for path in paths]
+
+    assert names("") == ["/[x].jpg", "/a.PNG", "/b.jpg"]
+    assert names("/*.jpg") == ["/[x].jpg", "/b.jpg"]
+    assert names("/**/*.webp") == ["/sub/d.webp"]
+    assert names("/c.txt", "/b.jpg", "/b.jpg") == ["/c.txt", "/b.jpg"]
+    assert names("/[x].jpg") == ["/[x].jpg"]  # a name before a pattern
+    for missing in ("/none.jpg", "/*.gif"):
+        with pytest.raises(InputError, match="expected an image, a folder of images or a glob"):
+            names(missing)
+
+
+def test_names_that_repeat_are_numbered():
+    names = detect.output_names(["x/a.jpg", "y/a.png", "a_2.jpg", "z/a.jpg", "b.c.jpg"])
+    assert names == ["a.png", "a_2.png", "a_2_2.png", "a_3.png", "b.c.png"]
+    assert detect.output_names([]) == []
+
+
+def test_equal_names_from_two_folders_stay_apart(sample, detector, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copy(sample / "images" / "train" / "00001.jpg", tmp_path / name / "a.jpg")
+    run(detector, tmp_path / "one", tmp_path / "two", "--output", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "a_2.png"]
+
+
+def test_unicode_names(picture, detector, tmp_path):
+    path = picture.rename(picture.with_name("Füße 犬 é.png"))
+    rows = found(detector, path, folder=tmp_path)
+    assert list(rows) == [str(path)]
+    run(detector, path, "--output", tmp_path / "ausgänge")
+    assert (tmp_path / "ausgänge" / "Füße 犬 é.png").exists()
+
+
+def test_pictures_of_all_kinds_give_the_same(picture, detector, tmp_path):
+    image = Image.open(picture)
+    alpha = image.copy()
+    alpha.putalpha(200)
+    alpha.save(picture.with_name("alpha.png"))
+    grey = image.convert("L")
+    grey.save(picture.with_name("grey.png"))
+    grey.convert("RGB").save(picture.with_name("three_greys.png"))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # upright after a quarter turn clockwise
+    image.transpose(Image.Transpose.ROTATE_90).save(picture.with_name("turned.png"), exif=exif)
+    rows = found(detector, picture.parent, folder=tmp_path)
+    rows = {path.split("/")[-1]: values for path, values in rows.items()}
+    assert rows["known.png"]
+    for name, same in (("alpha", "known"), ("turned", "known"), ("grey", "three_greys")):
+        assert np.allclose(rows.get(f"{name}.png", []), rows.get(f"{same}.png", []), atol=1e-3)
+    run(detector, picture.parent / "turned.png", "--output", tmp_path / "out")
+    run(detector, picture, "--output", tmp_path / "out")
+    turned, known = (
+        np.asarray(Image.open(tmp_path / "out" / f"{n}.png")) for n in ("turned", "known")
+    )
+    assert np.array_equal(turned, known)
+
+
+def test_pictures_of_other_sizes_are_fitted_and_boxes_come_back(picture, detector, tmp_path):
+    small = found(detector, picture, folder=tmp_path)[str(picture)]
+    large = picture.with_name("large.png")
+    Image.open(picture).resize((256, 192), Image.Resampling.BILINEAR).save(large)
+    rows = found(detector, large, folder=tmp_path)[str(large)]
+    assert len(rows) >= 1
+    # the model sees 64 x 48 px of it, so it need not find all; what it finds is in 256 x 192 px
+    assert max(row[0] + row[2] for row in rows) > 64
+    assert all(row[0] + row[2] <= 256 and row[1] + row[3] <= 192 for row in rows)
+    assert len(small) >= 1
+
+
+def test_thresholds_and_limits(sample, detector, tmp_path):
+    path = sample / "images" / "train" / "00000.jpg"
+    run(detector, path, "--json", tmp_path / "few.json", "--max-detections", "1")
+    assert len(json.loads((tmp_path / "few.json").read_text())) == 1
+    run(detector, path, "--json", tmp_path / "none.json", "--score-threshold", "1")
+    assert json.loads((tmp_path / "none.json").read_text()) == []
+
+
+def test_a_training_model_is_converted_on_demand(picture, snapshot, detector, tmp_path):
+    run(snapshot, picture, "--convert-model", "--json", tmp_path / "found.json")
+    assert json.loads((tmp_path / "found.json").read_text())
+
+
+# broken pictures
+
+
+@pytest.mark.filterwarnings("always:::keras_retinanet")
+def test_broken_pictures_are_left_out(
+    picture, break_picture, refuse, refuse_detection, detector, tmp_path, capsys
+):
+    cut = picture.with_name("cut.png")
+    cut.write_bytes(picture.read_bytes()[:500])
+    spoilt = break_picture(picture.with_name("spoilt.png"))
+    (picture.parent / "text.jpg").write_text("no picture")
+    out = tmp_path / "some"
+    run(detector, picture.parent, "--output", out, "--json", tmp_path / "found.json")
+    warned = [line for line in capsys.readouterr().err.splitlines() if "warning: " in line]
+    assert len([line for line in warned if "2 of 4 images" in line and "cut.png" in line]) == 1
+    assert len([line for line in warned if "1 of 2 images" in line and "spoilt.png" in line]) == 1
+    assert [path.name for path in out.iterdir()] == ["known.png"]
+    assert {row["file_name"] for row in json.loads((tmp_path / "found.json").read_text())} == {
+        str(picture)
+    }
+
+    assert "cut.png" in refuse_detection("--strict", picture, cut)
+    assert "spoilt.png" in refuse_detection("--strict", picture, spoilt)
+    assert "holds no images" in refuse_detection(cut)
+    assert "all of them broken" in refuse_detection(spoilt)
+    assert not list((tmp_path / "out").glob("*"))
+
+
+# what it refuses
+
+
+def test_sources_without_pictures(refuse_detection, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "none.jpg: expected an image" in refuse_detection(tmp_path / "none.jpg")
+    assert "empty: expected an image" in refuse_detection(tmp_path / "empty")
+    assert "*.gif: expected an image" in refuse_detection(tmp_path / "*.gif")
+
+
+def test_models_that_cannot_detect(refuse, snapshot, other_keras_file, picture, tmp_path):
+    out = tmp_path / "found.json"
+    out.write_text("kept")
+    text = tmp_path / "text.keras"
+    text.write_text("no model")
+    for model, message in (
+        (snapshot, "expected an inference model. Received: a training model"),
+        (tmp_path / "missing.keras", "no such snapshot"),
+        (text, "expected a model"),
+        (other_keras_file, "Received: a Sequential"),
+        (tmp_path, "Received: a folder"),
+    ):
+        refused = refuse(detect.main, model, picture, "--json", out)
+        assert str(model) in refused
+        assert message in refused
+    assert out.read_text() == "kept"
+
+
+def test_pictures_are_not_overwritten(refuse, detector, picture):
+    before = picture.read_bytes()
+    message = refuse(detect.main, detector, picture.parent, "--output", picture.parent)
+    assert "known.png" in message
+    message = refuse(detect.main, detector, picture, "--output", picture.parent / "x" / "..")
+    assert picture.read_bytes() == before
+
+
+def test_pictures_may_stand_beside_their_jpegs(sample, detector, tmp_path):
+    path = shutil.copy(sample / "images" / "train" / "00000.jpg", tmp_path / "a.jpg")
+    before = (tmp_path / "a.jpg").read_bytes()
+    run(detector, path, "--output", tmp_path)
+    assert (tmp_path / "a.png").exists()
+    assert (tmp_path / "a.jpg").read_bytes() == before
+
+
+def test_places_that_cannot_be_written(refuse, detector, picture, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("kept")
+    for option, path in (("--output", taken), ("--json", taken / "x.json"), ("--json", tmp_path)):
+        assert str(tmp_path) in refuse(detect.main, detector, picture, option, path)
+    assert taken.read_text() == "kept"
+    (tmp_path / "out" / "known.png").mkdir(parents=True)
+    message = refuse(detect.main, detector, picture, "--output", tmp_path / "out")
+    assert "known.png: cannot be written" in message
+
+
+def test_something_must_be_asked_for(refuse, detector, picture):
+    assert "expected --output DIR, --json FILE, or both" in refuse(detect.main, detector, picture)

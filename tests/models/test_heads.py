@@ -1,0 +1,126 @@
+"""The heads: how they start, what they give, what they share."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_retinanet.models.heads import (
+    default_classification_model,
+    default_regression_model,
+    default_submodels,
+)
+
+pytestmark = pytest.mark.core
+
+
+@pytest.fixture(scope="module")
+def classification():
+    keras.utils.set_random_seed(0)
+    return default_classification_model(3, 2, 16, 0.05, 24)
+
+
+@pytest.fixture(scope="module")
+def regression():
+    keras.utils.set_random_seed(0)
+    return default_regression_model(4, 2, 16, 24)
+
+
+@pytest.fixture(scope="module")
+def features():
+    return np.random.default_rng(0).normal(size=(2, 3, 5, 16)).astype("float32")
+
+
+def convolutions(model):
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+
+
+def test_four_convolutions_and_an_output(classification, regression):
+    for model, values in ((classification, 2 * 3), (regression, 2 * 4)):
+        assert [layer.filters for layer in convolutions(model)] == [24] * 4 + [values]
+        assert model.output_shape == (None, None, values // 2)
+    assert classification.name == "classification_submodel"
+    assert regression.name == "regression_submodel"
+
+
+def test_only_the_output_of_the_classification_starts_with_the_prior(classification, regression):
+    *hidden, output = convolutions(classification)
+    # -log(0.95 / 0.05) = -log 19
+    np.testing.assert_allclose(ops.convert_to_numpy(output.bias), -np.log(19), rtol=1e-5)
+    for layer in (*hidden, *convolutions(regression)):
+        assert not ops.convert_to_numpy(layer.bias).any()
+
+
+def test_weights_are_gaussian(classification, regression):
+    for layer in (*convolutions(classification), *convolutions(regression)):
+        kernel = ops.convert_to_numpy(layer.kernel)
+        assert abs(kernel.std() - 0.01) < 0.001
+        assert abs(kernel.mean()) < 0.001
+        assert np.abs(kernel).max() > 0.021  # not truncated
+
+
+def test_probabilities_in_inference_and_logits_in_training(classification, features):
+    probabilities = ops.convert_to_numpy(classification(features))
+    logits = ops.convert_to_numpy(classification(features, training=True))
+    np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-logits)), rtol=1e-5)
+    np.testing.assert_allclose(probabilities, 0.05, atol=0.01)  # the prior
+    assert (logits < 0).all()
+    again = classification.predict_on_batch(features)
+    np.testing.assert_allclose(again, probabilities, rtol=1e-4)
+
+
+def test_regression_is_linear_and_the_same_in_training(regression, features):
+    values = ops.convert_to_numpy(regression(features))
+    np.testing.assert_array_equal(ops.convert_to_numpy(regression(features, training=True)), values)
+    assert values.min() < 0 < values.max()
+
+
+def test_rows_are_ordered_by_place_then_anchor(regression, features):
+    # the output convolution's channels at (row, column) are anchor 0's values, then anchor 1's
+    values = ops.convert_to_numpy(regression(features))
+    assert values.shape == (2, 3 * 5 * 2, 4)
+    convolution = keras.Model(regression.inputs, convolutions(regression)[-1].output)
+    maps = ops.convert_to_numpy(convolution(features))  # (2, 3, 5, 8)
+    for row, column, anchor in ((0, 0, 0), (0, 1, 1), (2, 3, 0)):
+        place = (row * 5 + column) * 2 + anchor
+        expected = maps[:, row, column, anchor * 4 : anchor * 4 + 4]
+        np.testing.assert_allclose(values[:, place], expected, rtol=1e-6)
+
+
+def test_heads_share_nothing():
+    (_, regression), (_, classification) = default_submodels(3, 2, 16, 24, 2)
+    ours = {id(variable) for variable in regression.variables}
+    assert not ours & {id(variable) for variable in classification.variables}
+    assert len(ours) == len(classification.variables) == 3 * 2
+    first = [convolutions(model)[0].kernel for model in (regression, classification)]
+    assert not np.allclose(*(ops.convert_to_numpy(kernel) for kernel in first))
+
+
+def test_default_submodels():
+    names, models = zip(*default_submodels(3, 2), strict=True)
+    assert names == ("regression", "classification")
+    assert [model.output_shape[-1] for model in models] == [4, 3]
+    for model in models:
+        assert model.input_shape == (None, None, None, 256)
+        assert [layer.filters for layer in convolutions(model)[:-1]] == [256] * 4
+
+
+def test_depth_and_norm():
+    model = default_classification_model(3, 2, 16, depth=1, norm="group")
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("Conv2D") == 2
+    assert kinds.count("GroupNormalization") == 1
+    assert len(convolutions(default_regression_model(4, 2, 16, depth=0))) == 1
+
+
+def test_outputs_are_float32_under_any_policy(features):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        models = [model for _, model in default_submodels(3, 2, 16, 8, 1)]
+    finally:
+        keras.config.set_dtype_policy(before)
+    for model in models:
+        assert convolutions(model)[0].compute_dtype == "bfloat16"
+        assert keras.backend.standardize_dtype(model(features).dtype) == "float32"
+        assert keras.backend.standardize_dtype(model(features, training=True).dtype) == "float32"
