@@ -1,9 +1,13 @@
 """Fixtures that every test may ask for."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+# on JAX, compiling is most of what the tests do: without optimisation it takes half as long
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

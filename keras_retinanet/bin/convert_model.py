@@ -50,25 +50,16 @@ def run(args):
             f"{args.model_in}: expected a training model. Received: an inference model"
         )
     if suffix == ".keras":
-        save(model, args.model_out)
+        from ..callbacks.snapshots import save_whole
+
+        check_file(args.model_out)
+        save_whole(model, args.model_out)
     else:
         from ..export.saved_model import export_saved_model
 
         check_folder(args.model_out)
         export_saved_model(model, args.model_out)
     print(f"wrote {args.model_out}")
-
-
-def save(model, path):
-    """Writes a `.keras` file, whole or not at all."""
-    check_file(path)
-    unfinished = f"{path.removesuffix('.keras')}.unfinished.keras"
-    try:
-        model.save(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        if os.path.exists(unfinished):
-            os.remove(unfinished)
 
 
 def convert(args, model):

@@ -2,6 +2,7 @@
 
 import keras
 
+from ..evaluation.detections import name_of
 from ..evaluation.voc import mean_average_precision
 from ..utils.eval import evaluate
 
@@ -42,7 +43,7 @@ class Evaluate(keras.callbacks.Callback):
         self.mean_ap = mean_average_precision(figures, weighted=self.weighted_average)
         if self.verbose:
             for label, (ap, count) in figures.items():
-                name = self.generator.label_to_name(label)
+                name = name_of(self.generator, label)
                 print(f"{count:.0f} instances of class {name}: {ap:.4f}")
             print(f"mAP: {self.mean_ap:.4f}")
         if logs is not None:

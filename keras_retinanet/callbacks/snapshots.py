@@ -10,8 +10,7 @@ class Snapshots(keras.callbacks.Callback):
     """Saves `<prefix>_last.keras` each epoch, and `<prefix>_best.keras` when `monitor` improves.
 
     A snapshot carries the optimizer and `progress`, {"epoch", "best", ...}, so that a run goes on
-    from it. Files are written beside their place and then moved, so that a crash spares the old. An
-    epoch whose loss is not finite is not saved.
+    from it. An epoch whose loss is not finite is not saved.
     """
 
     def __init__(self, prefix, monitor="AP"):
@@ -33,8 +32,17 @@ class Snapshots(keras.callbacks.Callback):
         self._save("last")
 
     def _save(self, which):
-        path = f"{self.prefix}_{which}.keras"
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        unfinished = f"{self.prefix}_{which}.unfinished.keras"
-        self.model.save(unfinished)
+        save_whole(self.model, f"{self.prefix}_{which}.keras")
+
+
+def save_whole(model, path):
+    """Writes a `.keras` file beside its place and then moves it there, so that a crash spares the
+    old one."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    unfinished = f"{path.removesuffix('.keras')}.unfinished.keras"
+    try:
+        model.save(unfinished)
         os.replace(unfinished, path)
+    finally:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)

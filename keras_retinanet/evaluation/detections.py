@@ -65,6 +65,14 @@ def in_image(boxes, scores, labels, size, resized, score_threshold=0.05, max_det
     return {"boxes": boxes, "scores": scores[order], "labels": labels[order]}
 
 
+def name_of(generator, label):
+    """The name of a label; its number where a generator has no names."""
+    try:
+        return str(generator.label_to_name(label))
+    except NotImplementedError:
+        return str(label)
+
+
 def dataset_of(generator):
     """The `Dataset` of a generator, put together from its methods where a subclass has none."""
     if generator.dataset is not None:
@@ -78,9 +86,5 @@ def dataset_of(generator):
         records.append(
             make_record(path, index, boxes, labels, annotations.get("ignore"), size=size)
         )
-    labels = range(generator.num_classes())
-    try:
-        names = [str(generator.label_to_name(label)) for label in labels]
-    except NotImplementedError:
-        names = [str(label) for label in labels]
+    names = [name_of(generator, label) for label in range(generator.num_classes())]
     return Dataset(records, names, default_category_ids(names))

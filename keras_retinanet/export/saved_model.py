@@ -1,5 +1,7 @@
 """TensorFlow SavedModel: images of any size in, boxes in their pixels out."""
 
+import os
+
 import keras
 
 from ..errors import InputError
@@ -22,6 +24,8 @@ def export_saved_model(model, folder):
             "A SavedModel is written by TensorFlow: set KERAS_BACKEND=tensorflow. "
             f"Received: {keras.backend.backend()}"
         )
+    if os.path.isfile(folder):
+        raise InputError(f"{folder}: cannot be written: it is a file")
     import tensorflow as tf
 
     serve = serving_function(model)
@@ -50,8 +54,8 @@ def serving_function(model):
         images = tf.image.pad_to_bounding_box(prepare(images), 0, 0, canvas[0], canvas[1])
         boxes, scores, labels = model(images, training=False)[:3]
         boxes, scores, labels = drop_padding(boxes, scores, labels, resized)
-        scale = tf.cast(resized / size, tf.float32)[::-1]  # (2,): x, y
-        limits = tf.cast(tf.tile(size[::-1], [2]), tf.float32)  # (4,): W, H, W, H
+        scale = tf.reverse(tf.cast(resized / size, tf.float32), [0])  # (2,): x, y
+        limits = tf.cast(tf.tile(tf.reverse(size, [0]), [2]), tf.float32)  # (4,): W, H, W, H
         original = tf.clip_by_value(boxes / tf.tile(scale, [2]), 0.0, limits)  # (B, D, 4)
         boxes = tf.where(labels[..., None] < 0, -1.0, original)
         return {"boxes": boxes, "scores": scores, "labels": labels}
@@ -76,7 +80,8 @@ def fitted_size(size, min_side, max_side):
         return size
     short, long = tf.reduce_min(size), tf.reduce_max(size)
     by_short = min_side * long <= max_side * short
-    target, side = tf.where(by_short, [min_side, short], [max_side, long])
+    target = tf.where(by_short, min_side, max_side)
+    side = tf.where(by_short, short, long)
     return tf.maximum(tf.cast(tf.round(size * target / side), tf.int32), 1)
 
 
@@ -85,7 +90,8 @@ def drop_padding(boxes, scores, labels, resized):
     import tensorflow as tf
 
     center = (boxes[..., :2] + boxes[..., 2:]) / 2  # (B, D, 2)
-    inside = tf.reduce_all(center <= tf.cast(resized[::-1], tf.float32), axis=-1)  # (B, D)
+    limits = tf.reverse(tf.cast(resized, tf.float32), [0])  # (2,): W, H
+    inside = tf.reduce_all(center <= limits, axis=-1)  # (B, D)
     kept = tf.logical_and(labels >= 0, inside)
     order = tf.argsort(tf.cast(kept, tf.int32), direction="DESCENDING", stable=True)  # (B, D)
 

@@ -40,9 +40,9 @@ def load_model(filepath, backbone_name="resnet50", compile=True):
 
 def assert_training_model(model):
     """Raises an AssertionError unless `model` has the outputs regression and classification."""
-    assert {"regression", "classification"} <= set(model.output_names), (
-        "Expected a training model, with outputs regression and classification. "
-        f"Received: {model.output_names}."
+    names = getattr(model, "output_names", [])
+    assert {"regression", "classification"} <= set(names), (
+        f"Expected a training model, with outputs regression and classification. Received: {names}."
     )
 
 

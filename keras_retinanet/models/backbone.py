@@ -1,6 +1,7 @@
 """What every backbone family gives: features C2..C5, a detector on them, ImageNet weights."""
 
 import os
+import warnings
 
 import keras
 
@@ -158,7 +159,9 @@ def load_backbone_weights(network, path, name):
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such weight file.")
     try:
-        network.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # one for each layer: the error says it once
+            network.load_weights(path)
     except Exception as error:  # Keras raises many kinds for a file that is not its own
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path}: not the weights of a bare {name} ({reason})") from None

@@ -133,6 +133,7 @@ class RetinaNet(keras.Model):
         if isinstance(y, dict):
             y = self._expand(y, anchors, scores.shape[-1])
         deltas, labels, *rest = y
+        deltas = ops.convert_to_tensor(deltas)
         if in_boxes or quality:
             matched = self.coder.decode(anchors, deltas[..., :4], ops)  # (B, N, 4)
             decoded = self.coder.decode(anchors, regression, ops)  # (B, N, 4)

@@ -5,7 +5,8 @@ import keras
 from .backbone import Backbone
 
 IMAGENET = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/"
-ALPHAS = {"0.25": "2_5", "0.50": "5_0", "0.75": "7_5", "1.0": "1_0"}  # as the files spell them
+# as the files spell them
+ALPHAS = {"0.25": "2_5", "0.5": "5_0", "0.50": "5_0", "0.75": "7_5", "1.0": "1_0"}
 
 
 class MobileNetBackbone(Backbone):

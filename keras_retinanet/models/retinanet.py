@@ -36,11 +36,10 @@ def retinanet(
     every level, whose outputs follow in this order; `options` are those of `RetinaNet`.
     """
     levels = list(PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels)
-    if num_anchors is None:
-        anchors = options.get("anchors") or AnchorParameters.default
-        num_anchors = anchors.num_anchors()
     if submodels is None:
-        submodels = default_submodels(num_classes, num_anchors)
+        anchors = options.get("anchors") or AnchorParameters.default
+        anchors = AnchorParameters(**anchors) if isinstance(anchors, dict) else anchors
+        submodels = default_submodels(num_classes, num_anchors or anchors.num_anchors())
     features = create_pyramid_features(backbone_layers, levels)
     outputs = []
     for output, submodel in submodels:

@@ -93,14 +93,15 @@ def guess_shapes(image_shape, pyramid_levels):
 
 
 def layer_shapes(image_shape, model):
-    """{layer name: output shape} of `model` for an image of `image_shape` (H, W, C)."""
+    """{layer name: output shape} of `model` for an image of `image_shape` (H, W, ...)."""
     import keras
 
     outputs = {
         layer.name: layer.output for layer in model.layers if not isinstance(layer, keras.Model)
     }  # the heads, models themselves, have an output for each level
     probe = keras.Model(model.inputs, outputs)
-    shapes = probe.compute_output_shape((None, *image_shape))
+    channels = model.inputs[0].shape[-1]
+    shapes = probe.compute_output_shape((None, *image_shape[:2], channels))
     return {name: tuple(shape) for name, shape in shapes.items()}
 
 

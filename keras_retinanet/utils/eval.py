@@ -1,8 +1,9 @@
 """Pascal VOC evaluation of a generator."""
 
+import functools
 import os
 
-from ..evaluation.detections import dataset_of, detect
+from ..evaluation.detections import dataset_of, detect, name_of
 from ..evaluation.voc import evaluate_voc
 from .image import write_image_bgr
 from .visualization import draw_annotations, draw_detections
@@ -29,7 +30,7 @@ def save_pictures(generator, detections, folder):
         if index in generator.unreadable:
             continue
         image = generator.load_image(index).copy()
-        name = generator.label_to_name
+        name = functools.partial(name_of, generator)
         draw_annotations(image, generator.load_annotations(index), label_to_name=name)
         draw_detections(image, **detection, label_to_name=name)
         write_image_bgr(os.path.join(folder, f"{index}.png"), image)

@@ -136,7 +136,7 @@ def test_held_out_images_without_boxes_are_evaluated(fit, data, csv_data, capsys
 def test_logs_for_tensorboard(fit, refuse_training, data, tmp_path):
     logs = tmp_path / "deep" / "logs"
     if importlib.util.find_spec("tensorboard") is None:
-        assert "pip install tensorboard" in refuse_training("--tensorboard-dir", logs, *data)
+        assert "keras-retinanet[tensorboard]" in refuse_training("--tensorboard-dir", logs, *data)
     else:
         fit(*QUICK, "--tensorboard-dir", logs, "--tensorboard-freq", "1", *data)
         assert list(logs.rglob("events*"))

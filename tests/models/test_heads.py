@@ -79,7 +79,7 @@ def test_rows_are_ordered_by_place_then_anchor(regression, features):
     # the output convolution's channels at (row, column) are anchor 0's values, then anchor 1's
     values = ops.convert_to_numpy(regression(features))
     assert values.shape == (2, 3 * 5 * 2, 4)
-    convolution = keras.Model(regression.inputs, convolutions(regression)[-1].output)
+    convolution = keras.Model(regression.inputs[0], convolutions(regression)[-1].output)
     maps = ops.convert_to_numpy(convolution(features))  # (2, 3, 5, 8)
     for row, column, anchor in ((0, 0, 0), (0, 1, 1), (2, 3, 0)):
         place = (row * 5 + column) * 2 + anchor

@@ -45,7 +45,7 @@ def test_layers_carry_the_names_of_the_levels(features, norm):
 def test_the_level_above_is_added():
     # 1x1 and 3x3 convolutions that hand on their input: P3 = C3 + C4 + C5, upsampled
     sides = {"C3": (4, 6), "C4": (2, 3), "C5": (1, 2)}
-    inputs = {name: keras.Input((*side, 1)) for name, side in sides.items()}
+    inputs = {name: keras.Input((*side, 1), name=name) for name, side in sides.items()}
     pyramid = create_pyramid_features(inputs, [3, 4, 5], feature_size=1)
     model = keras.Model(inputs, pyramid)
     for layer in model.layers:
@@ -53,8 +53,10 @@ def test_the_level_above_is_added():
             kernel = np.zeros(layer.kernel.shape, "float32")
             kernel[kernel.shape[0] // 2, kernel.shape[1] // 2] = 1
             layer.set_weights([kernel, np.zeros(1, "float32")])
-    values = {name: np.full((1, *side, 1), 10.0**i, "float32") for i, (name, side) in
-              enumerate(sides.items())}  # fmt: skip
+    values = {
+        name: np.full((1, *side, 1), 10.0**i, "float32")
+        for i, (name, side) in enumerate(sides.items())
+    }
     result = {name: ops.convert_to_numpy(value) for name, value in model(values).items()}
     np.testing.assert_allclose(result["P5"], 100)
     np.testing.assert_allclose(result["P4"], 110)

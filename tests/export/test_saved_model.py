@@ -1,0 +1,191 @@
+"""The SavedModel, run by TensorFlow alone, against the detections of this package."""
+
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_retinanet.errors import InputError
+from keras_retinanet.export.saved_model import drop_padding, export_saved_model, fitted_size
+from keras_retinanet.utils.image import resized_size
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's"
+)
+
+SERVE = """
+    import sys
+    from importlib.machinery import PathFinder
+
+    class Without(PathFinder):
+        @classmethod
+        def find_spec(cls, name, path=None, target=None):
+            hidden = name.split(".")[0] in ("keras_retinanet", "keras", "tf_keras")
+            return None if hidden else PathFinder.find_spec(name, path, target)
+
+    sys.meta_path = [Without if finder is PathFinder else finder for finder in sys.meta_path]
+    sys.meta_path = [f for f in sys.meta_path if "editable" not in repr(f).lower()]
+    import numpy as np, tensorflow as tf
+
+    loaded = tf.saved_model.load(sys.argv[1])
+    images = np.load(sys.argv[2])
+    results = {}
+    for name in images.files:
+        for signature, dtype in (("serving_default", "float32"), ("serving_uint8", "uint8")):
+            found = loaded.signatures[signature](images=tf.constant(images[name].astype(dtype)))
+            for key, values in found.items():
+                results[f"{name}/{signature}/{key}"] = values.numpy()
+    assert not {"keras_retinanet", "keras", "tf_keras"} & set(sys.modules)
+    np.savez(sys.argv[3], **results)
+"""
+
+
+@pytest.fixture(scope="module")
+def pictures(sample):
+    """Batches (B, H, W, 3) uint8 by name, of pictures that the detector knows."""
+
+    def read(index, size=(64, 64)):
+        path = sample / "images" / "train" / f"{index:05d}.jpg"
+        return np.asarray(Image.open(path).resize(size, Image.Resampling.BILINEAR))
+
+    return {
+        "same": np.stack([read(0), read(1)]),
+        "wide": np.stack([read(2, (150, 101)), read(3, (150, 101))]),  # 64 x 43 px to the model
+        "high": read(4, (77, 90))[None],
+        "empty": np.zeros((1, 50, 50, 3), "uint8"),
+    }
+
+
+@pytest.fixture(scope="module")
+def served(detector, pictures, tmp_path_factory):
+    """What the SavedModel gives, in a process that has neither this package nor Keras."""
+    from keras_retinanet.bin import convert_model
+
+    folder = tmp_path_factory.mktemp("export")
+    convert_model.main([str(detector), str(folder / "model")])
+    np.savez(folder / "images.npz", **pictures)
+    arguments = [str(folder / name) for name in ("model", "images.npz", "results.npz")]
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", textwrap.dedent(SERVE), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "meta_optimizer" not in done.stderr  # where TensorFlow complains about a graph
+    return dict(np.load(folder / "results.npz"))
+
+
+@pytest.fixture(scope="module")
+def expected(detector, pictures, tmp_path_factory):
+    """What this package detects in the same pictures, by name: a list of detections."""
+    from keras_retinanet.bin.cli import load_inference_model
+    from keras_retinanet.evaluation.detections import detect
+    from keras_retinanet.preprocessing.dataset import Dataset, checked, make_record
+    from keras_retinanet.preprocessing.generator import Generator
+
+    folder = tmp_path_factory.mktemp("pictures")
+    model = load_inference_model(str(detector))
+    found = {}
+    for name, images in pictures.items():
+        records = []
+        for i, image in enumerate(images):
+            Image.fromarray(image).save(folder / f"{name}{i}.png")
+            records.append(make_record(folder / f"{name}{i}.png", i))
+        generator = Generator(
+            checked(Dataset(records, [], []), need_boxes=False),
+            batch_size=len(images),
+            group_method="canvas",
+            shuffle_groups=False,
+            preprocess_image=None,
+            image_min_side=64,
+            image_max_side=64,
+        )
+        found[name], _ = detect(model, generator, max_detections=300)
+    return found
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "serving_uint8"])
+@pytest.mark.parametrize("name", ["same", "wide", "high", "empty"])
+def test_it_finds_what_this_package_finds(served, expected, pictures, signature, name):
+    boxes, scores, labels = (
+        served[f"{name}/{signature}/{key}"] for key in ("boxes", "scores", "labels")
+    )
+    count, height, width = pictures[name].shape[:3]
+    assert boxes.shape == (count, 300, 4)
+    assert scores.shape == labels.shape == (count, 300)
+    assert (boxes.dtype, scores.dtype, labels.dtype) == (np.float32, np.float32, np.int32)
+    for row, detections in enumerate(expected[name]):
+        real = labels[row] >= 0
+        assert (np.diff(real.astype(int)) <= 0).all()  # unused rows come last
+        assert (boxes[row][~real] == -1).all()
+        assert (scores[row][~real] == -1).all()
+        assert (boxes[row][real] >= 0).all()
+        assert (boxes[row][real] <= (width, height, width, height)).all()
+        sure = detections["scores"] > 0.1  # others may fall on either side of the threshold
+        for box, score, label in zip(
+            *(detections[key][sure] for key in ("boxes", "scores", "labels")), strict=True
+        ):
+            near = (labels[row] == label) & (np.abs(scores[row] - score) < 0.01)
+            assert (np.abs(boxes[row][near] - box).max(axis=-1) < 0.5).any()
+        assert abs(int((scores[row] > 0.1).sum()) - int(sure.sum())) <= 1
+
+
+def test_something_was_found(expected):
+    counts = {name: [len(found["scores"]) for found in rows] for name, rows in expected.items()}
+    assert min(counts["same"]) > 0
+    assert sum(map(sum, counts.values())) > 5
+
+
+def test_both_signatures_agree(served):
+    for key, values in served.items():
+        if "serving_default" in key:
+            other = served[key.replace("serving_default", "serving_uint8")]
+            assert np.allclose(values, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("sides", [(64, 64), (800, 1333), (33, 47)])
+def test_sizes_are_those_of_the_generator(sides):
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    for width, height in [*rng.integers(1, 3000, (50, 2)).tolist(), (1, 999), (2, 3)]:
+        size = fitted_size(tf.constant([height, width]), *sides)
+        assert size.numpy().tolist()[::-1] == list(resized_size((width, height), *sides))
+
+
+def test_a_model_without_sides_takes_images_as_they_are():
+    import tensorflow as tf
+
+    assert fitted_size(tf.constant([50, 77]), None, None).numpy().tolist() == [50, 77]
+
+
+def test_detections_in_the_padding_move_out():
+    boxes = np.array([[[40, 0, 60, 9], [0, 0, 9, 9], [-1] * 4, [45, 0, 50, 9]]], "float32")
+    scores = np.array([[0.9, 0.8, -1, 0.7]], "float32")
+    labels = np.array([[2, 1, -1, 0]], "int32")
+    # the image is 48 px wide: the first box is centred at 50, the last at 47.5
+    tensors = [keras.ops.convert_to_tensor(values) for values in (boxes, scores, labels)]
+    kept = [np.asarray(values) for values in drop_padding(*tensors, np.array([32, 48]))]
+    assert kept[0].tolist() == [[[0, 0, 9, 9], [45, 0, 50, 9], [-1] * 4, [-1] * 4]]
+    assert np.allclose(kept[1], [[0.8, 0.7, -1, -1]])
+    assert kept[2].tolist() == [[1, 0, -1, -1]]
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(detector, tmp_path):
+    path = tmp_path / "taken"
+    path.write_text("kept")
+    with pytest.raises(InputError, match="taken: cannot be written"):
+        export_saved_model(keras.saving.load_model(detector), str(path))
+    assert path.read_text() == "kept"
+
+
+def test_another_backend_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InputError, match=r"KERAS_BACKEND=tensorflow\. Received: jax"):
+        export_saved_model(None, tmp_path)

@@ -1,0 +1,296 @@
+"""What every backbone gives: names, features, weights, what is frozen."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_retinanet import models
+from keras_retinanet.errors import InputError
+from keras_retinanet.models import Backbone, backbone
+from keras_retinanet.models.backbone import load_backbone_weights, with_group_norm
+from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.image import preprocess_image
+from keras_retinanet.utils.model import freeze
+
+pytestmark = pytest.mark.core
+
+NAME = "resnet10_0.25"
+SMALL = {"feature_size": 8, "head_depth": 0, "anchors": AnchorParameters(ratios=[1], scales=[1])}
+
+
+def network(name=NAME):
+    return backbone(name).network(keras.Input((None, None, 3)))
+
+
+def norms(model):
+    return [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+
+
+@pytest.fixture(scope="module")
+def bare():
+    keras.utils.set_random_seed(3)
+    return network()
+
+
+@pytest.fixture(scope="module")
+def weights(bare, tmp_path_factory):
+    """A file of the bare backbone's weights."""
+    path = tmp_path_factory.mktemp("weights") / "bare.weights.h5"
+    bare.save_weights(path)
+    return str(path)
+
+
+def test_an_unknown_name_lists_the_known():
+    for name in ("resnet51", "vgg16", "", "mobilenet224", "mobilenet224_0.3", "resnet"):
+        with pytest.raises(ValueError, match=f"Received: '{name}'") as error:
+            backbone(name)
+        family = "mobilenet224_0.25" if name.startswith("mobile") else "resnet50"
+        assert family in str(error.value)
+    with pytest.raises(ValueError, match=r"resnet10_0\.25.*mobilenet128_1\.0"):
+        backbone("alexnet")
+
+
+@pytest.mark.parametrize("build", models.BACKBONES.values())
+def test_every_allowed_name_is_known(build):
+    for name in build.allowed():
+        made = backbone(name)
+        assert isinstance(made, build)
+        assert isinstance(made, Backbone)
+        assert made.backbone == name
+        made.validate()
+        assert list(made.taps()) == ["C2", "C3", "C4", "C5"]
+        assert made.custom_objects == {}
+
+
+def test_validate():
+    made = backbone(NAME)
+    made.backbone = "resnet11"
+    with pytest.raises(ValueError, match=r"resnet50.*Received: 'resnet11'"):
+        made.validate()
+
+
+@pytest.mark.parametrize("name", [NAME, "mobilenet224_0.25"])
+def test_features_halve_the_image(name):
+    features = backbone(name).features(keras.Input((64, 96, 3)))
+    assert list(features) == ["C2", "C3", "C4", "C5"]
+    for level, feature in zip(range(2, 6), features.values(), strict=True):
+        assert feature.shape[1:3] == (64 >> level, 96 >> level)
+
+
+@pytest.mark.parametrize(("name", "mode"), [(NAME, "caffe"), ("mobilenet224_0.25", "tf")])
+def test_preprocess_image(name, mode):
+    image = np.random.default_rng(0).integers(0, 256, (4, 5, 3)).astype("uint8")
+    ours = backbone(name).preprocess_image(image)
+    np.testing.assert_array_equal(ours, preprocess_image(image, mode=mode))
+
+
+def test_weights_are_loaded(bare, weights):
+    keras.utils.set_random_seed(4)
+    again = network()
+    assert not np.array_equal(again.get_weights()[0], bare.get_weights()[0])
+    load_backbone_weights(again, weights, NAME)
+    for ours, theirs in zip(again.get_weights(), bare.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("resnet18_0.25", ".weights.h5"),
+        ("resnet18_0.25", ".h5"),
+        ("resnet18_0.25", ".keras"),
+        ("resnet10_0.50", ".weights.h5"),
+        ("mobilenet224_0.25", ".weights.h5"),
+    ],
+)
+def test_weights_of_another_backbone(bare, tmp_path, name, suffix):
+    path = tmp_path / f"other{suffix}"
+    (bare.save_weights if suffix == ".weights.h5" else bare.save)(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        with pytest.raises(InputError, match=f"other{suffix}: not the weights of a bare {name}"):
+            load_backbone_weights(network(name), path, name)
+
+
+@pytest.mark.parametrize("name", ["a.weights.h5", "a.h5", "a.keras", "a.npz"])
+def test_files_that_are_no_weights(bare, tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(InputError, match=f"{name}: no such weight file"):
+        load_backbone_weights(bare, path, NAME)
+    for content in (b"", b"not weights" * 100):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=f"{name}: not the weights of a bare {NAME}"):
+            load_backbone_weights(bare, path, NAME)
+
+
+def test_weights_that_cannot_be_downloaded(monkeypatch):
+    def offline(*args, **kwargs):
+        raise OSError("Name or service not known\nand more")
+
+    monkeypatch.setattr(keras.utils, "get_file", offline)
+    with pytest.raises(InputError) as error:
+        backbone("resnet50").download_imagenet()
+    message = str(error.value)
+    assert "Name or service not known" in message
+    assert "and more" not in message
+    assert "--no-weights" in message
+    assert "--weights FILE" in message
+
+
+def test_no_imagenet_weights():
+    with pytest.raises(InputError, match=r"no ImageNet weights for resnet10_0\.25.*--no-weights"):
+        backbone(NAME).download_imagenet()
+
+
+def test_download(monkeypatch):
+    asked = {}
+
+    def get_file(name, url, **kwargs):
+        asked.update(name=name, url=url, **kwargs)
+        return "/there"
+
+    monkeypatch.setattr(keras.utils, "get_file", get_file)
+    assert backbone("resnet101").download_imagenet() == "/there"
+    assert asked["url"].endswith(asked["name"])
+    assert "resnet101" in asked["name"]
+    assert asked["file_hash"]
+
+
+def test_frozen_batch_norm(weights):
+    # with weights frozen, from scratch live, and as asked
+    makes = backbone(NAME).detector
+    for options, live in (
+        ({"weights": weights}, False),
+        ({}, True),
+        ({"weights": weights, "freeze_bn": False}, True),
+        ({"freeze_bn": True}, False),
+    ):
+        model = makes(["a"], **options, **SMALL)
+        assert len(norms(model)) == 12
+        assert {norm.trainable for norm in norms(model)} == {live}
+        assert all(x.trainable for x in model.layers if isinstance(x, keras.layers.Conv2D))
+
+
+def test_frozen_backbone(bare):
+    model = backbone(NAME).detector(["a"], freeze=True, **SMALL)
+    names = {layer.name for layer in bare.layers}
+    assert not any(layer.trainable for layer in model.layers if layer.name in names)
+    pyramid = 3 + 3 + 2  # C3..C5 reduced, P3..P5, P6 and P7
+    assert len(model.trainable_variables) == 2 * (pyramid + 2)  # and an output of each head
+
+
+def test_freeze_as_modifier(bare):
+    model = backbone(NAME).retinanet(2, modifier=freeze)
+    for layer in model.layers:
+        if layer.weights and any(layer.name == other.name for other in bare.layers):
+            assert not layer.trainable
+    assert model.get_layer("P3").trainable
+
+
+def test_a_modifier_that_returns_nothing():
+    model = backbone(NAME).retinanet(2, modifier=lambda network: None)
+    assert model.output_names == ["regression", "classification"]
+
+
+def test_old_dialect(weights, bare):
+    # takes what `preprocess_image` gives, codes by corners, three ratios and three scales
+    model = backbone(NAME).retinanet(5, weights=weights)
+    assert model.normalization is None
+    assert model.coder.config["name"] == "corners"
+    assert model.backbone_name == NAME
+    assert model.output_names == ["regression", "classification"]
+    assert model.output_shape == [(None, None, 4), (None, None, 5)]
+    assert model.anchor_params.num_anchors() == 9
+    kernel = model.get_layer("conv1_conv").get_weights()[0]
+    np.testing.assert_array_equal(kernel, bare.get_layer("conv1_conv").get_weights()[0])
+
+
+def test_old_arguments():
+    inputs = keras.Input((64, 96, 3))
+    model = backbone(NAME).retinanet(2, inputs=inputs, num_anchors=2, pyramid_levels=[3, 4])
+    assert model.inputs[0] is inputs
+    places = 8 * 12 + 4 * 6
+    assert model.output_shape == [(None, places * 2, 4), (None, places * 2, 2)]
+
+
+def test_detector():
+    model = backbone("mobilenet224_0.25").detector(
+        ["cat", "dog"], image_min_side=240, image_max_side=320, coder="corners", **SMALL
+    )
+    assert model.class_names == ["cat", "dog"]
+    assert model.normalization == "tf"
+    assert model.get_layer("normalize").mode == "tf"
+    assert model.coder.config["name"] == "corners"
+    assert (model.image_min_side, model.image_max_side) == (240, 320)
+    assert model.output_shape[1] == (None, None, 2)
+    assert backbone(NAME).detector(["a"], **SMALL).coder.config["name"] == "center_size"
+
+
+def test_head_size():
+    model = backbone(NAME).detector(["a"], feature_size=8, head_size=12, head_depth=2)
+    for head in ("regression", "classification"):
+        layers = model.get_layer(f"{head}_submodel").layers
+        filters = [x.filters for x in layers if isinstance(x, keras.layers.Conv2D)]
+        assert filters[:-1] == [12, 12]
+    assert model.get_layer("P3").filters == 8
+
+
+def test_group_norm(bare):
+    changed = with_group_norm(bare)
+    assert not norms(changed)
+    grouped = [x for x in changed.layers if isinstance(x, keras.layers.GroupNormalization)]
+    assert [x.name for x in grouped] == [x.name for x in norms(bare)]
+    assert [x.name for x in changed.layers] == [x.name for x in bare.layers]
+    image = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    both = ops.convert_to_numpy(changed(image))
+    one = ops.convert_to_numpy(changed(image[:1]))
+    np.testing.assert_allclose(both[:1], one, rtol=1e-3, atol=1e-4)  # not on the batch
+
+
+def test_group_norm_keeps_the_other_weights(bare, weights):
+    features = backbone(NAME).features(keras.Input((None, None, 3)), weights, norm="group")
+    model = keras.Model(keras.utils.get_source_inputs(features["C5"]), features["C5"])
+    convolutions = [x for x in bare.layers if isinstance(x, keras.layers.Conv2D)]
+    assert len(convolutions) == 12
+    for layer in convolutions:
+        ours = model.get_layer(layer.name).get_weights()
+        np.testing.assert_array_equal(ours[0], layer.get_weights()[0])
+
+
+def test_group_norm_in_a_detector():
+    model = backbone(NAME).detector(["a"], norm="group", head_norm="group", **SMALL)
+    assert not norms(model)
+    image = np.zeros((1, 64, 64, 3), "uint8")
+    assert np.isfinite(model.predict_on_batch(image)[1]).all()
+
+
+def test_imagenet_weights_of_mobilenet(shared):
+    path = str(shared / "weights" / "mobilenet_2_5_224_tf_no_top.h5")
+    ours = network("mobilenet224_0.25")
+    load_backbone_weights(ours, path, "mobilenet224_0.25")
+    theirs = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None)
+    theirs.load_weights(path)
+    assert ours.count_params() == theirs.count_params() == 218_544
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype("float32")
+    expected = ops.convert_to_numpy(theirs(image))
+    np.testing.assert_allclose(ops.convert_to_numpy(ours(image)), expected, rtol=1e-3, atol=1e-4)
+    with pytest.raises(InputError, match=r"not the weights of a bare mobilenet224_0\.50"):
+        load_backbone_weights(network("mobilenet224_0.50"), path, "mobilenet224_0.50")
+    with pytest.raises(InputError, match=r"not the weights of a bare resnet10_0\.25"):
+        backbone(NAME).detector(["a"], weights=path, **SMALL)
+
+
+def test_imagenet_weights_in_a_detector(shared):
+    path = str(shared / "weights" / "mobilenet_2_5_224_tf_no_top.h5")
+    model = backbone("mobilenet224_0.25").detector(["a"], weights=path, **SMALL)
+    theirs = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None)
+    theirs.load_weights(path)
+    tap = keras.Model(model.inputs[0], model.get_layer("conv_pw_13_relu").output)
+    rgb = np.random.default_rng(1).integers(0, 256, (1, 64, 96, 3)).astype("float32")
+    expected = ops.convert_to_numpy(theirs(rgb / 127.5 - 1))
+    np.testing.assert_allclose(ops.convert_to_numpy(tap(rgb)), expected, rtol=1e-3, atol=1e-3)

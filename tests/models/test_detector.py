@@ -1,0 +1,300 @@
+"""The model that knows itself: options, losses, training, saving and going on."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_retinanet import losses
+from keras_retinanet.models.heads import default_regression_model
+from keras_retinanet.utils.anchors import AnchorParameters, anchors_for_shape
+
+pytestmark = pytest.mark.core
+
+OPTIONS = {
+    "anchors": {"sizes": [24, 40, 90], "strides": [8, 16, 32], "ratios": [1], "scales": [1, 1.5]},
+    "pyramid_levels": [3, 4, 5],
+    "coder": {"name": "center_size", "variances": (0.1, 0.1, 0.2, 0.2)},
+    "normalization": "caffe",
+    "backbone": "mine",
+    "class_names": ["cat", "dog"],
+    "image_min_side": 60,
+    "image_max_side": 90,
+    "clip_margin": 1,
+    "detection": {"nms": "none", "score_threshold": 0.3, "top_k": 20},
+    "progress": {"epoch": 3, "best": 0.25, "start": "scratch"},
+}
+
+
+def both(box=None, classification=None):
+    """The losses of the two outputs."""
+    return {
+        "regression": box or losses.smooth_l1(),
+        "classification": classification or losses.focal(),
+    }
+
+
+def arrays(values):
+    return [ops.convert_to_numpy(value) for value in values]
+
+
+def saved(model, path):
+    model.save(path)
+    return keras.saving.load_model(path)
+
+
+def loss_of(model, images, targets, training=False):
+    """The loss by output, without a step."""
+    outputs = model(images, training=training)
+    if isinstance(targets, dict):
+        targets = {name: ops.convert_to_tensor(value) for name, value in targets.items()}
+    else:
+        targets = tuple(ops.convert_to_tensor(value) for value in targets)
+    inputs = ops.convert_to_tensor(images)
+    total = model.compute_loss(inputs, targets, outputs, training=training)
+    return float(ops.convert_to_numpy(total))
+
+
+def test_options(build):
+    model = build(**OPTIONS)
+    assert model.options == OPTIONS
+    assert model.get_config().items() >= model.options.items()
+    assert set(OPTIONS) == set(build().options)
+
+
+def test_defaults(build):
+    model = build()
+    assert model.coder.config["name"] == "corners"
+    assert model.normalization is None
+    assert model.clip_margin == 0
+    assert (model.image_min_side, model.image_max_side) == (800, 1333)
+    assert model.class_names is None
+    assert model.detection == model.progress == {}
+
+
+def test_options_are_copies(build):
+    model = build(progress={"epoch": 1}, class_names=["cat", "dog"])
+    options = model.options
+    options["progress"]["epoch"] = 2
+    options["class_names"].append("cow")
+    assert model.options["progress"] == {"epoch": 1}
+    assert model.options["class_names"] == ["cat", "dog"]
+
+
+def test_every_option_is_saved(build, images, tmp_path):
+    model = build(**OPTIONS)
+    loaded = saved(model, tmp_path / "model.keras")
+    assert type(loaded) is type(model)
+    assert {**loaded.options, "coder": loaded.coder.config} == OPTIONS
+    assert loaded.output_names == model.output_names
+    for ours, theirs in zip(
+        loaded.predict_on_batch(images), model.predict_on_batch(images), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_progress_is_saved_after_training(build, images, dense, tmp_path):
+    # PyTorch's own modules have a flag named `training`: nothing of ours may share its place
+    model = build()
+    model.compile("sgd", both())
+    model.fit(images, dense, verbose=0)
+    model.evaluate(images, dense, verbose=0)
+    model.progress["epoch"] = 7
+    assert saved(model, tmp_path / "model.keras").progress == {"epoch": 7}
+
+
+def test_anchors_for(build, anchors):
+    expected = anchors_for_shape((64, 96), [3, 4, 5], anchors)
+    ours = build().anchors_for((64, 96))
+    np.testing.assert_array_equal(ops.convert_to_numpy(ours), expected)
+
+
+def test_a_snapshot_resumes(build, images, dense, tmp_path):
+    model = build(coder="center_size")
+    rate = keras.optimizers.schedules.CosineDecay(1e-2, 10)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-3, global_clipnorm=1.0)
+    model.compile(optimizer, both(losses.giou(), losses.focal(0.3, 1.5, from_logits=True)))
+    for _ in range(2):
+        model.train_on_batch(images, dense)
+    loaded = saved(model, tmp_path / "model.keras")
+    assert loaded.compiled
+    assert loaded.optimizer.get_config() == model.optimizer.get_config()
+    moments = arrays(model.optimizer.variables)
+    assert len(moments) > 2 * len(model.trainable_variables)
+    for ours, theirs in zip(arrays(loaded.optimizer.variables), moments, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    before = model.get_weights()
+    ours, theirs = loaded.train_on_batch(images, dense), model.train_on_batch(images, dense)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_the_users_own_loss(build, images, dense, tmp_path):
+    def mine(y_true, y_pred):
+        assert tuple(y_pred.shape[1:]) == (252, 2)
+        return ops.mean(ops.square(y_pred - y_true[..., :-1]))
+
+    model = build()
+    model.compile("adam", both(classification=mine))
+    total, box, own = model.evaluate(images, dense, verbose=0)
+    scores = model.predict_on_batch(images)[1]
+    np.testing.assert_allclose(own, np.mean((scores - dense[1][..., :-1]) ** 2), rtol=1e-4)
+    np.testing.assert_allclose(total, box + own, rtol=1e-5)
+    loaded = saved(model, tmp_path / "model.keras")
+    assert not loaded.compiled
+    np.testing.assert_allclose(loaded.predict_on_batch(images)[1], scores, rtol=1e-4)
+    loaded.compile("adam", both(classification=mine))
+    np.testing.assert_allclose(loaded.evaluate(images, dense, verbose=0)[0], total, rtol=1e-4)
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_the_loss_is_that_of_the_closures(build, images, dense, from_logits):
+    model = build()
+    box, classification = losses.smooth_l1(2.0), losses.focal(0.3, 1.5, from_logits=from_logits)
+    model.compile("sgd", both(box, classification))
+    regression, scores = model.predict_on_batch(images)
+    expected = float(ops.convert_to_numpy(box(dense[0], regression)))
+    expected += float(ops.convert_to_numpy(losses.focal(0.3, 1.5)(dense[1], scores)))
+    for training in (False, True):  # the batch norm's statistics differ, so here frozen
+        model.trainable = False
+        value = loss_of(model, images, dense, training)
+        np.testing.assert_allclose(value, expected, rtol=1e-4)
+
+
+def test_losses_in_a_list_and_targets_by_name(build, images, dense):
+    model = build()
+    model.compile("sgd", list(both(classification=losses.focal(from_logits=True)).values()))
+    listed = loss_of(model, images, dense)
+    model.compile("sgd", both())
+    np.testing.assert_allclose(loss_of(model, images, dense), listed, rtol=1e-5)
+    by_name = dict(zip(("classification", "regression"), dense[::-1], strict=True))
+    np.testing.assert_allclose(loss_of(model, images, by_name), listed, rtol=1e-5)
+
+
+@pytest.mark.parametrize("box_loss", [losses.smooth_l1, losses.giou])
+@pytest.mark.parametrize("coder", ["corners", "center_size"])
+def test_compact_targets_are_the_dense_ones(build, images, annotations, compact, coder, box_loss):
+    from keras_retinanet.utils.anchors import anchor_targets_bbox
+
+    model = build(coder=coder)
+    model.compile("sgd", both(box_loss()))
+    anchors = anchors_for_shape((64, 96), [3, 4, 5], model.anchor_params)
+    dense = anchor_targets_bbox(anchors, images, annotations, 2, coder=coder)
+    expected = loss_of(model, images, dense)
+    assert expected > 0.1
+    np.testing.assert_allclose(loss_of(model, images, compact), expected, rtol=1e-4)
+
+
+def test_box_space(build, images, annotations, compact):
+    # by hand: the mean of 1 - GIoU of the decoded box with the matched box over the objects
+    from keras_retinanet.boxes import giou
+
+    model = build(coder="center_size")
+    model.compile("sgd", both(losses.giou()))
+    regression, scores = model.predict_on_batch(images)
+    anchors = anchors_for_shape((64, 96), [3, 4, 5], model.anchor_params)
+    objects = compact["matches"][0] >= 0
+    matched = annotations[0]["bboxes"][compact["matches"][0][objects]]
+    decoded = model.coder.decode(anchors[objects], regression[0, objects])
+    expected = (1 - giou(decoded, matched)).mean()
+    total = loss_of(model, images, compact)
+    classification = loss_of_classification(scores, compact)
+    np.testing.assert_allclose(total - classification, expected, rtol=1e-3)
+
+
+def loss_of_classification(scores, compact):
+    labels = np.zeros((*scores.shape[:2], scores.shape[2] + 1), "float32")
+    matches = compact["matches"]
+    labels[..., -1] = np.select([matches >= 0, matches == -1], [1, 0], -1)
+    image, anchor = np.nonzero(matches >= 0)
+    labels[image, anchor, compact["labels"][image, matches[image, anchor]]] = 1
+    return float(ops.convert_to_numpy(losses.focal()(labels, scores)))
+
+
+def test_no_objects(build, images, compact):
+    # one image without boxes, in compact form: background alone
+    model = build()
+    model.compile("sgd", both(losses.giou()))
+    empty = {name: value[1:] for name, value in compact.items()}
+    assert (empty["matches"] == -1).any()
+    value = loss_of(model, images[1:], empty)
+    assert np.isfinite(value)
+    assert value > 0
+    ignored = {**empty, "matches": np.full_like(empty["matches"], -2)}
+    assert loss_of(model, images[1:], ignored) == 0
+
+
+@pytest.mark.parametrize("form", ["dense", "compact"])
+def test_fit_learns(build, images, dense, compact, form):
+    # and of the batch norms the frozen keep their statistics, the live ones change
+    model = build()
+    frozen, live = model.get_layer("norm_2"), model.get_layer("norm_3")
+    frozen.trainable = False
+    before = [layer.get_weights() for layer in (frozen, live)]
+    classification = losses.focal(from_logits=form == "compact")
+    model.compile(keras.optimizers.Adam(0.01), both(classification=classification))
+    if form == "dense":
+        history = model.fit(images, dense, epochs=12, batch_size=2, verbose=0).history["loss"]
+    else:
+        history = [model.train_on_batch(images, compact)[0] for _ in range(12)]
+    assert np.isfinite(history).all()
+    assert history[-1] < 0.7 * history[0]
+    after = [layer.get_weights() for layer in (frozen, live)]
+    for old, new in zip(before[0], after[0], strict=True):
+        np.testing.assert_array_equal(old, new)
+    for old, new in zip(before[1], after[1], strict=True):  # gamma, beta, mean, variance
+        assert np.abs(old - new).max() > 1e-4
+    scores = model.predict_on_batch(images)[1]
+    assert (scores >= 0).all()
+    assert (scores <= 1).all()
+
+
+def test_bfloat16(images, build, dense, tmp_path):
+    from keras_retinanet.models import convert_model
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build(coder="center_size")
+        inference = convert_model(model, score_threshold=0.0)
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.compile("adam", both(losses.giou(), losses.focal(from_logits=True)))
+    assert np.isfinite(model.train_on_batch(images, dense)).all()
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert model.get_layer("P3").compute_dtype == "bfloat16"
+    for name in ("anchors_3", "candidates", "decoded_boxes", "clipped_boxes", "boxes"):
+        layer = inference.get_layer(name)
+        assert layer.compute_dtype == "float32", name
+    for value in (*model(images), *model(images, training=True), *inference(images)[:2]):
+        assert keras.backend.standardize_dtype(value.dtype) == "float32"
+    # boxes finer than bfloat16 can tell: 64 and 64.5 have no number between them there
+    boxes = inference.predict_on_batch(images)[0]
+    above = boxes[boxes > 64]
+    assert (np.abs(above * 2 - np.round(above * 2)) > 1e-3).any()
+    loaded = saved(inference, tmp_path / "model.keras")
+    assert loaded.get_layer("decoded_boxes").compute_dtype == "float32"
+    assert loaded.get_layer("P3").compute_dtype == "bfloat16"
+
+
+def test_an_extra_output_has_its_loss(build, images, dense):
+    def angle_loss(y_true, y_pred):
+        return ops.mean(ops.abs(y_true - y_pred))
+
+    extra = default_regression_model(1, 2, 8, 8, "angle_submodel", depth=0)
+    model = build(extra=[("angle", extra)])
+    model.compile("sgd", {**both(), "angle": angle_loss})
+    angles = np.ones((2, 252, 1), "float32")
+    total, *parts = model.evaluate(images, (*dense, angles), verbose=0)
+    assert len(parts) == 3
+    np.testing.assert_allclose(total, sum(parts), rtol=1e-5)
+    expected = np.abs(model.predict_on_batch(images)[2] - 1).mean()
+    np.testing.assert_allclose(parts[2], expected, rtol=1e-3)
+
+
+def test_anchors_as_a_dict_or_as_they_are(build):
+    params = AnchorParameters(**OPTIONS["anchors"])
+    ours, theirs = build(anchors=params), build(anchors=OPTIONS["anchors"])
+    assert ours.options == theirs.options

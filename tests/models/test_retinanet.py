@@ -1,0 +1,248 @@
+"""RetinaNet from its parts, and its inference model."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_retinanet import coders
+from keras_retinanet.errors import InputError
+from keras_retinanet.layers import FilterDetections
+from keras_retinanet.models import RetinaNet, backbone, convert_model
+from keras_retinanet.models import retinanet as module
+from keras_retinanet.models.heads import default_regression_model, default_submodels
+from keras_retinanet.models.retinanet import retinanet, retinanet_bbox
+from keras_retinanet.utils.anchors import (
+    AnchorParameters,
+    anchors_for_shape,
+    layer_shapes,
+    make_shapes_callback,
+)
+
+pytestmark = pytest.mark.core
+
+
+@pytest.fixture(scope="module")
+def model(build):
+    return build(clip_margin=1)
+
+
+@pytest.fixture(scope="module")
+def raw(model, images):
+    """(regression, classification) of the images, as arrays."""
+    return model.predict_on_batch(images)
+
+
+def features(levels=(2, 3, 4, 5)):
+    """An input, and its mean over each place of C2..C5: a backbone without weights."""
+    inputs = keras.Input((None, None, 3))
+    pools = {f"C{n}": keras.layers.AveragePooling2D(2**n, padding="same")(inputs) for n in levels}
+    return inputs, pools
+
+
+def test_outputs_are_named_and_ordered(model):
+    assert isinstance(model, RetinaNet)
+    assert model.output_names == ["regression", "classification"]
+    assert [output.shape for output in model.outputs] == [(None, None, 4), (None, None, 2)]
+    assert model.is_training_model
+    assert model.name == "retinanet"
+
+
+def test_public_names():
+    for name in (
+        "create_pyramid_features",
+        "default_classification_model",
+        "default_regression_model",
+        "default_submodels",
+        "retinanet",
+        "retinanet_bbox",
+    ):
+        assert callable(getattr(module, name))
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (32, 32), (160, 96)])
+@pytest.mark.parametrize("name", ["resnet10_0.25", "mobilenet224_0.25"])
+def test_rows_are_the_anchors_of_the_image(name, shape):
+    anchors = AnchorParameters(ratios=[1], scales=[1, 2])
+    inputs = keras.Input((*shape, 3))
+    submodels = default_submodels(1, 2, 8, 8, 0)
+    small = {"submodels": submodels, "anchors": anchors}
+    small["create_pyramid_features"] = lambda layers, levels: module.create_pyramid_features(
+        layers, levels, 8
+    )
+    model = backbone(name).retinanet(1, inputs=inputs, **small)
+    count = len(anchors_for_shape(shape, anchor_params=anchors))
+    assert model.output_shape == [(None, count, 4), (None, count, 1)]
+    assert len(ops.convert_to_numpy(model.anchors_for(shape))) == count
+
+
+def test_level_2():
+    anchors = AnchorParameters([16, 32, 64, 128], [4, 8, 16, 32], [1], [1])
+    inputs, layers = features()
+    submodels = default_submodels(3, 1, 256, 8, 0)
+    model = retinanet(
+        inputs, layers, 3, pyramid_levels=[2, 3, 4, 5], anchors=anchors, submodels=submodels
+    )
+    count = 16 * 24 + 8 * 12 + 4 * 6 + 2 * 3
+    boxes = model.predict_on_batch(np.zeros((1, 64, 96, 3), "float32"))[0]
+    assert boxes.shape == (1, count, 4)
+    assert len(anchors_for_shape((64, 96), [2, 3, 4, 5], anchors)) == count
+    assert retinanet_bbox(model).pyramid_levels == [2, 3, 4, 5]
+
+
+def test_one_level():
+    anchors = AnchorParameters([64], [32], [1], [1])
+    inputs, layers = features()
+    submodels = default_submodels(1, 1, 256, 8, 0)
+    model = retinanet(inputs, layers, 1, pyramid_levels=[5], anchors=anchors, submodels=submodels)
+    assert model.output_names == ["regression", "classification"]
+    found = retinanet_bbox(model, max_detections=4).predict_on_batch(np.zeros((1, 64, 64, 3)))
+    assert found[0].shape == (1, 4, 4)
+
+
+def test_the_heads_see_every_level(model, images, raw):
+    # the rows of the outputs are those of the heads on P3, then P4, then P5
+    for index, name in enumerate(("regression", "classification")):
+        head = model.get_layer(f"{name}_submodel")
+        taps = keras.Model(model.inputs[0], [model.get_layer(f"P{n}").output for n in (3, 4, 5)])
+        rows = [ops.convert_to_numpy(head(level)) for level in taps(images)]
+        np.testing.assert_allclose(raw[index], np.concatenate(rows, 1), rtol=1e-3, atol=1e-5)
+
+
+def test_layer_shapes(model):
+    shapes = layer_shapes((65, 97, 3), model)
+    assert shapes["P3"] == (None, 9, 13, 8)
+    assert shapes["P5"] == (None, 3, 4, 8)
+    callback = make_shapes_callback(model)
+    assert [tuple(shape) for shape in callback((65, 97, 3), [3, 4, 5])] == [(9, 13), (5, 7), (3, 4)]
+    anchors = anchors_for_shape((65, 97), [3, 4, 5], model.anchor_params, callback)
+    rows = model.predict_on_batch(np.zeros((1, 65, 97, 3), "float32"))[0]
+    assert rows.shape[1] == len(anchors)
+
+
+def test_shapes_of_a_backbone_that_does_not_round_up():
+    # MobileNet gives an image 240 px high 7 rows of C5, where ceil(240 / 32) is 8
+    model = backbone("mobilenet224_0.25").retinanet(1, num_anchors=1)
+    shapes = make_shapes_callback(model)((240, 320, 3), [3, 4, 5, 6, 7])
+    assert [shape[0] for shape in shapes] == [30, 15, 7, 4, 2]
+
+
+def test_detections(model, images, raw):
+    # the same by the layers one by one: decode, clip to the last pixel, filter
+    options = {"score_threshold": 0.0, "max_detections": 40, "nms_threshold": 0.3}
+    found = convert_model(model, **options).predict_on_batch(images)
+    anchors = anchors_for_shape((64, 96), [3, 4, 5], model.anchor_params)
+    boxes = np.clip(coders.corners().decode(anchors[None], raw[0]), 0, [95, 63, 95, 63])
+    expected = FilterDetections(**options).call([boxes.astype("float32"), raw[1]])
+    for result, value in zip(found, expected, strict=True):
+        np.testing.assert_allclose(result, ops.convert_to_numpy(value), rtol=1e-3, atol=1e-2)
+
+
+def test_unused_rows_come_last(model, images, raw):
+    threshold = float(np.sort(raw[1].ravel())[-5])  # four scores lie above it
+    boxes, scores, labels = convert_model(
+        model, score_threshold=threshold, max_detections=30, nms_threshold=1.0
+    ).predict_on_batch(images)
+    assert boxes.shape == (2, 30, 4)
+    assert labels.dtype == "int32"
+    valid = scores > threshold
+    assert valid.sum() == 4
+    for image in range(2):
+        assert (np.diff(valid[image].astype(int)) <= 0).all()  # valid rows, then the others
+    assert (scores[~valid] == -1).all()
+    assert (labels[~valid] == -1).all()
+    assert (boxes[~valid] == -1).all()
+    assert set(labels[valid].tolist()) <= {0, 1}
+
+
+def test_boxes_lie_inside_the_image(build, images):
+    model = build()
+    head = model.get_layer("regression_submodel")
+    weights = [50 * weight for weight in head.get_weights()]  # wild boxes
+    head.set_weights(weights)
+    found = convert_model(model, score_threshold=0.0).predict_on_batch(images * 10)
+    boxes = found[0][found[1] >= 0]
+    assert len(boxes) > 50
+    assert (boxes >= 0).all()
+    assert (boxes[:, ::2] <= 96).all()
+    assert (boxes[:, 1::2] <= 64).all()
+    assert (boxes == [0, 0, 96, 64]).any(axis=0).all()  # some reach each side
+
+
+def test_extra_outputs_pass_through(build, images):
+    extra = default_regression_model(3, 2, 8, 8, "angle_submodel", depth=0)
+    model = build(extra=[("angle", extra)])
+    assert model.output_names == ["regression", "classification", "angle"]
+    _, classification, angle = model.predict_on_batch(images)
+    inference = convert_model(model, score_threshold=0.0, max_detections=20)
+    found = inference.predict_on_batch(images)
+    assert len(found) == 4
+    assert found[3].shape == (2, 20, 3)
+    for image in range(2):
+        for row in np.flatnonzero(found[1][image] >= 0):
+            score, label = found[1][image, row], found[2][image, row]
+            places = np.isclose(classification[image, :, label], score, rtol=1e-5, atol=0)
+            distance = np.abs(angle[image, places] - found[3][image, row]).max(axis=-1)
+            assert distance.min() < 1e-5
+
+
+def test_top_k(model, images, raw):
+    # with two candidates a level there are at most six detections, the best of each level
+    options = {"score_threshold": 0.0, "nms": False, "max_detections": 10}
+    _, scores, _ = convert_model(model, top_k=2, **options).predict_on_batch(images)
+    assert (scores >= 0).sum(axis=1).tolist() == [6, 6]
+    places = np.cumsum([8 * 12 * 2, 4 * 6 * 2])
+    best = [-np.sort(-level.reshape(2, -1))[:, :2] for level in np.split(raw[1], places, axis=1)]
+    expected = -np.sort(-np.concatenate(best, 1))
+    np.testing.assert_allclose(scores[:, :6], expected, rtol=1e-5)
+    _, scores, _ = convert_model(model, top_k=None, **options).predict_on_batch(images)
+    np.testing.assert_allclose(scores, -np.sort(-raw[1].reshape(2, -1))[:, :10], rtol=1e-5)
+
+
+def test_other_canvases(model):
+    inference = convert_model(model, score_threshold=0.0)
+    for height, width in ((64, 64), (32, 128), (65, 97)):
+        boxes, scores, _ = inference.predict_on_batch(np.zeros((1, height, width, 3), "float32"))
+        assert (scores >= 0).any()
+        assert boxes[..., 2].max() <= width - 1
+        assert boxes[..., 3].max() <= height - 1
+
+
+def test_without_a_model():
+    anchors = AnchorParameters([32, 64], [8, 16], [1], [1])
+    inputs, layers = features()
+    model = retinanet_bbox(
+        anchor_params=anchors,
+        pyramid_levels=[3, 4],
+        max_detections=7,
+        inputs=inputs,
+        backbone_layers=layers,
+        num_classes=2,
+        submodels=default_submodels(2, 1, 256, 8, 0),
+    )
+    assert model.name == "retinanet-bbox"
+    assert model.pyramid_levels == [3, 4]
+    assert model.predict_on_batch(np.zeros((1, 32, 32, 3)))[0].shape == (1, 7, 4)
+
+
+def test_a_model_of_other_making(build, images, anchors):
+    # a training model that is no RetinaNet: the corners coder, and what is passed
+    ours = build(coder="corners")
+    plain = keras.Model(ours.inputs, dict(zip(ours.output_names, ours.outputs, strict=True)))
+    plain = keras.Model(ours.inputs[0], list(plain.output.values()))
+    plain.output_names = ours.output_names
+    options = {"anchor_params": anchors, "pyramid_levels": [3, 4, 5], "score_threshold": 0.0}
+    theirs = retinanet_bbox(plain, **options).predict_on_batch(images)
+    for a, b in zip(theirs, retinanet_bbox(ours, **options).predict_on_batch(images), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
+def test_what_is_no_training_model(model):
+    inference = retinanet_bbox(model)
+    with pytest.raises(InputError, match="Received: a model with outputs boxes, scores, labels"):
+        retinanet_bbox(inference)
+
+
+def test_anchors_that_do_not_fit_the_levels(model):
+    with pytest.raises(ValueError, match=r"pyramid levels \[3, 4, 5\]"):
+        retinanet_bbox(model, anchor_params=AnchorParameters.default)
