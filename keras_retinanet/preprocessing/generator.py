@@ -20,19 +20,19 @@ from ..utils.image import (
     TransformParameters,
     choose,
     preprocess_image,
-    read_image_bgr,
     resize_image,
     resized_size,
 )
 from .augmentation import AUGMENTATIONS, augment, transform_both
 from .grouping import GROUPINGS, canvases_for, groups, smallest
+from .images import AnnotatedImages
 
 __all__ = ["Generator"]
 
 MOST_SHAPES = 8  # whose anchors are kept; canvases are fewer, groups by ratio have many
 
 
-class Generator(keras.utils.PyDataset):
+class Generator(AnnotatedImages, keras.utils.PyDataset):
     """Batches of a `Dataset`, or of a subclass's own images.
 
     A subclass without a data set defines `size`, `num_classes`, `load_image`, `image_path` and
@@ -88,8 +88,8 @@ class Generator(keras.utils.PyDataset):
         strict=False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.dataset = dataset
+        keras.utils.PyDataset.__init__(self, **kwargs)
+        AnnotatedImages.__init__(self, dataset)
         self.transform_generator = transform_generator
         self.visual_effect_generator = visual_effect_generator
         self.batch_size = int(batch_size)
@@ -119,76 +119,12 @@ class Generator(keras.utils.PyDataset):
         self.strict = strict
         self.epoch = 0
         self._anchors = {}
-        self._sizes = {}
         self._canvases = None
         self._most_boxes = None
         self.unreadable = set()
         self.failure = None
         self._groups = {}
         self.groups = self.groups_of(self.epoch)
-
-    # what a subclass may define
-
-    def size(self):
-        """The number of images."""
-        return len(self._dataset().records)
-
-    def num_classes(self):
-        """The number of classes."""
-        return len(self._dataset().class_names)
-
-    def has_label(self, label):
-        """Whether `label` is one of 0 to K - 1."""
-        return 0 <= label < self.num_classes()
-
-    def has_name(self, name):
-        """Whether there is a class of that name."""
-        return name in self._dataset().class_names
-
-    def name_to_label(self, name):
-        """The label of a class name."""
-        return self._dataset().class_names.index(name)
-
-    def label_to_name(self, label):
-        """The class name of a label."""
-        return self._dataset().class_names[label]
-
-    def image_path(self, image_index):
-        """The path of an image file."""
-        return self._dataset().records[image_index].path
-
-    def image_size(self, image_index):
-        """(width, height) px of an image before resizing."""
-        size = self.dataset and self.dataset.records[image_index].size
-        size = size or self._sizes.get(image_index)
-        if size is None:
-            size = self._sizes[image_index] = self.load_image(image_index).shape[1::-1]
-        return size
-
-    def image_aspect_ratio(self, image_index):
-        """Width over height of an image."""
-        width, height = self.image_size(image_index)
-        return width / height
-
-    def load_image(self, image_index):
-        """An image (H, W, 3) uint8 BGR."""
-        return read_image_bgr(self.image_path(image_index))
-
-    def load_annotations(self, image_index):
-        """{"labels": (n,), "bboxes": (n, 4) xyxy px, "ignore": (n,) bool} of an image."""
-        record = self._dataset().records[image_index]
-        return {
-            "labels": record.labels.copy(),
-            "bboxes": record.boxes.copy(),
-            "ignore": record.ignore.copy(),
-        }
-
-    def _dataset(self):
-        if self.dataset is None:
-            raise NotImplementedError(
-                "Expected a data set, or a subclass that defines this method."
-            )
-        return self.dataset
 
     # from a group of indices to a batch
 

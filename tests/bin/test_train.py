@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import assigners, losses
-from keras_retinanet.bin import train
+from keras_retinanet.bin import train, train_options
 from keras_retinanet.bin.cli import load_snapshot
 from keras_retinanet.callbacks.snapshots import Snapshots
 
@@ -472,9 +472,9 @@ def test_the_old_defaults_stay():
 
 
 def test_the_named_choices_are_those_of_the_package():
-    assert sorted(train.ASSIGNERS) == sorted(assigners.ASSIGNERS)
-    assert sorted(train.CLASSIFICATION_LOSSES) == sorted(losses.CLASSIFICATION_LOSSES)
-    assert sorted(train.BOX_LOSSES) == sorted(losses.BOX_LOSSES)
+    assert sorted(train_options.ASSIGNERS) == sorted(assigners.ASSIGNERS)
+    assert sorted(train_options.CLASSIFICATION_LOSSES) == sorted(losses.CLASSIFICATION_LOSSES)
+    assert sorted(train_options.BOX_LOSSES) == sorted(losses.BOX_LOSSES)
 
 
 def test_a_loss_is_named_with_its_arguments():
