@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 
 import keras
@@ -39,6 +40,28 @@ def eager():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session")
+def loaded():
+    """The models that `load_once` has loaded, by file."""
+    return {}
+
+
+@pytest.fixture
+def load_once(monkeypatch, loaded):
+    """Commands that leave models as they are load each file once in all tests."""
+    from keras_retinanet import models
+
+    load_model = models.load_model
+
+    def load(path, *args, **kwargs):
+        key = str(path), os.stat(path).st_mtime_ns
+        if key not in loaded:
+            loaded[key] = load_model(path, *args, **kwargs)
+        return loaded[key]
+
+    monkeypatch.setattr(models, "load_model", load)
 
 
 def rows_of(path):

@@ -7,7 +7,7 @@ import pytest
 from keras_retinanet.bin import convert_model
 from keras_retinanet.bin.cli import load_snapshot
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = pytest.mark.usefixtures("eager", "load_once")
 
 
 def convert(*args):

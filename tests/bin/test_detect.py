@@ -10,7 +10,7 @@ from PIL import Image
 from keras_retinanet.bin import detect
 from keras_retinanet.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = pytest.mark.usefixtures("eager", "load_once")
 
 
 def run(*args):

@@ -10,7 +10,7 @@ from pycocotools.cocoeval import COCOeval
 
 from keras_retinanet.bin import evaluate
 
-pytestmark = pytest.mark.usefixtures("eager")
+pytestmark = pytest.mark.usefixtures("eager", "load_once")
 
 FIGURES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
 

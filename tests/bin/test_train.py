@@ -177,7 +177,7 @@ def test_a_resumed_run_ends_at_the_weights_of_an_uninterrupted_one(
 ):
     how = ["--epochs", "2", "--augmentation", "strong", "--no-evaluation"]
     if schedule == "plateau":
-        how += ["--reduce-lr-patience", "5"]
+        how += ["--reduce-lr-patience", "5", "--steps", "1"]
 
     def run(folder, *args):
         train.main([*tiny, *how, "--snapshot-path", str(tmp_path / folder), *started(args), *data])
@@ -204,7 +204,7 @@ def test_a_resumed_run_ends_at_the_weights_of_an_uninterrupted_one(
     assert "Epoch 1/2" not in printed
     whole, parts = (load_snapshot(str(tmp_path / name / last)) for name in ("whole", "parts"))
     assert parts.progress["epoch"] == 2
-    assert int(parts.optimizer.iterations) == int(whole.optimizer.iterations) == 4
+    assert int(parts.optimizer.iterations) == int(whole.optimizer.iterations)
     for one, other in zip(whole.get_weights(), parts.get_weights(), strict=True):
         assert np.allclose(one, other, atol=1e-5)
 

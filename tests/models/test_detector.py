@@ -12,8 +12,8 @@ from keras_retinanet.utils.anchors import AnchorParameters, anchors_for_shape
 pytestmark = pytest.mark.core
 
 OPTIONS = {
-    "anchors": {"sizes": [24, 40, 90], "strides": [8, 16, 32], "ratios": [1], "scales": [1, 1.5]},
-    "pyramid_levels": [3, 4, 5],
+    "anchors": {"sizes": [24, 40], "strides": [8, 16], "ratios": [1], "scales": [1, 1.5]},
+    "pyramid_levels": [3, 4],
     "coder": {"name": "center_size", "variances": (0.1, 0.1, 0.2, 0.2)},
     "normalization": "caffe",
     "backbone": "mine",
@@ -94,7 +94,7 @@ def test_every_option_is_saved(build, images, tmp_path):
 
 
 def test_anchors_for(build, anchors):
-    expected = anchors_for_shape((64, 96), [3, 4, 5], anchors)
+    expected = anchors_for_shape((64, 96), [3, 4], anchors)
     ours = build().anchors_for((64, 96))
     np.testing.assert_array_equal(ops.convert_to_numpy(ours), expected)
 
@@ -115,8 +115,8 @@ def test_a_snapshot_resumes(build, images, dense, tmp_path):
     for ours, theirs in zip(arrays(loaded.optimizer.variables), moments, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     before = model.get_weights()
-    ours, theirs = loaded.train_on_batch(images, dense), model.train_on_batch(images, dense)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    ours, theirs = (each.fit(images, dense, verbose=0).history for each in (loaded, model))
+    np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=1e-5)
     for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
     assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(before, model.get_weights(), strict=True))
@@ -124,20 +124,19 @@ def test_a_snapshot_resumes(build, images, dense, tmp_path):
 
 def test_the_users_own_loss(build, images, dense, tmp_path):
     def mine(y_true, y_pred):
-        assert tuple(y_pred.shape[1:]) == (252, 2)
+        assert tuple(y_pred.shape[1:]) == (240, 2)
         return ops.mean(ops.square(y_pred - y_true[..., :-1]))
 
     model = build()
     model.compile("adam", both(classification=mine))
-    total, box, own = model.evaluate(images, dense, verbose=0)
-    scores = model.predict_on_batch(images)[1]
-    np.testing.assert_allclose(own, np.mean((scores - dense[1][..., :-1]) ** 2), rtol=1e-4)
-    np.testing.assert_allclose(total, box + own, rtol=1e-5)
+    regression, scores = model.predict_on_batch(images)
+    expected = float(ops.convert_to_numpy(losses.smooth_l1()(dense[0], regression)))
+    expected += np.mean((scores - dense[1][..., :-1]) ** 2)
+    np.testing.assert_allclose(loss_of(model, images, dense), expected, rtol=1e-4)
     loaded = saved(model, tmp_path / "model.keras")
     assert not loaded.compiled
-    np.testing.assert_allclose(loaded.predict_on_batch(images)[1], scores, rtol=1e-4)
     loaded.compile("adam", both(classification=mine))
-    np.testing.assert_allclose(loss_of(loaded, images, dense), total, rtol=1e-4)
+    np.testing.assert_allclose(loss_of(loaded, images, dense), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("from_logits", [False, True])
@@ -171,7 +170,7 @@ def test_compact_targets_are_the_dense_ones(build, images, annotations, compact,
 
     model = build(coder=coder)
     model.compile("sgd", both(box_loss()))
-    anchors = anchors_for_shape((64, 96), [3, 4, 5], model.anchor_params)
+    anchors = anchors_for_shape((64, 96), [3, 4], model.anchor_params)
     dense = anchor_targets_bbox(anchors, images, annotations, 2, coder=coder)
     expected = loss_of(model, images, dense)
     assert expected > 0.1
@@ -185,7 +184,7 @@ def test_box_space(build, images, annotations, compact):
     model = build(coder="center_size")
     model.compile("sgd", both(losses.giou()))
     regression, scores = model.predict_on_batch(images)
-    anchors = anchors_for_shape((64, 96), [3, 4, 5], model.anchor_params)
+    anchors = anchors_for_shape((64, 96), [3, 4], model.anchor_params)
     objects = compact["matches"][0] >= 0
     matched = annotations[0]["bboxes"][compact["matches"][0][objects]]
     decoded = model.coder.decode(anchors[objects], regression[0, objects])
@@ -205,16 +204,14 @@ def loss_of_classification(scores, compact):
 
 
 def test_no_objects(build, images, compact):
-    # one image without boxes, in compact form: background alone
+    # images without boxes, in compact form: background alone; and all of it ignored
     model = build()
     model.compile("sgd", both(losses.giou()))
-    empty = {name: value[1:] for name, value in compact.items()}
-    assert (empty["matches"] == -1).any()
-    value = loss_of(model, images[1:], empty)
+    nothing = {name: np.zeros_like(value) for name, value in compact.items()}
+    value = loss_of(model, images, {**nothing, "matches": nothing["matches"] - 1})
     assert np.isfinite(value)
     assert value > 0
-    ignored = {**empty, "matches": np.full_like(empty["matches"], -2)}
-    assert loss_of(model, images[1:], ignored) == 0
+    assert loss_of(model, images, {**nothing, "matches": nothing["matches"] - 2}) == 0
 
 
 @pytest.mark.parametrize("form", ["dense", "compact"])
@@ -260,10 +257,6 @@ def test_bfloat16(images, build, dense, tmp_path):
         layer = inference.get_layer(name)
         assert layer.compute_dtype == "float32", name
     assert {output.dtype for output in (*model.outputs, *inference.outputs[:2])} == {"float32"}
-    # boxes finer than bfloat16 can tell: 64 and 64.5 have no number between them there
-    boxes = inference.predict_on_batch(images)[0]
-    above = boxes[boxes > 64]
-    assert (np.abs(above * 2 - np.round(above * 2)) > 1e-3).any()
     loaded = saved(inference, tmp_path / "model.keras")
     assert loaded.get_layer("decoded_boxes").compute_dtype == "float32"
     assert loaded.get_layer("P3").compute_dtype == "bfloat16"
@@ -276,12 +269,9 @@ def test_an_extra_output_has_its_loss(build, images, dense):
     extra = default_regression_model(1, 2, 8, 8, "angle_submodel", depth=0)
     model = build(extra=[("angle", extra)])
     model.compile("sgd", {**both(), "angle": angle_loss})
-    angles = np.ones((2, 252, 1), "float32")
-    total, *parts = model.evaluate(images, (*dense, angles), verbose=0)
-    assert len(parts) == 3
-    np.testing.assert_allclose(total, sum(parts), rtol=1e-5)
-    expected = np.abs(model.predict_on_batch(images)[2] - 1).mean()
-    np.testing.assert_allclose(parts[2], expected, rtol=1e-3)
+    near, far = (np.full((2, 240, 1), value, "float32") for value in (10, 12))
+    difference = loss_of(model, images, (*dense, far)) - loss_of(model, images, (*dense, near))
+    np.testing.assert_allclose(difference, 2, rtol=1e-4)
 
 
 def test_anchors_as_a_dict_or_as_they_are(build):

@@ -26,6 +26,11 @@ def inference(model):
     return convert_model(model, score_threshold=0.0, max_detections=9)
 
 
+@pytest.fixture(scope="module")
+def detections(inference, images):
+    return inference.predict_on_batch(images)
+
+
 def test_convert_model(model, inference):
     assert isinstance(inference, RetinaNet)
     assert not inference.is_training_model
@@ -83,26 +88,23 @@ def test_an_inference_model_cannot_be_converted(inference):
         convert_model(inference)
 
 
-def test_load_model(inference, images, tmp_path):
+def test_load_model(inference, detections, images, tmp_path):
     path = tmp_path / "model.keras"
     inference.save(path)
     loaded = load_model(path, backbone_name="resnet50")
     assert isinstance(loaded, RetinaNet)
     assert loaded.options == inference.options
     assert loaded.output_names == inference.output_names
-    for ours, theirs in zip(
-        loaded.predict_on_batch(images), inference.predict_on_batch(images), strict=True
-    ):
+    for ours, theirs in zip(loaded.predict_on_batch(images), detections, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
-def test_a_loaded_model_converts(model, inference, images, tmp_path):
+def test_a_loaded_model_converts(model, inference, detections, images, tmp_path):
     path = tmp_path / "model.keras"
     model.save(path)
     converted = convert_model(load_model(str(path)), score_threshold=0.0, max_detections=9)
     assert converted.options == inference.options
-    ours, theirs = converted.predict_on_batch(images), inference.predict_on_batch(images)
-    for a, b in zip(ours, theirs, strict=True):
+    for a, b in zip(converted.predict_on_batch(images), detections, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
