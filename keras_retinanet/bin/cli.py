@@ -7,6 +7,7 @@ import sys
 import warnings
 
 from ..errors import InputError
+from ..utils.text import listed
 
 RANGES = {  # what a number must be: (the test, the arguments)
     "more than 0": (
@@ -211,7 +212,7 @@ def load_snapshot(path, backbone=None):
     try:
         model = load_model(path)
     except Exception as error:  # Keras raises many kinds for a file that is not its own
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0]
         raise InputError(f"{path}: expected a model in Keras's .keras format ({reason})") from None
     if not isinstance(model, RetinaNet):
         outputs = ", ".join(getattr(model, "output_names", None) or ["unknown"])
@@ -229,6 +230,14 @@ def load_inference_model(path, backbone=None, convert=False, config=None, **opti
     """
     model = load_snapshot(path, backbone)
     if not model.is_training_model:
+        held = model.detection.get("score_threshold", 0)
+        if options.get("score_threshold", held) < held:
+            warnings.warn(
+                f"{path} holds detections of a score of {held} or more alone: convert it anew for "
+                "a lower threshold",
+                UserWarning,
+                stacklevel=2,
+            )
         return model
     if not convert:
         raise InputError(
@@ -240,6 +249,15 @@ def load_inference_model(path, backbone=None, convert=False, config=None, **opti
     return convert_model(model, **anchor_options(config, model), **options)
 
 
+def check_elsewhere(folder, paths):
+    """InputError if `folder` holds one of the pictures `paths`: it could be replaced."""
+    for path in paths:
+        if os.path.realpath(os.path.dirname(path) or ".") == os.path.realpath(folder):
+            raise InputError(
+                f"{folder}: expected a folder without the pictures. Received: that of {path}"
+            )
+
+
 def num_classes(model):
     """The number of classes that a model tells apart."""
     return model.get_layer("classification").output.shape[-1]
@@ -247,10 +265,11 @@ def num_classes(model):
 
 def check_classes(path, model, class_names):
     """InputError unless the model in `path` knows the classes of a data set, in their order."""
-    held = model.class_names or num_classes(model)
-    if held not in (class_names, len(class_names)):
+    count = num_classes(model)
+    if model.class_names not in (None, class_names) or count != len(class_names):
+        held = listed(model.class_names or [f"{count} classes without names"])
         raise InputError(
-            f"{path}: expected the classes {class_names} of the data set. Received: {held}"
+            f"{path}: expected the classes {listed(class_names)} of the data set. Received: {held}"
         )
 
 

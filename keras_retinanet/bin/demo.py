@@ -31,7 +31,7 @@ def parse_args(args):
     parser.add_argument("--output", default="demo", metavar="DIR", help="(%(default)s)")
     parser.add_argument("--images", type=int, default=800, help="to train on (%(default)s)")
     parser.add_argument("--held-out", type=int, default=150, help="to evaluate on (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=10, help="(%(default)s)")
+    parser.add_argument("--epochs", type=int, default=8, help="(%(default)s)")
     return parser.parse_args(args)
 
 

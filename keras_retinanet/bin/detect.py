@@ -7,6 +7,7 @@ import sys
 
 from ..errors import InputError
 from .cli import (
+    check_elsewhere,
     check_file,
     check_folder,
     check_numbers,
@@ -86,14 +87,9 @@ def _numbered(stem):
 
 
 def check_output(folder, paths):
-    """InputError where a picture with detections would replace one of the pictures."""
+    """InputError where pictures with detections cannot be written."""
     check_folder(folder)
-    originals = {os.path.realpath(path) for path in paths}
-    for name in output_names(paths):
-        if os.path.realpath(os.path.join(folder, name)) in originals:
-            raise InputError(
-                f"{folder}: expected a folder without the pictures. Received: one with {name}"
-            )
+    check_elsewhere(folder, paths)
 
 
 def save_pictures(dataset, detections, folder, class_names):
@@ -152,7 +148,8 @@ def run(args):
         rows = [{**row, "file_name": files[row["image_id"]]} for row in rows]
         write_json(args.json, rows, indent=None)
     count = sum(len(found["scores"]) for found in detections)
-    print(f"{count} objects in {len(detections)} images, {seconds:.3f} s an image in the model")
+    time = f", {seconds:.3f} s an image in the model" if seconds else ""
+    print(f"{count} objects in {len(detections)} images{time}")
 
 
 def max_label(detections):

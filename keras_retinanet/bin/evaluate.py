@@ -7,6 +7,7 @@ from ..errors import InputError
 from .cli import (
     add_data_arguments,
     check_classes,
+    check_elsewhere,
     check_file,
     check_folder,
     check_numbers,
@@ -66,8 +67,8 @@ def create_generator(args, model, dataset):
     from ..preprocessing.generator import Generator
 
     options = {} if model.normalization is None else {"preprocess_image": None}
-    min_side = args.image_min_side or model.image_min_side
-    max_side = args.image_max_side or model.image_max_side
+    min_side = args.image_min_side or model.image_min_side or args.image_max_side
+    max_side = args.image_max_side or model.image_max_side or args.image_min_side
     check_sides(min_side, max_side)
     return Generator(
         dataset,
@@ -109,6 +110,7 @@ def run(args):
         check_file(path)
     if args.save_path:
         check_folder(args.save_path)
+        check_elsewhere(args.save_path, [record.path for record in dataset.records])
 
     from ..evaluation.coco import evaluate_coco, ground_truth, results
     from ..evaluation.detections import detect, readable
@@ -126,7 +128,8 @@ def run(args):
     voc = evaluate_voc(dataset, detections, args.iou_threshold)
     metrics["VOC"] = mean_average_precision(voc)
     print(report(metrics, voc))
-    print(f"{seconds:.3f} s an image in the model")
+    if seconds:
+        print(f"{seconds:.3f} s an image in the model")
     if args.json:
         write_json(args.json, metrics)
     if args.ground_truth:

@@ -89,6 +89,11 @@ def create_models(args, class_names):
             )
         check_classes(args.snapshot, model, class_names)
         check_anchors(args.config, model)
+        if args.kept:
+            print(
+                f"{args.snapshot} keeps its own model, image size and losses; without effect: "
+                + ", ".join(args.kept)
+            )
         return model, convert_model(model)
     try:
         chosen = backbone(args.backbone or "resnet50")
@@ -132,8 +137,9 @@ def check_anchors(path, model):
             )
 
 
-def compile_model(args, model, steps):
-    """Compiles the model with the recipe of its start; `steps` are the batches of an epoch.
+def compile_model(args, model, steps, first):
+    """Compiles the model with the recipe of its start, to train from epoch `first` on; `steps` are
+    the batches of an epoch.
 
     A snapshot keeps its losses and its optimizer's state, unless that has a schedule and now wants
     none.
@@ -152,8 +158,16 @@ def compile_model(args, model, steps):
         ),
     }
     if model.compiled:  # a snapshot
+        held = model.optimizer.gradient_accumulation_steps or 1
+        if held != args.accumulate:
+            raise InputError(
+                f"--accumulate: expected {held}, as in {args.snapshot}. Received: {args.accumulate}"
+            )
         if args.reduce_lr_patience is None:
             model.optimizer.learning_rate = rate
+            # where this run's schedule stands, should its steps be others than the snapshot's
+            counter = next(v for v in model.optimizer.variables if v.name == "iteration")
+            counter.assign(first * steps)
             return
         if isinstance(model.optimizer.get_config()["learning_rate"], float):
             if args.lr:  # else it goes on with what it was reduced to
@@ -233,6 +247,7 @@ def run(args):
     start_backend()
     import keras
 
+    from ..callbacks.snapshots import Snapshots
     from ..distribution import scope
     from ..preprocessing.feed import feed
 
@@ -241,25 +256,31 @@ def run(args):
         model, inference = create_models(args, train.class_names)
         training, validation = create_generators(args, train, val, model)
         steps = args.steps or len(training)
-        compile_model(args, model, steps)
+        first = model.progress.get("epoch", 0) if args.initial_epoch is None else args.initial_epoch
+        if first >= args.epochs:
+            raise InputError(
+                f"Expected more epochs than the {first} that are done. "
+                f"Received: --epochs {args.epochs}"
+            )
+        compile_model(args, model, steps, first)
     describe(train, val, training)
-    first = model.progress.get("epoch", 0) if args.initial_epoch is None else args.initial_epoch
-    if first >= args.epochs:
-        raise InputError(
-            f"Expected more epochs than the {first} that are done. Received: --epochs {args.epochs}"
-        )
+    callbacks = create_callbacks(args, inference, validation)
+    snapshots = next((c for c in callbacks if isinstance(c, Snapshots)), None)
     options = {"workers": args.workers, "ahead": args.max_queue_size}
     try:
-        return model.fit(
+        history = model.fit(
             feed(training, first * steps, **options),
             steps_per_epoch=steps,
             epochs=args.epochs,
             initial_epoch=first,
             shuffle=False,
-            callbacks=create_callbacks(args, inference, validation),
+            callbacks=callbacks,
             validation_data=feed(validation, **options) if args.compute_val_loss and val else None,
             validation_steps=len(validation) if args.compute_val_loss and val else None,
         )
+        for path in snapshots.kept if snapshots else ():
+            print(f"kept {path}")
+        return history
     except Exception:
         failure = training.failure or (validation and validation.failure)
         if failure:

@@ -9,6 +9,24 @@ from .cli import add_data_arguments, check_numbers, check_sides
 CLASSIFICATION_LOSSES = ("cross_entropy", "focal", "focal_star", "quality_focal", "varifocal")
 BOX_LOSSES = ("l1", "l2", "smooth_l1", "iou", "giou", "diou", "ciou")
 ASSIGNERS = ("iou", "atss")
+# what a snapshot settles
+KEPT = (
+    "--feature-size",
+    "--head-size",
+    "--head-depth",
+    "--head-norm",
+    "--norm",
+    "--coder",
+    "--freeze-backbone",
+    "--freeze-bn",
+    "--no-freeze-bn",
+    "--classification-loss",
+    "--box-loss",
+    "--weight-decay",
+    "--optimizer-clipnorm",
+    "--image-min-side",
+    "--image-max-side",
+)
 
 
 def parse_args(args):
@@ -57,7 +75,7 @@ def parse_args(args):
         action=argparse.BooleanOptionalAction,
         help="keep batch norm in inference mode (default: with weights yes, from "
         "scratch no). Live batch norm needs 16 images or more in a batch: train "
-        "smaller batches from scratch with --norm group; --accumulate sums gradients "
+        "smaller batches from scratch with --norm group; --accumulate averages gradients "
         "over batches but not batch norm's statistics",
     )
     model.add_argument(
@@ -177,7 +195,9 @@ def parse_args(args):
         help="epoch, batch, or a number of batches (%(default)s)",
     )
     add_data_arguments(parser, training=True)
+    given = {arg.partition("=")[0] for arg in args}
     args = check_numbers(parser, parser.parse_args(args))
+    args.kept = [option for option in KEPT if args.snapshot and option in given]
     check_sides(args.image_min_side, args.image_max_side)
     return args
 

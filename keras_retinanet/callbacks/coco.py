@@ -2,7 +2,7 @@
 
 import keras
 
-from ..evaluation.report import summary
+from ..evaluation.report import SUMMARY, summary
 from ..utils.coco_eval import evaluate_coco
 
 
@@ -22,5 +22,5 @@ class CocoEval(keras.callbacks.Callback):
         metrics = evaluate_coco(self.generator, self.model, self.threshold)
         print(summary(metrics), flush=True)
         if logs is not None:
-            figures = {name: metrics[name] for name in metrics if name != "per_class"}
+            figures = {name: metrics[name] for name in SUMMARY}
             logs.update({name: value for name, value in figures.items() if value is not None})

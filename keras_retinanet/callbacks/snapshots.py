@@ -10,13 +10,23 @@ class Snapshots(keras.callbacks.Callback):
     """Saves `<prefix>_last.keras` each epoch, and `<prefix>_best.keras` when `monitor` improves.
 
     A snapshot carries the optimizer and `progress`, {"epoch", "best", ...}, so that a run goes on
-    from it. An epoch whose loss is not finite is not saved.
+    from it. An epoch whose loss is not finite is not saved. A training that starts anew moves the
+    snapshots of an earlier one to `<prefix>_<which>.previous.keras`.
     """
 
     def __init__(self, prefix, monitor="AP"):
         super().__init__()
         self.prefix = prefix
         self.monitor = monitor
+        self.kept = []  # the paths that were written
+
+    def on_train_begin(self, logs=None):
+        if self.model.progress.get("epoch", 0):
+            return
+        for which in ("best", "last"):
+            path = f"{self.prefix}_{which}.keras"
+            if os.path.exists(path):
+                os.replace(path, f"{self.prefix}_{which}.previous.keras")
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
@@ -32,14 +42,17 @@ class Snapshots(keras.callbacks.Callback):
         self._save("last")
 
     def _save(self, which):
-        save_whole(self.model, f"{self.prefix}_{which}.keras")
+        path = f"{self.prefix}_{which}.keras"
+        save_whole(self.model, path)
+        if path not in self.kept:
+            self.kept.append(path)
 
 
 def save_whole(model, path):
     """Writes a `.keras` file beside its place and then moves it there, so that a crash spares the
     old one."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    unfinished = f"{path.removesuffix('.keras')}.unfinished.keras"
+    unfinished = f"{path.removesuffix('.keras')}.{os.getpid()}.unfinished.keras"
     try:
         model.save(unfinished)
         os.replace(unfinished, path)

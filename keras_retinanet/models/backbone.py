@@ -164,7 +164,9 @@ def load_backbone_weights(network, path, name):
             network.load_weights(path)
     except Exception as error:  # Keras raises many kinds for a file that is not its own
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: not the weights of a bare {name} ({reason})") from None
+        raise InputError(
+            f"{path}: not the weights of a bare {name} ({reason}); is it another backbone?"
+        ) from None
 
 
 def with_group_norm(network):

@@ -8,6 +8,7 @@ from ..boxes import iou
 from ..losses.classification import to_logits
 from ..nms import gather
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters, anchors_for_shape
+from .heads import Probabilities
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
@@ -84,6 +85,12 @@ class RetinaNet(keras.Model):
         """Whether the outputs are raw (regression, classification) rather than detections."""
         return {"regression", "classification"} <= set(self.output_names)
 
+    @property
+    def gives_logits(self):
+        """Whether the classification head gives logits in training, as `Probabilities` does."""
+        layers = self._flatten_layers(include_self=False)
+        return any(isinstance(layer, Probabilities) for layer in layers)
+
     def anchors_for(self, image_shape):
         """The anchors (N, 4) of images (H, W), in the graph where the sides are tensors."""
         return anchors_for_shape(image_shape, self.pyramid_levels, self.anchor_params, xp=ops)
@@ -144,9 +151,10 @@ class RetinaNet(keras.Model):
             deltas = ops.concatenate([matched, deltas[..., 4:]], axis=-1)
             regression = decoded
         wants_logits = getattr(class_loss, "from_logits", False)
-        if training and not wants_logits:
+        are_logits = training and self.gives_logits
+        if are_logits and not wants_logits:
             scores = ops.sigmoid(scores)
-        elif wants_logits and not training:
+        elif wants_logits and not are_logits:
             scores = to_logits(scores)
         return super().compute_loss(
             x, [deltas, labels, *rest], [regression, scores, *others], sample_weight, training

@@ -104,7 +104,7 @@ def retinanet_bbox(
         for output, values in zip(names, suppression([boxes, scores, labels, *others]), strict=True)
     ]
     return RetinaNet(
-        model.inputs,
+        model.inputs[0],
         detections,
         name=name,
         **{

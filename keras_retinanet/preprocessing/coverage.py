@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..boxes import iou
+from ..utils.anchors import inside
 
 MOST_IMAGES = 500  # a sample of this many tells the shares to a few percent
 
@@ -27,6 +28,7 @@ def anchor_coverage(generator, overlap=0.5):
         resized = generator.resized_size(index)
         scale = np.array([resized[0] / width, resized[1] / height] * 2, "float32")
         anchors = generator.generate_anchors(generator.canvas(index)[::-1])  # (N, 4)
+        anchors = anchors[inside(anchors, *resized)]  # those in the padding are not trained
         boxes = annotations["bboxes"][counted] * scale  # (M, 4)
         best = np.array([iou(anchors, box).max() for box in boxes])  # (M,)
         np.add.at(sampled, labels, 1)

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from keras_retinanet import boxes as box_math
 from keras_retinanet.errors import InputError
+from keras_retinanet.utils.text import listed
 
 TAIL = 65_536  # bytes at the end of an image file that are looked at
 ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "GIF": b"\0;"}
@@ -229,7 +230,7 @@ def with_classes(dataset, class_names):
     """
     unknown = [name for name in dataset.class_names if name not in class_names]
     if unknown:
-        raise InputError(f"Expected the classes {', '.join(class_names)}. Received: {unknown[0]!r}")
+        raise InputError(f"Expected the classes {listed(class_names)}. Received: {unknown[0]!r}")
     labels = np.array([class_names.index(name) for name in dataset.class_names], "int64")
     ids = dict(zip(dataset.class_names, dataset.category_ids, strict=True))
     spare = max(dataset.category_ids, default=0)

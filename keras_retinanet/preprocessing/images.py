@@ -1,6 +1,7 @@
 """Images and their annotations by index: what a generator makes its batches from."""
 
 from ..utils.image import read_image_bgr
+from .dataset import image_size
 
 
 class AnnotatedImages:
@@ -46,8 +47,13 @@ class AnnotatedImages:
         size = self.dataset and self.dataset.records[image_index].size
         size = size or self.image_sizes.get(image_index)
         if size is None:
-            size = self.image_sizes[image_index] = self.load_image(image_index).shape[1::-1]
+            size = self.image_sizes[image_index] = self._find_size(image_index)
         return size
+
+    def _find_size(self, image_index):
+        if self.dataset is not None and type(self).load_image is AnnotatedImages.load_image:
+            return image_size(self.image_path(image_index))  # without decoding it
+        return self.load_image(image_index).shape[1::-1]
 
     def image_aspect_ratio(self, image_index):
         """Width over height of an image."""

@@ -244,9 +244,9 @@ def test_the_classes_of_a_model_are_compared_by_name_or_else_by_number(snapshot)
     names = model.class_names
     assert cli.num_classes(model) == len(names) == 4
     cli.check_classes("x.keras", model, names)
-    with pytest.raises(InputError, match=r"x\.keras.*'ball'"):
+    with pytest.raises(InputError, match=r"star, tent, crate, ball of the data set.*ball, crate"):
         cli.check_classes("x.keras", model, names[::-1])
     model.class_names = None
     cli.check_classes("x.keras", model, names[::-1])
-    with pytest.raises(InputError, match=r"x\.keras.*Received: 4"):
+    with pytest.raises(InputError, match=r"x\.keras.*Received: 4 classes"):
         cli.check_classes("x.keras", model, names[:2])

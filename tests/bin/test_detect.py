@@ -234,12 +234,11 @@ def test_pictures_are_not_overwritten(refuse, detector, picture):
     assert picture.read_bytes() == before
 
 
-def test_pictures_may_stand_beside_their_jpegs(sample, detector, tmp_path):
+def test_another_picture_in_the_folder_of_the_sources_is_safe(refuse, sample, detector, tmp_path):
     path = shutil.copy(sample / "images" / "train" / "00000.jpg", tmp_path / "a.jpg")
-    before = (tmp_path / "a.jpg").read_bytes()
-    run(detector, path, "--output", tmp_path)
-    assert (tmp_path / "a.png").exists()
-    assert (tmp_path / "a.jpg").read_bytes() == before
+    (tmp_path / "a.png").write_bytes(b"another picture")
+    assert "without the pictures" in refuse(detect.main, detector, path, "--output", tmp_path)
+    assert (tmp_path / "a.png").read_bytes() == b"another picture"
 
 
 def test_places_that_cannot_be_written(refuse, detector, picture, tmp_path):

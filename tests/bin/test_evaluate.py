@@ -120,7 +120,7 @@ def test_models_that_take_preprocessed_images(csv_data, tmp_path, refuse):
     assert set(metrics["per_class"]) == {"cat", "dog"}  # the model knows no names
     rows = csv_data("a.jpg,5,5,40,40,cat\n", "cat,0\ndog,1\ncow,2\n")
     message = refuse(evaluate.main, "--convert-model", *sides, *rows, path)
-    assert f"{path}: expected the classes ['cat', 'dog', 'cow'] of the data set" in message
+    assert f"{path}: expected the classes cat, dog, cow of the data set" in message
     assert "Received: 2" in message
 
 

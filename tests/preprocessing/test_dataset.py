@@ -6,7 +6,13 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.dataset import Dataset, checked, image_size, make_record
+from keras_retinanet.preprocessing.dataset import (
+    Dataset,
+    checked,
+    image_size,
+    make_record,
+    with_classes,
+)
 from keras_retinanet.utils.image import read_image_rgb
 
 FORMATS = {"jpg": "JPEG", "png": "PNG", "gif": "GIF", "bmp": "BMP", "webp": "WEBP", "tif": "TIFF"}
@@ -255,3 +261,33 @@ def test_no_box_left(image, boxes):
     with pytest.raises(InputError, match="Received: 1 images without any"):
         checked(data)
     assert len(checked(data, need_boxes=False).records) == 1
+
+
+def test_with_classes_counts_in_the_order_of_a_model():
+    boxes = [(0, 0, 9, 9)] * 3
+    mine = Dataset([make_record("a.jpg", 1, boxes, [0, 1, 0])], ["dog", "cat"], [18, 17])
+    theirs = with_classes(mine, ["cow", "cat", "dog"])
+    assert theirs.class_names == ["cow", "cat", "dog"]
+    assert theirs.records[0].labels.tolist() == [2, 1, 2]
+    assert theirs.category_ids[1:] == [17, 18]
+    assert theirs.category_ids[0] not in (17, 18)  # a class that the data set does not have
+    assert mine.records[0].labels.tolist() == [0, 1, 0]
+
+
+def test_with_classes_of_its_own_changes_nothing():
+    mine = Dataset([make_record("a.jpg", 1, [(0, 0, 9, 9)], [1])], ["dog", "cat"], [18, 17])
+    theirs = with_classes(mine, ["dog", "cat"])
+    assert theirs.records[0].labels.tolist() == [1]
+    assert theirs.category_ids == [18, 17]
+
+
+def test_with_classes_takes_images_without_boxes():
+    theirs = with_classes(Dataset([make_record("a.jpg", 1)], [], []), ["cat"])
+    assert theirs.records[0].labels.shape == (0,)
+    assert theirs.category_ids == [1]
+
+
+def test_with_classes_names_a_class_that_the_model_lacks():
+    mine = Dataset([], ["dog", "egg"], [1, 2])
+    with pytest.raises(InputError, match=r"Expected the classes dog, cat\. Received: 'egg'"):
+        with_classes(mine, ["dog", "cat"])

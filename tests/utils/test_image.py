@@ -300,3 +300,17 @@ def test_random_effects_stay_in_their_ranges_and_follow_their_prng():
 def test_random_effects_refuse_impossible_ranges(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         im.random_visual_effect_generator(**wrong)
+
+
+def test_write_image_bgr_keeps_the_pixels(tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (20, 30, 3), "uint8")
+    im.write_image_bgr(str(tmp_path / "é.png"), image)
+    assert np.array_equal(im.read_image_bgr(tmp_path / "é.png"), image)
+
+
+def test_write_image_bgr_says_what_cannot_be_written(tmp_path):
+    image = np.zeros((2, 2, 3), "uint8")
+    (tmp_path / "file").write_text("kept")
+    for path in (tmp_path / "none" / "a.png", tmp_path / "file" / "a.png"):
+        with pytest.raises(InputError, match=r"a\.png: cannot be written: "):
+            im.write_image_bgr(str(path), image)
