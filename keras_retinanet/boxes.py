@@ -52,10 +52,11 @@ def diou(boxes, others, xp=np):
     """Distance IoU, in -1..1: IoU less the squared distance of the centres over that of the hull's
     corners: (...). Zheng et al. 2020, arXiv 1911.08287.
     """
-    centers = (boxes[..., :2] + boxes[..., 2:] - others[..., :2] - others[..., 2:]) / 2
-    enclosing = hull(boxes, others, xp)
-    diagonal = enclosing[..., 2:] - enclosing[..., :2]  # (..., 2)
-    distance = xp.sum(centers**2, axis=-1) / xp.maximum(xp.sum(diagonal**2, axis=-1), EPSILON)
+    right = (boxes[..., 0] + boxes[..., 2] - others[..., 0] - others[..., 2]) / 2
+    down = (boxes[..., 1] + boxes[..., 3] - others[..., 1] - others[..., 3]) / 2
+    width = xp.maximum(boxes[..., 2], others[..., 2]) - xp.minimum(boxes[..., 0], others[..., 0])
+    height = xp.maximum(boxes[..., 3], others[..., 3]) - xp.minimum(boxes[..., 1], others[..., 1])
+    distance = (right**2 + down**2) / xp.maximum(width**2 + height**2, EPSILON)  # (...)
     return iou(boxes, others, xp) - distance
 
 

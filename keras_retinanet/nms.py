@@ -1,14 +1,16 @@
 """Non-maximum suppression with static shapes, exact, on every backend.
 
-Candidates come sorted by score and are worked through in blocks. Boxes that an earlier block kept
-suppress what they overlap; within a block, greedy NMS is the fixed point of
-`keep = alive and not suppressed by a kept box before it` (Cluster-NMS, Zheng et al. 2020,
-arXiv 2005.03572). The loop ends once enough boxes are kept or no score is left.
+Every kind takes boxes (B, C, 4) xyxy px and labels (B, C) of scores (B, C) in descending order,
+and returns (rows, scores), both (B, max_detections): the rows of the kept candidates in descending
+order of the scores that they end with, -1 where there are fewer. Soft NMS alone lowers scores.
 """
+
+from functools import partial
 
 from keras import ops
 
-from .boxes import iou
+from .boxes import diou, iou
+from .errors import InputError
 
 BLOCK = 1000  # candidates resolved at a time: the suppression matrix is BLOCK x BLOCK
 
@@ -21,10 +23,10 @@ def gather(values, rows):
     return ops.take(flat, ops.cast(rows, "int32") + offset, axis=0)
 
 
-def _suppresses(boxes, labels, others, other_labels, threshold):
+def _suppresses(boxes, labels, others, other_labels, threshold, overlap):
     """Whether boxes (B, S, 4) would suppress others (B, T, 4): (B, S, T) bool."""
     same = ops.equal(labels[:, :, None], other_labels[:, None, :])  # (B, S, T)
-    return ops.logical_and(same, iou(boxes[:, :, None], others[:, None], ops) > threshold)
+    return ops.logical_and(same, overlap(boxes[:, :, None], others[:, None], ops) > threshold)
 
 
 def _fixed_point(alive, suppresses):
@@ -40,11 +42,14 @@ def _fixed_point(alive, suppresses):
     return ops.while_loop(changed, step, (alive, ops.zeros_like(alive)))[0]
 
 
-def hard(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0):
-    """Greedy NMS: the candidate of highest score drops those of its class that overlap it.
+def hard(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0, overlap=iou):
+    """Greedy NMS: the candidate of highest score drops those of its class whose overlap with it is
+    above the threshold.
 
-    boxes (B, C, 4) xyxy px and labels (B, C) belong to scores (B, C) in descending order. Returns
-    the rows of the kept candidates (B, max_detections), in order, -1 where there are fewer.
+    Candidates are worked through in blocks. Boxes that an earlier block kept suppress what they
+    overlap; within a block, greedy NMS is the fixed point of `keep = alive and not suppressed by a
+    kept box before it` (Cluster-NMS, Zheng et al. 2020, arXiv 2005.03572). The loop ends once
+    enough boxes are kept or no score is left.
     """
     block = min(BLOCK, scores.shape[1] or BLOCK)
     padding = [[0, 0], [0, block]]
@@ -70,14 +75,15 @@ def hard(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0
         held = ops.maximum(kept, 0)  # (B, D)
         held_boxes = gather(boxes, held)  # (B, D, 4)
         held_labels = ops.where(kept < 0, -2, gather(labels, held))  # (B, D)
-        hit = _suppresses(held_boxes, held_labels, block_boxes, block_labels, threshold)
+        hit = _suppresses(held_boxes, held_labels, block_boxes, block_labels, threshold, overlap)
         alive = ops.logical_and(alive, ops.logical_not(ops.any(hit, axis=1)))  # (B, block)
-        hits = _suppresses(block_boxes, block_labels, block_boxes, block_labels, threshold)
+        hits = _suppresses(block_boxes, block_labels, block_boxes, block_labels, threshold, overlap)
         keep = _fixed_point(alive, ops.logical_and(hits, earlier))  # (B, block)
         found = ops.concatenate([kept, ops.where(keep, rows, -1)], axis=1)  # (B, D + block)
         return start + block, _first(found, max_detections)
 
-    return ops.while_loop(unfinished, resolve, (ops.cast(0, "int32"), kept))[1]
+    kept = ops.while_loop(unfinished, resolve, (ops.cast(0, "int32"), kept))[1]
+    return kept, ops.where(kept < 0, -1.0, gather(scores, ops.maximum(kept, 0)))
 
 
 def _first(rows, length):
@@ -88,11 +94,107 @@ def _first(rows, length):
     return gather(rows, ops.top_k(order, length)[1])
 
 
+def class_agnostic(boxes, scores, labels, *args, **kwargs):
+    """`hard` in which boxes of all classes suppress each other."""
+    return hard(boxes, scores, ops.zeros_like(labels), *args, **kwargs)
+
+
 def top(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0):
-    """No suppression: the first candidates above the score threshold, as `hard` returns them."""
+    """No suppression: the first candidates above the score threshold."""
     rows = ops.arange(max_detections, dtype="int32")  # (D,)
     scores = ops.pad(scores, [[0, 0], [0, max_detections]], constant_values=-1.0)
-    return ops.where(scores[:, :max_detections] > score_threshold, rows, -1)
+    best = scores[:, :max_detections]  # (B, D)
+    kept = best > score_threshold
+    return ops.where(kept, rows, -1), ops.where(kept, best, -1.0)
 
 
-NMS = {"hard": hard, "none": top}
+def soft(boxes, scores, labels, max_detections, decay, score_threshold=0.0):
+    """Soft-NMS: the remaining candidate of the highest score is kept and multiplies the scores of
+    the others of its class by decay(IoU), until no score is above the threshold. Bodla et al. 2017,
+    arXiv 1704.04503.
+    """
+    padding = [[0, 0], [0, 1]]  # one that is never kept: the highest of no scores is no score
+    remaining = ops.pad(scores, padding, constant_values=-1.0)  # (B, C + 1)
+    labels = ops.pad(ops.cast(labels, "int32"), padding, constant_values=-1)
+    boxes = ops.pad(ops.cast(boxes, scores.dtype), [*padding, [0, 0]])  # (B, C + 1, 4)
+    places = ops.arange(ops.shape(labels)[1], dtype="int32")  # (C + 1,)
+    steps = ops.arange(max_detections, dtype="int32")  # (D,)
+    rows = ops.tile(ops.zeros_like(labels[:, :1]) - 1, (1, max_detections))  # (B, D)
+
+    def unfinished(step, remaining, rows, kept):
+        return ops.logical_and(step < max_detections, ops.any(remaining > score_threshold))
+
+    def keep(step, remaining, rows, kept):
+        best = ops.max(remaining, axis=1, keepdims=True)  # (B, 1)
+        row = ops.cast(ops.argmax(remaining, axis=1, keepdims=True), "int32")  # (B, 1)
+        same = ops.equal(gather(labels, row), labels)  # (B, C + 1)
+        lowered = remaining * decay(iou(gather(boxes, row), boxes, ops))
+        remaining = ops.where(same, lowered, remaining)
+        remaining = ops.where(ops.equal(places, row), -1.0, remaining)
+        here = ops.logical_and(ops.equal(steps, step), best > score_threshold)  # (B, D)
+        return step + 1, remaining, ops.where(here, row, rows), ops.where(here, best, kept)
+
+    start = ops.cast(0, "int32"), remaining, rows, ops.cast(rows, remaining.dtype)
+    return ops.while_loop(unfinished, keep, start)[2:]
+
+
+def soft_linear(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0):
+    """Soft-NMS with the factor 1 - IoU where the IoU is above the threshold."""
+
+    def decay(overlap):
+        return ops.where(overlap > threshold, 1 - overlap, 1.0)
+
+    return soft(boxes, scores, labels, max_detections, decay, score_threshold)
+
+
+def soft_gaussian(
+    boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0, sigma=0.5
+):
+    """Soft-NMS with the factor exp(-IoU²/sigma), whatever the threshold."""
+
+    def decay(overlap):
+        return ops.exp(-(overlap**2) / sigma)
+
+    return soft(boxes, scores, labels, max_detections, decay, score_threshold)
+
+
+NMS = {
+    "hard": hard,
+    "soft_linear": soft_linear,
+    "soft_gaussian": soft_gaussian,
+    "diou": partial(hard, overlap=diou),  # Zheng et al. 2020, arXiv 1911.08287
+    "class_agnostic": class_agnostic,
+    "none": top,
+}
+ARGUMENTS = {"soft_gaussian": {"sigma": 0.5}}  # those that a choice may set, and their defaults
+
+
+def config(nms):
+    """The plain value, a name or {"name": ..., **arguments}, that stands for a choice of NMS.
+
+    Equal choices have equal values: arguments at their defaults are left out, True is "hard" and
+    False "none". Raises InputError for what is not known.
+    """
+    if nms in (True, False):
+        return "hard" if nms else "none"
+    given = dict(nms) if isinstance(nms, dict) else {"name": nms}
+    name = given.pop("name", None)
+    if name not in NMS:
+        raise InputError(f"Expected an NMS among {sorted(NMS)}. Received: {name!r}.")
+    known = ARGUMENTS.get(name, {})
+    if not set(given) <= set(known):
+        raise InputError(
+            f"Expected arguments of the NMS {name} among {sorted(known)}. "
+            f"Received: {sorted(set(given) - set(known))}."
+        )
+    sigma = given.get("sigma", 0.5)
+    if not (isinstance(sigma, (int, float)) and 1e-3 <= sigma <= 1e3):
+        raise InputError(f"Expected a sigma of {name} from 0.001 to 1000. Received: {sigma!r}.")
+    return name if {**known, **given} == known else {"name": name, **given}
+
+
+def get(nms):
+    """The function of a choice of NMS, see `config`."""
+    choice = config(nms)
+    arguments = choice if isinstance(choice, dict) else {"name": choice}
+    return partial(NMS[arguments.pop("name")], **arguments)

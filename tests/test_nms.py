@@ -10,21 +10,74 @@ from hypothesis import strategies as st
 from keras import ops
 
 from keras_retinanet import nms
-from keras_retinanet.boxes import iou
+from keras_retinanet.boxes import diou, iou
+from keras_retinanet.errors import InputError
 
 pytestmark = pytest.mark.core
 
 
-def greedy(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0):
-    """Rows kept of one image's candidates, in descending order of score."""
+def greedy(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0, overlap=iou):
+    """Rows kept of one image's candidates, in descending order of score, and their scores."""
     kept = []
     for row in range(len(boxes)):
         if scores[row] <= score_threshold or len(kept) == max_detections:
             break
         rivals = [k for k in kept if labels[k] == labels[row]]
-        if all(iou(boxes[k], boxes[row]) <= threshold for k in rivals):
+        if all(overlap(boxes[k], boxes[row]) <= threshold for k in rivals):
             kept.append(row)
-    return kept + [-1] * (max_detections - len(kept))
+    return kept, [scores[row] for row in kept]
+
+
+def greedy_diou(*args, **kwargs):
+    return greedy(*args, **kwargs, overlap=diou)
+
+
+def greedy_over_classes(boxes, scores, labels, *args, **kwargs):
+    return greedy(boxes, scores, labels * 0, *args, **kwargs)
+
+
+def first(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0):
+    count = min(max_detections, int((scores > score_threshold).sum()))
+    return list(range(count)), list(scores[:count])
+
+
+def soft(boxes, scores, labels, max_detections, threshold, score_threshold, decay):
+    """Rows of one image's candidates as Soft-NMS takes them, and the scores they end with."""
+    left, kept = dict(enumerate(scores)), {}
+    while left and len(kept) < max_detections:
+        best = max(left, key=left.get)  # the first of equal ones
+        if left[best] <= score_threshold:
+            break
+        kept[best] = left.pop(best)
+        for row in left:
+            if labels[row] == labels[best]:
+                left[row] *= decay(iou(boxes[best], boxes[row]), threshold)
+    return list(kept), list(kept.values())
+
+
+def soft_linear(*args, threshold=0.5, score_threshold=0.0):
+    def decay(overlap, threshold):
+        return 1 - overlap if overlap > threshold else 1
+
+    return soft(*args, threshold, score_threshold, decay)
+
+
+def soft_gaussian(*args, threshold=0.5, score_threshold=0.0):
+    def decay(overlap, _):
+        return np.exp(-(overlap**2) / np.float32(0.5))
+
+    return soft(*args, threshold, score_threshold, decay)
+
+
+LOOPS = {
+    "hard": greedy,
+    "soft_linear": soft_linear,
+    "soft_gaussian": soft_gaussian,
+    "diou": greedy_diou,
+    "class_agnostic": greedy_over_classes,
+    "none": first,
+}
+SOFT = ["soft_linear", "soft_gaussian"]
 
 
 def candidates(count, seed, classes=3, crowded=100.0, images=1):
@@ -38,11 +91,12 @@ def candidates(count, seed, classes=3, crowded=100.0, images=1):
 
 
 @functools.lru_cache
-def compiled(method, block, *options):
+def compiled(kind, sigma, block, *options):
     """The NMS of that name, compiled once where single operations would each be compiled."""
+    method = nms.get(kind if sigma is None else {"name": kind, "sigma": sigma})
 
     def suppress(boxes, scores, labels):
-        return nms.NMS[method](boxes, scores, labels, *options)
+        return method(boxes, scores, labels, *options)
 
     if keras.backend.backend() == "jax":
         import jax
@@ -51,19 +105,38 @@ def compiled(method, block, *options):
     return suppress
 
 
-def keep(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0, method="hard"):
+def run(
+    boxes,
+    scores,
+    labels,
+    max_detections,
+    threshold=0.5,
+    score_threshold=0.0,
+    kind="hard",
+    sigma=None,
+):
+    """(rows, scores) that the NMS of that name keeps, as NumPy."""
     tensors = [ops.convert_to_tensor(value) for value in (boxes, scores, labels)]
-    suppress = compiled(method, nms.BLOCK, max_detections, threshold, score_threshold)
-    return ops.convert_to_numpy(suppress(*tensors))
+    suppress = compiled(kind, sigma, nms.BLOCK, max_detections, threshold, score_threshold)
+    rows, kept = (ops.convert_to_numpy(value) for value in suppress(*tensors))
+    assert rows.shape == kept.shape == (len(boxes), max_detections)
+    assert (kept[rows < 0] == -1).all()
+    return rows, kept
 
 
-def expect(values, max_detections, **kwargs):
-    rows = keep(*values, max_detections, **kwargs)
-    expected = [
-        greedy(*(value[image] for value in values), max_detections, **kwargs)
-        for image in range(len(values[0]))
-    ]
-    assert rows.tolist() == expected
+def keep(*args, **kwargs):
+    return run(*args, **kwargs)[0]
+
+
+def expect(values, max_detections, kind="hard", **kwargs):
+    """The rows, once they and their scores are those of the loop."""
+    rows, kept = run(*values, max_detections, kind=kind, **kwargs)
+    for image in range(len(rows)):
+        arrays = [value[image] for value in values]
+        expected, scores = LOOPS[kind](*arrays, max_detections, **kwargs)
+        assert rows[image].tolist() == expected + [-1] * (max_detections - len(expected))
+        tolerance = 1e-5 if kind in SOFT else 0
+        np.testing.assert_allclose(kept[image, : len(scores)], scores, rtol=tolerance)
     return rows
 
 
@@ -99,17 +172,19 @@ def test_chain_within_a_block():
     assert rows[0, :20].tolist() == list(range(0, 40, 2))
 
 
+@pytest.mark.parametrize("kind", nms.NMS)
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
-def test_equals_the_greedy_loop(classes, threshold):
+def test_equals_the_loop(kind, classes, threshold):
     values = candidates(200, seed=classes, classes=classes, images=3)
-    expect(values, 40, threshold=threshold, score_threshold=0.3)
+    expect(values, 40, kind, threshold=threshold, score_threshold=0.3)
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize("kind", nms.NMS)
+@settings(max_examples=25, deadline=None, derandomize=True)  # a backend's exp is not NumPy's
 @given(st.integers(0, 2**32 - 1), st.sampled_from([5.0, 40.0, 400.0]))
-def test_equals_the_greedy_loop_anywhere(seed, crowded):
-    expect(candidates(60, seed, crowded=crowded, images=2), 25)
+def test_equals_the_loop_anywhere(kind, seed, crowded):
+    expect(candidates(60, seed, crowded=crowded, images=2), 25, kind)
 
 
 @settings(max_examples=25, deadline=None)
@@ -129,55 +204,218 @@ def test_more_candidates_than_a_block():
     assert rows.max() > nms.BLOCK  # some come from the second block
 
 
-def test_ties_keep_the_earlier_row():
+@pytest.mark.parametrize("kind", [kind for kind in nms.NMS if kind != "none"])
+def test_ties_keep_the_earlier_row(kind):
     # two pairs on the same places with one score: of each pair the first stays
     boxes = np.array([[[0, 0, 9, 9], [50, 50, 59, 59], [0, 0, 9, 9], [50, 50, 59, 59]]], "float32")
     scores = np.full((1, 4), 0.5, "float32")
-    rows = expect((boxes, scores, np.zeros((1, 4), "int32")), 4)
+    # 0.5 exp(-1 / 0.5) = 0.068 is all that soft NMS leaves of the others
+    rows = expect((boxes, scores, np.zeros((1, 4), "int32")), 4, kind, score_threshold=0.1)
     assert rows.tolist() == [[0, 1, -1, -1]]
 
 
-def test_images_do_not_mix():
+@pytest.mark.parametrize("kind", nms.NMS)
+def test_images_do_not_mix(kind):
     # the same boxes with scores that end at different rows
     boxes, _, labels = candidates(30, seed=6)
     boxes, labels = np.repeat(boxes, 3, 0), np.repeat(labels, 3, 0)
     scores = np.linspace(0.9, 0.1, 30) * np.array([[1], [0.5], [0]])  # (3, 30)
-    rows = expect((boxes, scores.astype("float32"), labels), 30, score_threshold=0.2)
+    rows = expect((boxes, scores.astype("float32"), labels), 30, kind, score_threshold=0.2)
     assert (rows[2] == -1).all()
 
 
-def test_fewer_candidates_than_detections():
-    rows = expect(candidates(3, seed=7), 50)
-    assert rows.shape == (1, 50)
+@pytest.mark.parametrize("kind", nms.NMS)
+def test_fewer_candidates_than_detections(kind):
+    rows = expect(candidates(3, seed=7), 50, kind)
     assert (rows[0, 3:] == -1).all()
 
 
-@pytest.mark.parametrize("method", ["hard", "none"])
-def test_no_candidates(method):
+@pytest.mark.parametrize("kind", nms.NMS)
+def test_no_candidates(kind):
     values = np.zeros((2, 0, 4), "float32"), np.zeros((2, 0), "float32"), np.zeros((2, 0), "int32")
-    assert keep(*values, 4, method=method).tolist() == [[-1] * 4] * 2
+    assert keep(*values, 4, kind=kind).tolist() == [[-1] * 4] * 2
 
 
-def test_padding_is_never_kept():
+@pytest.mark.parametrize("kind", nms.NMS)
+def test_padding_is_never_kept(kind):
     # candidates that do not exist score -1, with a box like a real one
     boxes = np.zeros((1, 6, 4), "float32")
     boxes[..., 2:] = 10
     scores = np.array([[0.5, -1, -1, -1, -1, -1]], "float32")
-    assert keep(boxes, scores, np.zeros((1, 6), "int32"), 3).tolist() == [[0, -1, -1]]
+    labels = np.zeros((1, 6), "int32")
+    assert keep(boxes, scores, labels, 3, kind=kind).tolist() == [[0, -1, -1]]
 
 
-def test_boxes_without_area_all_stay():
+@pytest.mark.parametrize("kind", nms.NMS)
+def test_boxes_without_area_all_stay(kind):
     boxes = np.zeros((1, 4, 4), "float32")
     scores = np.linspace(0.9, 0.6, 4, dtype="float32")[None]
-    assert keep(boxes, scores, np.zeros((1, 4), "int32"), 4).tolist() == [[0, 1, 2, 3]]
+    rows, kept = run(boxes, scores, np.zeros((1, 4), "int32"), 4, kind=kind)
+    assert rows.tolist() == [[0, 1, 2, 3]]
+    assert kept.tolist() == scores.tolist()
 
 
 def test_no_suppression():
     boxes, scores, labels = candidates(20, seed=8, crowded=1.0)
     above = int((scores > 0.5).sum())
-    rows = keep(boxes, scores, labels, 25, 0.5, 0.5, method="none")
+    rows = keep(boxes, scores, labels, 25, 0.5, 0.5, kind="none")
     assert rows.tolist() == [[*range(above), *[-1] * (25 - above)]]
-    assert keep(boxes, scores, labels, 3, method="none").tolist() == [[0, 1, 2]]
+    assert keep(boxes, scores, labels, 3, kind="none").tolist() == [[0, 1, 2]]
+
+
+# soft NMS
+
+# 1 overlaps 0 with IoU 80 / 120 = 2/3, 2 overlaps 0 with 50 / 150 = 1/3 and 1 with 70 / 130
+THREE = np.array([[[0, 0, 10, 10], [2, 0, 12, 10], [5, 0, 15, 10]]], "float32")
+SCORES = np.array([[0.9, 0.8, 0.7]], "float32")
+ONE_CLASS = np.zeros((1, 3), "int32")
+
+
+def test_soft_linear_by_hand():
+    # 0 leaves 1 a third of 0.8 and does not touch 2, whose IoU with it is not above a half; then 2,
+    # with 0.7, leaves 1 the share 60 / 130 of that: 0.8 / 3 * 6 / 13 = 0.1231
+    rows, scores = run(THREE, SCORES, ONE_CLASS, 4, kind="soft_linear")
+    assert rows.tolist() == [[0, 2, 1, -1]]
+    np.testing.assert_allclose(scores, [[0.9, 0.7, 0.8 / 3 * 6 / 13, -1]], rtol=1e-6)
+    rows = keep(THREE, SCORES, ONE_CLASS, 4, score_threshold=0.124, kind="soft_linear")
+    assert rows.tolist() == [[0, 2, -1, -1]]
+    # with a threshold of 0.3, 0 leaves 2 two thirds of 0.7, still more than 1 has
+    rows, scores = run(THREE, SCORES, ONE_CLASS, 3, 0.3, kind="soft_linear")
+    assert rows.tolist() == [[0, 2, 1]]
+    np.testing.assert_allclose(scores, [[0.9, 1.4 / 3, 0.8 / 3 * 6 / 13]], rtol=1e-6)
+
+
+def test_soft_gaussian_by_hand():
+    # 0 leaves 1: 0.8 exp(-4/9 / 0.5) = 0.3289 and 2: 0.7 exp(-1/9 / 0.5) = 0.5605; 2 leaves 1:
+    # 0.3289 exp(-(7/13)² / 0.5) = 0.1842
+    rows, scores = run(THREE, SCORES, ONE_CLASS, 4, kind="soft_gaussian")
+    assert rows.tolist() == [[0, 2, 1, -1]]
+    np.testing.assert_allclose(scores, [[0.9, 0.5605, 0.1842, -1]], atol=5e-5)
+    # sigma 2: 1: 0.8 exp(-2/9) = 0.6406, 2: 0.7 exp(-1/18) = 0.6622, then 1 times exp(-0.14497)
+    rows, scores = run(THREE, SCORES, ONE_CLASS, 3, kind="soft_gaussian", sigma=2)
+    assert rows.tolist() == [[0, 2, 1]]
+    np.testing.assert_allclose(scores, [[0.9, 0.6622, 0.5541]], atol=5e-5)
+
+
+@pytest.mark.parametrize("kind", SOFT)
+def test_other_classes_keep_their_scores(kind):
+    rows, scores = run(THREE, SCORES, np.array([[0, 1, 2]]), 3, kind=kind)
+    assert rows.tolist() == [[0, 1, 2]]
+    assert scores.tolist() == SCORES.tolist()
+
+
+@pytest.mark.parametrize("kind", SOFT)
+def test_no_more_than_the_detections_that_are_wanted(kind):
+    values = candidates(50, seed=9)
+    for many, few in zip(run(*values, 30, kind=kind), run(*values, 4, kind=kind), strict=True):
+        assert many[:, :4].tolist() == few.tolist()
+
+
+@pytest.mark.parametrize("kind", SOFT)
+def test_soft_scores_descend_and_are_no_higher(kind):
+    boxes, scores, labels = candidates(80, seed=10, crowded=30.0, images=2)
+    rows, kept = run(boxes, scores, labels, 80, kind=kind)
+    assert (np.sort(rows, axis=1) == np.arange(80)).all()  # without a threshold all stay
+    assert (np.diff(kept, axis=1) <= 0).all()
+    assert (kept <= np.take_along_axis(scores, rows, axis=1)).all()
+    assert (kept < np.take_along_axis(scores, rows, axis=1)).any()
+
+
+def test_gaussian_of_boxes_far_apart_suppresses_nothing():
+    _, scores, labels = candidates(40, seed=11, images=2)
+    corner = np.arange(80, dtype="float32").reshape(2, 40, 1) * 100
+    boxes = corner + np.array([0, 0, 1, 1], "float32")
+    for ours, theirs in zip(
+        run(boxes, scores, labels, 50, kind="soft_gaussian"),
+        run(boxes, scores, labels, 50, kind="none"),
+        strict=True,
+    ):
+        assert ours.tolist() == theirs.tolist()
+
+
+def test_linear_with_threshold_1_suppresses_nothing():
+    values = candidates(40, seed=12, crowded=1.0, images=2)
+    soft = run(*values, 50, 1.0, kind="soft_linear")
+    assert [each.tolist() for each in soft] == [
+        each.tolist() for each in run(*values, 50, kind="none")
+    ]
+
+
+def test_a_narrow_gaussian_is_hard_with_threshold_0():
+    # exp(-IoU² / 0.001) is below the score threshold from an IoU of 0.06 on; boxes on a grid of
+    # 5 px overlap by more than that or not at all
+    random = np.random.default_rng(13)
+    low = random.integers(0, 8, (2, 60, 2)) * 5
+    boxes = np.concatenate([low, low + 10], axis=-1).astype("float32")
+    _, scores, labels = candidates(60, seed=13, images=2)
+    options = {"threshold": 0.0, "score_threshold": 0.04}
+    narrow = run(boxes, scores, labels, 60, **options, kind="soft_gaussian", sigma=1e-3)
+    for ours, theirs in zip(narrow, run(boxes, scores, labels, 60, **options), strict=True):
+        assert ours.tolist() == theirs.tolist()
+
+
+# the other kinds
+
+
+def test_diou_equals_hard_for_boxes_around_one_center():
+    random = np.random.default_rng(14)
+    half = random.uniform(5, 60, (2, 100, 2))
+    boxes = np.concatenate([100 - half, 100 + half], axis=-1).astype("float32")
+    _, scores, labels = candidates(100, seed=14, images=2)
+    rows = [keep(boxes, scores, labels, 60, 0.6, kind=kind) for kind in ("diou", "hard")]
+    assert rows[0].tolist() == rows[1].tolist()
+
+
+def test_diou_spares_boxes_whose_centers_are_apart():
+    # IoU 2/3; centres 2 px apart in a hull of 12 x 10 px: DIoU = 2/3 - 4 / 244 = 0.6503
+    values = THREE[:, :2], SCORES[:, :2], ONE_CLASS[:, :2]
+    assert keep(*values, 2, 0.66, kind="hard").tolist() == [[0, -1]]
+    assert keep(*values, 2, 0.66, kind="diou").tolist() == [[0, 1]]
+    assert keep(*values, 2, 0.65, kind="diou").tolist() == [[0, -1]]
+
+
+def test_class_agnostic_is_hard_with_one_class():
+    boxes, scores, labels = candidates(60, seed=15, images=2)
+    rows = keep(boxes, scores, labels, 30, kind="class_agnostic")
+    assert rows.tolist() == keep(boxes, scores, labels * 0, 30).tolist()
+    assert rows.tolist() != keep(boxes, scores, labels, 30).tolist()
+
+
+# choices
+
+
+def test_choices_as_plain_values():
+    gaussian = {"name": "soft_gaussian", "sigma": 0.3}
+    for choice, expected in (
+        (True, "hard"),
+        (False, "none"),
+        ("diou", "diou"),
+        ({"name": "hard"}, "hard"),
+        ("soft_gaussian", "soft_gaussian"),
+        ({"name": "soft_gaussian", "sigma": 0.5}, "soft_gaussian"),
+        (gaussian, gaussian),
+    ):
+        assert nms.config(choice) == nms.config(nms.config(choice)) == expected
+    assert gaussian == {"name": "soft_gaussian", "sigma": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("gentle", r"among \['class_agnostic', 'diou', 'hard', .*\]. Received: 'gentle'"),
+        (None, "Received: None"),
+        ({"sigma": 0.3}, "Received: None"),
+        ({"name": "soft_gaussian", "sgima": 1}, r"among \['sigma'\]. Received: \['sgima'\]"),
+        ({"name": "hard", "sigma": 0.3}, r"of the NMS hard among \[\]. Received: \['sigma'\]"),
+        ({"name": "soft_gaussian", "sigma": 0}, "from 0.001 to 1000. Received: 0"),
+        ({"name": "soft_gaussian", "sigma": float("nan")}, "Received: nan"),
+        ({"name": "soft_gaussian", "sigma": "wide"}, "Received: 'wide'"),
+    ],
+)
+def test_choices_that_are_none(choice, message):
+    for read in (nms.config, nms.get):
+        with pytest.raises(InputError, match=message):
+            read(choice)
 
 
 def test_gather():

@@ -6,6 +6,7 @@ import sys
 
 from ..errors import InputError
 from .cli import anchor_options, check_file, check_folder, check_numbers, load_snapshot, user_errors
+from .nms_options import add_nms_arguments, check_nms, nms_options
 
 
 def parse_args(args):
@@ -18,7 +19,10 @@ def parse_args(args):
     parser.add_argument("model_in", metavar="IN", help="a .keras file")
     parser.add_argument("model_out", metavar="OUT", help="FILE.keras, or a folder for a SavedModel")
     parser.add_argument("--backbone", help="refuse a model with another one")
-    parser.add_argument("--no-nms", dest="nms", action="store_false", help="suppress nothing")
+    kinds = add_nms_arguments(parser)
+    kinds.add_argument(
+        "--no-nms", dest="nms", action="store_const", const="none", help="as --nms none"
+    )
     parser.add_argument(
         "--no-class-specific-filter",
         dest="class_specific_filter",
@@ -26,7 +30,6 @@ def parse_args(args):
         help="let boxes of all classes suppress each other",
     )
     parser.add_argument("--config", metavar="FILE", help="INI file with anchors (the model's)")
-    parser.add_argument("--nms-threshold", type=float, default=0.5, help="IoU (%(default)s)")
     parser.add_argument("--score-threshold", type=float, default=0.05, help="(%(default)s)")
     parser.add_argument("--max-detections", type=int, default=300, help="(%(default)s)")
     parser.add_argument("--parallel-iterations", type=int, default=32, help=argparse.SUPPRESS)
@@ -49,6 +52,7 @@ def run(args):
         raise InputError(
             f"{args.model_in}: expected a training model. Received: an inference model"
         )
+    check_nms(args.model_in, model, args)
     if suffix == ".keras":
         from ..callbacks.snapshots import save_whole
 
@@ -68,10 +72,9 @@ def convert(args, model):
 
     return convert_model(
         model,
-        nms=args.nms,
         class_specific_filter=args.class_specific_filter,
         **anchor_options(args.config, model),
-        nms_threshold=args.nms_threshold,
+        **nms_options(args),
         score_threshold=args.score_threshold,
         max_detections=args.max_detections,
     )

@@ -15,6 +15,7 @@ from .cli import (
     load_inference_model,
     user_errors,
 )
+from .nms_options import add_nms_arguments, check_nms, nms_options
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -38,6 +39,7 @@ def parse_args(args):
     parser.add_argument("--max-detections", type=int, default=100, help="(%(default)s)")
     parser.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
     parser.add_argument("--convert-model", action="store_true", help="MODEL is a training model")
+    add_nms_arguments(parser, "with --convert-model: ")
     parser.add_argument("--gpu", help="the device to use, such as 0")
     parser.add_argument(
         "--strict",
@@ -115,7 +117,9 @@ def run(args):
     records = [make_record(path, i) for i, path in enumerate(paths, start=1)]
     dataset = checked(Dataset(records, [], []), args.strict, need_boxes=False)
     options = {"score_threshold": args.score_threshold, "max_detections": args.max_detections}
+    options |= nms_options(args)
     model = load_inference_model(args.model, convert=args.convert_model, **options)
+    check_nms(args.model, model, args)
     if args.output:
         check_output(args.output, paths)
     if args.json:

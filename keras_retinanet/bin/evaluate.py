@@ -17,6 +17,7 @@ from .cli import (
     read_data,
     user_errors,
 )
+from .nms_options import add_nms_arguments, check_nms, nms_options
 
 
 def parse_args(args):
@@ -27,6 +28,7 @@ def parse_args(args):
         "the data set.",
     )
     parser.add_argument("--convert-model", action="store_true", help="MODEL is a training model")
+    add_nms_arguments(parser, "with --convert-model: ")
     parser.add_argument("--backbone", help="refuse a model with another one")
     parser.add_argument("--gpu", help="the device to use, such as 0")
     parser.add_argument("--score-threshold", type=float, default=0.05, help="(%(default)s)")
@@ -102,8 +104,9 @@ def run(args):
     choose_gpu(args.gpu)
     options = {"max_detections": args.max_detections, "score_threshold": args.score_threshold}
     model = load_inference_model(
-        args.model, args.backbone, args.convert_model, args.config, **options
+        args.model, args.backbone, args.convert_model, args.config, **options, **nms_options(args)
     )
+    check_nms(args.model, model, args)
     dataset = read_dataset(args, model)
     generator = create_generator(args, model, dataset)
     for path in filter(None, (args.json, args.ground_truth, args.detections)):

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ..nms import NMS, gather
+from ..nms import config, gather, get
 from .top_candidates import best_pairs
 
 
@@ -21,17 +21,20 @@ def suppress(
     """Detections of candidates: boxes (B, C, 4) px, scores (B, C) descending, labels (B, C).
 
     Returns [boxes (B, D, 4), scores (B, D), labels (B, D) int32, *others (B, D, ...)] with D =
-    max_detections, unused rows -1. `nms` is a key of `keras_retinanet.nms.NMS`.
+    max_detections, in descending order of score, unused rows -1. `nms` is a key of
+    `keras_retinanet.nms.NMS` or {"name": key, **arguments}; soft NMS returns lowered scores.
     """
     labels = ops.cast(labels, "int32")
     groups = labels if class_specific else ops.zeros_like(labels)
-    kept = NMS[nms](boxes, scores, groups, max_detections, nms_threshold, score_threshold)  # (B, D)
+    kept, scores = get(nms)(
+        boxes, scores, groups, max_detections, nms_threshold, score_threshold
+    )  # (B, D), (B, D)
 
     def pick(values):
         empty = ops.reshape(kept < 0, (-1, max_detections) + (1,) * (len(values.shape) - 2))
         return ops.where(empty, ops.cast(-1, values.dtype), gather(values, ops.maximum(kept, 0)))
 
-    return [pick(values) for values in (boxes, scores, labels, *others)]
+    return [pick(boxes), scores, *(pick(values) for values in (labels, *others))]
 
 
 class _Suppression(keras.layers.Layer):
@@ -46,9 +49,7 @@ class _Suppression(keras.layers.Layer):
     ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        if nms not in NMS:
-            raise ValueError(f"Expected an NMS among {sorted(NMS)}. Received: {nms!r}.")
-        self.nms = nms
+        self.nms = config(nms)
         self.class_specific_filter = class_specific_filter
         self.nms_threshold = nms_threshold
         self.score_threshold = score_threshold
@@ -77,7 +78,7 @@ class _Suppression(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "nms": self.nms,
+            "nms": config(self.nms),
             "class_specific_filter": self.class_specific_filter,
             "nms_threshold": self.nms_threshold,
             "score_threshold": self.score_threshold,
@@ -117,7 +118,6 @@ class FilterDetections(_Suppression):
         parallel_iterations=32,
         **kwargs,
     ):
-        nms = {True: "hard", False: "none"}.get(nms, nms)
         super().__init__(
             nms, class_specific_filter, nms_threshold, score_threshold, max_detections, **kwargs
         )

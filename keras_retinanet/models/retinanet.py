@@ -4,6 +4,7 @@ import keras
 
 from ..errors import InputError
 from ..layers import Anchors, ClipBoxes, NonMaxSuppression, RegressBoxes, TopCandidates
+from ..nms import config as nms_config
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
 from .detector import RetinaNet
 from .heads import default_classification_model, default_regression_model, default_submodels
@@ -65,9 +66,10 @@ def retinanet_bbox(
 ):
     """The inference model: images (B, H, W, 3) -> [boxes (B, D, 4), scores (B, D), labels (B, D)].
 
-    Boxes are xyxy px of the input; unused rows are -1. At most `top_k` candidates of each level go
-    into NMS (None: all of them). `model` is a training model, or None to build one from `kwargs`,
-    the arguments of `retinanet`.
+    Boxes are xyxy px of the input; unused rows are -1. At
+    most `top_k` candidates of each level go into NMS (None: all of them). `nms` is True (hard),
+    False (none), a name or {"name": ..., **arguments}, see `keras_retinanet.nms`. `model` is a
+    training model, or None to build one from `kwargs`, the arguments of `retinanet`.
     """
     if model is None:
         model = retinanet(anchors=anchor_params, pyramid_levels=pyramid_levels, **kwargs)
@@ -90,7 +92,7 @@ def retinanet_bbox(
     boxes = RegressBoxes(coder=known.get("coder"), name="decoded_boxes")([places, regression])
     boxes = ClipBoxes(known.get("clip_margin", 0), name="clipped_boxes")([model.inputs[0], boxes])
     filter_options = {
-        "nms": {True: "hard", False: "none"}.get(nms, nms),
+        "nms": nms_config(nms),
         "class_specific_filter": class_specific_filter,
         "nms_threshold": nms_threshold,
         "score_threshold": score_threshold,

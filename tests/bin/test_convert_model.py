@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_retinanet.bin import convert_model
+from keras_retinanet import nms
+from keras_retinanet.bin import convert_model, nms_options
 from keras_retinanet.bin.cli import load_snapshot
 
 pytestmark = pytest.mark.usefixtures("eager", "load_once")
@@ -63,6 +64,46 @@ def test_without_nms_boxes_lie_on_each_other(snapshot, tmp_path, sample):
         pairs = iou(boxes[:, None], boxes[None]) * (labels[:, None] == labels[None])
         overlaps[len(option)] = np.max(pairs - np.eye(len(boxes)), initial=0)
     assert overlaps[0] <= 0.5 < overlaps[1]
+
+
+def test_the_named_choices_are_those_of_the_package():
+    assert sorted(nms_options.NMS) == sorted(nms.NMS)
+
+
+@pytest.mark.parametrize("kind", [*nms.NMS, "soft_gaussian:sigma=0.3"])
+def test_every_nms_is_stored_and_obeyed(kind, snapshot, tmp_path, sample):
+    from keras_retinanet.models import convert_model
+    from keras_retinanet.utils.image import read_image_rgb
+
+    image = read_image_rgb(sample / "images" / "train" / "00000.jpg")[None]
+    path = tmp_path / "detector.keras"
+    convert("--nms", kind, "--nms-threshold", "0.4", snapshot, path)
+    name, _, argument = kind.partition(":")
+    choice = {"name": name, "sigma": 0.3} if argument else name
+    model = keras.saving.load_model(path)
+    assert model.detection["nms"] == choice
+    assert model.detection["nms_threshold"] == 0.4
+    assert model.get_layer("filtered_detections").nms == choice
+    expected = convert_model(load_snapshot(str(snapshot)), nms=choice, nms_threshold=0.4)
+    values = expected.predict_on_batch(image)
+    assert (values[1] > 0).any()
+    for ours, theirs in zip(model.predict_on_batch(image), values, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-4)
+
+
+def test_what_is_not_asked_for_is_as_the_model_knows(snapshot, tmp_path):
+    path = tmp_path / "detector.keras"
+    convert(snapshot, path)
+    detection = keras.saving.load_model(path).detection
+    assert (detection["nms"], detection["nms_threshold"]) == ("hard", 0.5)
+    model = keras.saving.load_model(snapshot)
+    model.detection = {"nms": "diou", "nms_threshold": 0.6}
+    model.save(tmp_path / "training.keras")
+    convert(tmp_path / "training.keras", path)
+    detection = keras.saving.load_model(path).detection
+    assert (detection["nms"], detection["nms_threshold"]) == ("diou", 0.6)
+    convert("--no-nms", tmp_path / "training.keras", path)
+    assert keras.saving.load_model(path).detection["nms"] == "none"
 
 
 def test_anchors_may_be_replaced(snapshot, tmp_path, sample):
@@ -136,3 +177,22 @@ def test_other_formats_are_named(refuse_conversion, snapshot, tmp_path):
         assert f"Received: {suffix}" in message
         assert "FILE.keras" in message
         assert not out.exists()
+
+
+def test_an_nms_that_is_none(refuse_conversion, snapshot, detector, tmp_path):
+    out = tmp_path / "out.keras"
+    for args, message in (
+        (["--nms", "gentle"], f"expected one of {', '.join(nms_options.NMS)}. Received: 'gentle'"),
+        (["--nms", "soft_gaussian:sigma=wide"], "expected soft_gaussian:argument="),
+        (["--nms", "soft_gaussian:sigma=0"], "from 0.001 to 1000. Received: 0"),
+        (["--nms", "soft_gaussian:sgima=1"], "among ['sigma']. Received: ['sgima']"),
+        (["--nms", "diou:sigma=1"], "diou among []. Received: ['sigma']"),
+        (["--nms", "hard", "--no-nms"], "not allowed with"),
+    ):
+        assert message in refuse_conversion(*args, snapshot, out)
+        assert not out.exists()
+    folder = tmp_path / "saved_model"  # an inference model can be exported, but with its own NMS
+    message = refuse_conversion("--nms", "diou", detector, folder)
+    assert f"{detector}: expected a training model for --nms diou" in message
+    assert "holds its own: hard" in message
+    assert not folder.exists()

@@ -170,6 +170,35 @@ def test_a_training_model_is_converted_on_demand(picture, snapshot, detector, tm
     assert json.loads((tmp_path / "found.json").read_text())
 
 
+def test_the_nms_of_a_training_model(picture, snapshot, tmp_path):
+    def scores(*options):
+        out = tmp_path / "found.json"
+        args = ("--score-threshold", "0.1", "--convert-model", *options, "--json", out)
+        run(snapshot, picture, *args)
+        return sorted(row["score"] for row in json.loads(out.read_text()))
+
+    hard, none = scores(), scores("--nms", "none")
+    assert scores("--nms", "hard") == hard
+    assert len(none) > len(hard)
+    assert scores("--nms-threshold", "1") == none
+    # with a large sigma next to nothing is suppressed, with a small one much
+    large, small = (sum(scores("--nms", f"soft_gaussian:sigma={s}")) for s in (1000, 0.01))
+    assert small < large < sum(none)
+    assert large == pytest.approx(sum(none), rel=0.1)
+
+
+def test_an_inference_model_has_its_own_nms(refuse_detection, picture, detector, tmp_path):
+    message = refuse_detection(picture, "--nms", "soft_gaussian:sigma=0.3")
+    assert f"{detector}: expected a training model for --nms soft_gaussian:sigma=0.3." in message
+    assert "Received: an inference model, which holds its own: hard" in message
+    message = refuse_detection(picture, "--nms-threshold", "0.3", "--convert-model")
+    assert f"{detector}: expected a training model for --nms-threshold 0.3." in message
+    assert "holds its own: 0.5" in message
+    assert not list((tmp_path / "out").glob("*"))
+    run(detector, picture, "--nms", "hard", "--nms-threshold", "0.5", "--json", tmp_path / "x.json")
+    assert (tmp_path / "x.json").exists()
+
+
 # broken pictures
 
 

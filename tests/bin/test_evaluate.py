@@ -88,6 +88,28 @@ def test_a_training_model_is_converted_on_demand(train_csv, snapshot, detector):
     assert metrics["AP"] == pytest.approx(run(*train_csv, detector)["AP"], abs=1e-6)
 
 
+def test_the_nms_of_a_training_model(train_csv, snapshot, detector):
+    figures = {
+        kind: run("--convert-model", "--nms", kind, *train_csv, snapshot)["AP"]
+        for kind in ("hard", "soft_linear", "none")
+    }
+    assert figures["hard"] == pytest.approx(run(*train_csv, detector)["AP"], abs=1e-6)
+    assert figures["none"] < figures["hard"]
+    assert figures["none"] < figures["soft_linear"]
+    options = ("--convert-model", "--nms-threshold", "1")
+    assert run(*options, *train_csv, snapshot)["AP"] == pytest.approx(figures["none"], abs=1e-6)
+
+
+def test_an_inference_model_has_its_own_nms(refuse, train_csv, detector):
+    message = refuse(evaluate.main, "--nms", "diou", *train_csv, detector)
+    assert f"{detector}: expected a training model for --nms diou." in message
+    assert "Received: an inference model, which holds its own: hard" in message
+    message = refuse(evaluate.main, "--nms-threshold", "0.6", *train_csv, detector)
+    assert "--nms-threshold 0.6. Received: an inference model, which holds its own: 0.5" in message
+    same = run("--nms", "hard", "--nms-threshold", "0.5", *train_csv, detector)
+    assert same["AP"] == run(*train_csv, detector)["AP"]
+
+
 def test_thresholds_and_limits_count(train_csv, detector):
     assert run("--score-threshold", "1", *train_csv, detector)["AP"] == 0
     few = run("--max-detections", "1", *train_csv, detector)

@@ -149,6 +149,22 @@ def test_both_signatures_agree(served):
             assert np.allclose(values, other, atol=1e-4)
 
 
+def test_soft_nms_is_exported(snapshot, pictures, tmp_path):
+    import tensorflow as tf
+
+    from keras_retinanet.models import convert_model, load_model
+
+    images = pictures["same"]  # 64 px, as the model takes them
+    choice = {"name": "soft_gaussian", "sigma": 0.3}
+    model = convert_model(load_model(snapshot), nms=choice, score_threshold=0.1)
+    export_saved_model(model, str(tmp_path / "model"))
+    signature = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_uint8"]
+    served = signature(images=tf.constant(images))
+    for name, expected in zip(model.output_names, model.predict_on_batch(images), strict=True):
+        np.testing.assert_allclose(served[name], expected, rtol=1e-4, atol=1e-3)
+    assert (served["scores"].numpy() > 0.1).sum() > 5
+
+
 @pytest.mark.parametrize("sides", [(64, 64), (800, 1333), (33, 47)])
 def test_sizes_are_those_of_the_generator(sides):
     import tensorflow as tf

@@ -1,5 +1,7 @@
 """From scores to detections: what is kept, in which order, and what fills the rest."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from keras import ops
 
 from keras_retinanet.layers import FilterDetections, NonMaxSuppression
 from keras_retinanet.layers.filter_detections import filter_detections
+from keras_retinanet.nms import NMS
 
 pytestmark = pytest.mark.core
 
@@ -95,7 +98,7 @@ def test_images_of_a_batch_do_not_mix():
     assert (found[2][2] == -1).all()
 
 
-@pytest.mark.parametrize("nms", [True, False])
+@pytest.mark.parametrize("nms", [True, False, *NMS])
 @pytest.mark.parametrize("class_specific", [True, False])
 def test_no_boxes(nms, class_specific):
     layer = FilterDetections(nms, class_specific, max_detections=3)
@@ -150,11 +153,28 @@ def test_config(build):
         "score_threshold": 0.2,
         "max_detections": 17,
     }
-    layer = build(nms="none", **options, name="filter")
-    again = build.from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-    assert {name: getattr(again, name) for name in options} == options
-    assert again.nms == "none"
+    for nms in ("none", "diou", {"name": "soft_gaussian", "sigma": 0.3}):
+        layer = build(nms=nms, **options, name="filter")
+        again = build.from_config(json.loads(json.dumps(layer.get_config())))
+        assert again.get_config() == layer.get_config()
+        assert {name: getattr(again, name) for name in options} == options
+        assert again.nms == nms
+
+
+@pytest.mark.parametrize("kind", [*NMS, {"name": "soft_gaussian", "sigma": 0.3}])
+def test_a_saved_layer_gives_the_same(kind, tmp_path):
+    random = np.random.default_rng(0)
+    low = random.uniform(0, 40, (2, 30, 2))
+    boxes = np.concatenate([low, low + random.uniform(5, 40, (2, 30, 2))], -1).astype("float32")
+    scores = random.uniform(0, 1, (2, 30, 3)).astype("float32")
+    inputs = keras.Input((None, 4)), keras.Input((None, 3))
+    layer = FilterDetections(kind, nms_threshold=0.4, score_threshold=0.3, max_detections=25)
+    keras.Model(inputs, layer(list(inputs))).save(tmp_path / "model.keras")
+    found = keras.saving.load_model(tmp_path / "model.keras").predict_on_batch([boxes, scores])
+    expected = run(layer, boxes, scores)
+    assert (expected[1] > 0.3).sum() > 10
+    for result, value in zip(found, expected, strict=True):
+        np.testing.assert_allclose(result, value, rtol=1e-6)
 
 
 def test_old_arguments():
@@ -171,7 +191,7 @@ def test_old_arguments():
 
 
 def test_an_unknown_nms_names_the_known():
-    with pytest.raises(ValueError, match=r"\['hard', 'none'\]. Received: 'gentle'"):
+    with pytest.raises(ValueError, match=r"'hard', 'none', .*\]. Received: 'gentle'"):
         FilterDetections(nms="gentle")
 
 
@@ -184,3 +204,35 @@ def test_suppression_of_sorted_candidates():
     np.testing.assert_allclose(found[1], [[0.9, 0.7, 0.6, -1]], rtol=1e-6)
     np.testing.assert_allclose(found[3], [[1.8, 1.4, 1.2, -1]], rtol=1e-6)
     assert found[2].tolist() == [[0, 1, 1, -1]]
+
+
+@pytest.mark.parametrize("kind", [*NMS, {"name": "soft_gaussian", "sigma": 0.3}])
+def test_scores_are_those_that_nms_gives(kind):
+    # the candidates of `test_by_hand` in descending order: boxes 0 and 1 of one class overlap with
+    # IoU 2/3, box 1 again and box 2 of the other do not overlap
+    order, labels = [[0, 1, 1, 2]], np.array([[0, 0, 1, 1]], "int32")
+    boxes, scores = BOXES[0][order], np.array([[0.9, 0.8, 0.7, 0.6]], "float32")
+    rows, expected = {
+        "hard": ([0, 2, 3], [0.9, 0.7, 0.6]),
+        "diou": ([0, 2, 3], [0.9, 0.7, 0.6]),
+        "class_agnostic": ([0, 3], [0.9, 0.6]),
+        "none": ([0, 1, 2, 3], [0.9, 0.8, 0.7, 0.6]),
+        "soft_linear": ([0, 2, 3, 1], [0.9, 0.7, 0.6, 0.8 / 3]),
+        "soft_gaussian": ([0, 2, 3, 1], [0.9, 0.7, 0.6, 0.8 * np.exp(-4 / 9 / 0.5)]),
+        "narrow": ([0, 2, 3, 1], [0.9, 0.7, 0.6, 0.8 * np.exp(-4 / 9 / 0.3)]),
+    }[kind if isinstance(kind, str) else "narrow"]
+    layer = NonMaxSuppression(kind, max_detections=5)
+    found = run(layer, boxes, scores, labels, np.arange(4, dtype="int32")[None])
+    np.testing.assert_allclose(found[1], [padded(expected, 5)], rtol=1e-5)
+    assert found[3].tolist() == [padded(rows, 5)]
+    assert found[2].tolist() == [padded(labels[0, rows].tolist(), 5)]
+    assert found[0].tolist() == [padded(boxes[0, rows].tolist(), 5, (4,))]
+
+
+def test_soft_nms_over_all_classes():
+    # each box with its best class; 1, of the other class, is lowered by 0 all the same
+    layer = FilterDetections("soft_linear", class_specific_filter=False, max_detections=4)
+    scores = np.array([[[0.9, 0.1], [0.1, 0.6], [0.04, 0.3]]], "float32")
+    _, scores, labels = run(layer, BOXES, scores)
+    np.testing.assert_allclose(scores, [[0.9, 0.3, 0.2, -1]], rtol=1e-6)
+    assert labels.tolist() == [[0, 1, 1, -1]]
