@@ -1,7 +1,8 @@
 """Box coders: how a box is written relative to its anchor.
 
-A coder has `size` (values per anchor), `encode(anchors, boxes, xp)` and `decode(anchors, values,
-xp)`, and `config`, the dict that `get` makes it from again. All arrays are (..., 4), xyxy pixels.
+A coder has `size` (raw values per anchor), `encode(anchors, boxes, xp)`, `decode(anchors, values,
+xp)`, `config`, the dict that `get` makes it from again, and `start`, the raw value that training
+starts from. Boxes are (..., 4), xyxy pixels.
 """
 
 import math
@@ -9,7 +10,7 @@ from collections import namedtuple
 
 import numpy as np
 
-BoxCoder = namedtuple("BoxCoder", ["size", "encode", "decode", "config"])
+BoxCoder = namedtuple("BoxCoder", ["size", "encode", "decode", "config", "start"], defaults=[0.0])
 
 LARGEST_GROWTH = math.log(1000 / 16)  # bounds exp() of a wild prediction, as R-CNN code does
 
@@ -65,7 +66,46 @@ def corners(mean=(0.0, 0.0, 0.0, 0.0), std=(0.2, 0.2, 0.2, 0.2)):
     return BoxCoder(4, encode, decode, {"name": "corners", "mean": mean, "std": std})
 
 
-CODERS = {"center_size": center_size, "corners": corners}
+def distances(bins=None, unit=0.125):
+    """FCOS's coding: distances of the left, top, right and bottom side from the anchor's centre.
+
+    They are counted in `unit` sides of the anchor. With `bins` the raw values are the logits of a
+    distribution over 0..bins for each side, (..., 4 · (bins + 1)), whose mean is the distance;
+    `decode` takes distances (..., 4) too. Tian et al. 2019, arXiv 1904.01355; Li et al. 2020,
+    "Generalized Focal Loss", arXiv 2006.04388.
+    """
+
+    def places(anchors, xp):
+        center, size = _center_size(anchors, xp)  # (..., 2) each
+        return center, size * unit
+
+    def encode(anchors, boxes, xp=np):
+        center, length = places(anchors, xp)
+        sides = [(center - boxes[..., :2]) / length, (boxes[..., 2:] - center) / length]
+        return xp.concatenate(sides, axis=-1)
+
+    def decode(anchors, values, xp=np):
+        center, length = places(anchors, xp)
+        if values.shape[-1] != 4:
+            values = _means(values, bins, xp)  # (..., 4)
+        sides = [center - values[..., :2] * length, center + values[..., 2:] * length]
+        return xp.concatenate(sides, axis=-1)
+
+    config = {"name": "distances", "bins": bins, "unit": unit}
+    if bins is None:
+        return BoxCoder(4, encode, decode, config, start=0.5 / unit)
+    return BoxCoder(4 * (bins + 1), encode, decode, config)
+
+
+def _means(logits, bins, xp):
+    """Means of the distributions over 0..bins that logits (..., 4 · (bins + 1)) describe."""
+    logits = xp.reshape(logits, (*xp.shape(logits)[:-1], 4, bins + 1))
+    weights = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True, initial=-1e30))
+    means = xp.sum(weights * xp.arange(bins + 1, dtype="float32"), axis=-1)
+    return means / xp.sum(weights, axis=-1)
+
+
+CODERS = {"center_size": center_size, "corners": corners, "distances": distances}
 
 
 def get(coder):

@@ -21,3 +21,22 @@ class PriorProbability(keras.initializers.Initializer):
 
     def get_config(self):
         return {"probability": self.probability}
+
+
+@keras.saving.register_keras_serializable("keras_retinanet")
+class PriorBackground(keras.initializers.Initializer):
+    """The bias for which a softmax over `num_classes` and the background, the last of each
+    num_classes + 1 values, starts at probability π for all classes together.
+    """
+
+    def __init__(self, probability=0.01, num_classes=1):
+        self.probability = probability
+        self.num_classes = num_classes
+
+    def __call__(self, shape, dtype=None):
+        odds = self.num_classes * (1 - self.probability) / self.probability
+        one = [0.0] * self.num_classes + [math.log(odds)]
+        return ops.tile(ops.cast(one, dtype or "float32"), shape[0] // len(one))
+
+    def get_config(self):
+        return {"probability": self.probability, "num_classes": self.num_classes}

@@ -17,6 +17,8 @@ ALL = [
     {"name": "center_size", "variances": (0.1, 0.1, 0.2, 0.2)},
     {"name": "corners"},
     {"name": "corners", "mean": (0.1, -0.2, 0.3, 0), "std": (0.1, 0.2, 0.3, 0.4)},
+    {"name": "distances"},
+    {"name": "distances", "unit": 0.5},
 ]
 
 
@@ -170,6 +172,124 @@ def test_get_by_name_does_not_use_up_the_dict():
     assert coders.get("center_size").config["variances"] == (1, 1, 1, 1)
 
 
+# The anchor is 16 x 32 about (8, 16), its unit 1/8 of a side: 2 px across and 4 px down. The sides
+# of the box are 4 and 8 px to the left and right of the centre, 12 and 20 px above and below it.
+ANCHOR = np.array([[0, 0, 16, 32]], "float32")
+BOX = np.array([[4, 4, 16, 36]], "float32")
+DISTANCES = np.array([[4 / 2, 12 / 4, 8 / 2, 20 / 4]], "float32")  # left, top, right, bottom
+
+
+def test_distances_by_hand(calculate):
+    for coder in (coders.distances(), coders.distances(bins=16)):
+        np.testing.assert_allclose(calculate(coder.encode, ANCHOR, BOX), DISTANCES, rtol=1e-6)
+        np.testing.assert_allclose(calculate(coder.decode, ANCHOR, DISTANCES), BOX, rtol=1e-6)
+    halves = calculate(coders.distances(unit=0.5).encode, ANCHOR, BOX)  # units of 8 and 16 px
+    np.testing.assert_allclose(halves, DISTANCES / 4, rtol=1e-6)
+
+
+def test_distances_to_a_side_beyond_the_centre_are_negative(calculate):
+    # the box begins 2 px to the right of the centre, one unit
+    coder = coders.distances()
+    box = np.array([[10, 4, 16, 36]], "float32")
+    values = calculate(coder.encode, ANCHOR, box)
+    np.testing.assert_allclose(values, [[-1, 3, 4, 5]], rtol=1e-6)
+    np.testing.assert_allclose(calculate(coder.decode, ANCHOR, values), box, rtol=1e-6)
+
+
+def test_distances_start_at_the_anchor(calculate):
+    # half a side to each side: 4 eighths, or 2 quarters
+    anchors = some_boxes(7, 12)
+    for unit, start in ((0.125, 4), (0.25, 2)):
+        coder = coders.distances(unit=unit)
+        assert coder.start == start
+        decoded = calculate(coder.decode, anchors, np.full((7, 4), coder.start, "float32"))
+        np.testing.assert_allclose(decoded, anchors, rtol=1e-5, atol=1e-3)
+    assert coders.center_size().start == coders.corners().start == 0
+
+
+def test_sizes_of_distances():
+    assert coders.distances().size == 4
+    assert coders.distances(bins=16).size == 4 * 17
+    assert coders.distances(bins=7).size == 4 * 8
+
+
+def test_sharp_distributions_decode_to_their_bins(calculate):
+    # 8 bins of 0..7; a logit of 50 above the others leaves e⁻⁵⁰ to them
+    logits = np.zeros((1, 4, 8), "float32")
+    logits[0, range(4), [2, 3, 4, 5]] = 50
+    decoded = calculate(coders.distances(bins=7).decode, ANCHOR, logits.reshape(1, 32))
+    np.testing.assert_allclose(decoded, BOX, rtol=1e-6)
+
+
+def test_between_two_bins(calculate):
+    # weights 1/4 and 3/4 of the bins 2 and 3: 2.75 units of 2 px to the left of 8, 4 px above 16
+    logits = np.full((1, 4, 8), -100, "float32")
+    logits[..., 2], logits[..., 3] = math.log(1), math.log(3)
+    decoded = calculate(coders.distances(bins=7).decode, ANCHOR, logits.reshape(1, 32))
+    np.testing.assert_allclose(decoded, [[2.5, 5, 13.5, 27]], rtol=1e-6)
+
+
+def test_uniform_distributions_decode_to_the_middle(calculate):
+    # which is what training starts from: 8 of 16 units, a whole side to each side
+    coder = coders.distances(bins=16)
+    decoded = calculate(coder.decode, ANCHOR, np.full((1, 68), coder.start, "float32"))
+    np.testing.assert_allclose(decoded, [[-8, -16, 24, 48]], rtol=1e-6)
+
+
+def test_distributions_of_two_hot_weights_are_a_round_trip(calculate):
+    anchors = some_boxes(20, 13)
+    center, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
+    reach = np.random.default_rng(14).uniform(0.1, 1.9, (20, 4)).astype("float32")  # of 2 sides
+    boxes = np.concatenate([center - reach[:, :2] * size, center + reach[:, 2:] * size], 1)
+    coder = coders.distances(bins=16)
+    distances = calculate(coder.encode, anchors, boxes)
+    weights = np.maximum(1 - np.abs(distances[..., None] - np.arange(17)), 1e-30)  # (20, 4, 17)
+    logits = np.log(weights).astype("float32").reshape(20, 68)
+    decoded = calculate(coder.decode, anchors, logits)
+    assert decoded.dtype == "float32"
+    np.testing.assert_allclose(decoded, boxes, rtol=1e-4, atol=1e-2)
+
+
+def test_distributions_of_a_batch_and_of_no_boxes(calculate):
+    coder, anchors = coders.distances(bins=7), some_boxes(6, 15)
+    logits = np.random.default_rng(16).normal(0, 3, (2, 6, 32)).astype("float32")
+    together = calculate(coder.decode, anchors[None], logits)
+    each = [coder.decode(anchors, image) for image in logits]
+    assert together.shape == (2, 6, 4)
+    np.testing.assert_allclose(together, each, rtol=1e-4, atol=1e-3)
+    assert calculate(coder.decode, anchors[:0], logits[0, :0]).shape == (0, 4)
+
+
+def test_wild_distributions_decode_within_the_bins(gradient):
+    # a mean of 0..7 units of 1/8: no side is further than 7/8 of the anchor's from the centre
+    coder = coders.distances(bins=7)
+    random = np.random.default_rng(17)
+    logits = np.stack([np.tile([1e4, -1e4], 16), random.normal(0, 1e3, 32), np.full(32, 3e38)])
+
+    def total(values):
+        return ops.sum(coder.decode(ops.convert_to_tensor(np.tile(ANCHOR, (3, 1))), values, ops))
+
+    _, slope = gradient(total, logits)
+    assert np.isfinite(slope).all()
+    decoded = coder.decode(ANCHOR, logits.astype("float32"))
+    sides = np.concatenate([[8, 16] - decoded[:, :2], decoded[:, 2:] - [8, 16]], 1)
+    assert (sides >= 0).all()
+    assert (sides <= np.array([14, 28, 14, 28])).all()
+
+
+def test_distances_are_made_again_from_their_config():
+    for arguments in ({}, {"bins": 16}, {"bins": 7, "unit": 0.25}):
+        coder = coders.distances(**arguments)
+        assert coder.config == {"name": "distances", "bins": None, "unit": 0.125, **arguments}
+        again = coders.get(coder.config)
+        assert again.config == coder.config
+        assert (again.size, again.start) == (coder.size, coder.start)
+        random = np.random.default_rng(18)
+        values = random.normal(0, 1, (1, coder.size)).astype("float32")
+        decoded = coder.decode(ANCHOR, values)
+        np.testing.assert_array_equal(again.decode(ANCHOR, values), decoded)
+
+
 def test_an_unknown_coder_names_the_known():
-    with pytest.raises(ValueError, match=r"\['center_size', 'corners'\]. Received: 'polar'"):
+    with pytest.raises(ValueError, match=r"\['center_size', 'corners', 'distances'\]. .*'polar'"):
         coders.get("polar")

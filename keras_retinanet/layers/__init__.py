@@ -5,6 +5,7 @@ from .clip_boxes import ClipBoxes
 from .filter_detections import FilterDetections, NonMaxSuppression
 from .normalize import Normalize
 from .regress_boxes import RegressBoxes
+from .scale import Scale
 from .top_candidates import TopCandidates
 from .upsample_like import UpSampleLike, UpsampleLike
 
@@ -15,6 +16,7 @@ __all__ = [
     "NonMaxSuppression",
     "Normalize",
     "RegressBoxes",
+    "Scale",
     "TopCandidates",
     "UpSampleLike",
     "UpsampleLike",

@@ -2,12 +2,13 @@
 
 y_pred holds probabilities, or logits with `from_logits=True`, which is finite for any logit.
 Written with x the logit, σ the sigmoid, p = σ(x), y the label, and x_t = x where y is 1, -x where
-it is 0, so that p_t = σ(x_t).
+it is 0, so that p_t = σ(x_t). `loss.activation` is what makes probabilities of the logits:
+"sigmoid", or "softmax" for logits relative to that of the background, see `heads.Probabilities`.
 """
 
 from keras import ops
 
-from .reduction import IGNORE, only, per_object, split
+from .reduction import BACKGROUND, OBJECT, only, per_object, split, weighted_mean
 
 
 def to_logits(probabilities):
@@ -16,8 +17,18 @@ def to_logits(probabilities):
     return ops.log(probabilities) - ops.log1p(-probabilities)
 
 
-def closure(formula, from_logits, name, **arguments):
-    """The loss of a `formula` (labels (B, N, K), logits (B, N, K)) -> (B, N, K).
+def to_relative_logits(probabilities):
+    """log(p / p₀) of the classes' probabilities (..., K), p₀ = 1 - Σp that of the background."""
+    probabilities = ops.clip(ops.cast(probabilities, "float32"), 1e-7, 1 - 1e-7)
+    background = 1 - ops.sum(probabilities, axis=-1, keepdims=True)
+    return ops.log(probabilities) - ops.log(ops.maximum(background, 1e-7))
+
+
+LOGITS = {"sigmoid": to_logits, "softmax": to_relative_logits}
+
+
+def closure(formula, from_logits, name, activation="sigmoid", **arguments):
+    """The loss of a `formula` (labels (B, N, K), logits (B, N, K)) -> (B, N, any number of terms).
 
     The closure's `each` gives the loss of every anchor (B, N), 0 where it is ignored; `config` is
     what `losses.get` makes the closure from again.
@@ -25,9 +36,9 @@ def closure(formula, from_logits, name, **arguments):
 
     def each(y_true, y_pred):
         labels, state = split(ops.cast(y_true, "float32"))  # (B, N, K), (B, N)
-        counted = ops.not_equal(state, IGNORE)  # (B, N)
+        counted = ops.logical_and(state >= BACKGROUND, state <= OBJECT)  # (B, N)
         y_pred = only(counted, y_pred, 0.5)  # (B, N, K): harmless as probability and as logit
-        logits = ops.cast(y_pred, "float32") if from_logits else to_logits(y_pred)
+        logits = ops.cast(y_pred, "float32") if from_logits else LOGITS[activation](y_pred)
         values = ops.sum(formula(labels, logits), axis=-1)  # (B, N)
         return ops.where(counted, values, 0.0)
 
@@ -36,6 +47,7 @@ def closure(formula, from_logits, name, **arguments):
 
     loss.each = each
     loss.from_logits = from_logits
+    loss.activation = activation
     loss.config = {"name": name, **arguments, "from_logits": from_logits}
     return loss
 
@@ -82,6 +94,32 @@ def focal(alpha=0.25, gamma=2.0, cutoff=0.5, from_logits=False):
     return closure(formula, from_logits, "focal", alpha=alpha, gamma=gamma, cutoff=cutoff)
 
 
+def softmax_focal(alpha=0.25, gamma=2.0, from_logits=False):
+    """FL(p_t) = -α_t (1 - p_t)^γ log(p_t) of K + 1 classes, the last one the background.
+
+    p_t is the softmax probability of the anchor's own class; with `gamma=0` and `alpha=None` this
+    is the cross entropy. The background's α_t is 1 less the mean of the classes'. Range: [0, inf).
+    """
+
+    def formula(labels, logits):
+        background = 1 - ops.sum(labels, axis=-1, keepdims=True)  # (B, N, 1)
+        labels = ops.concatenate([labels, background], axis=-1)  # (B, N, K + 1)
+        logits = ops.concatenate([logits, ops.zeros_like(logits[..., :1])], axis=-1)
+        log_p = ops.log_softmax(logits)  # (B, N, K + 1)
+        log_p_t = ops.sum(labels * log_p, axis=-1)  # (B, N)
+        log_others = ops.logsumexp(ops.where(labels > 0.5, -1e9, log_p), axis=-1)  # log(1 - p_t)
+        weight = ops.exp(gamma * log_others)  # (B, N)
+        if alpha is not None:
+            each = ops.convert_to_tensor(alpha, "float32") * ops.ones_like(labels[..., :-1])
+            of_background = background * (1 - ops.mean(each, axis=-1, keepdims=True))
+            weight = weight * ops.sum(
+                labels * ops.concatenate([each, of_background], axis=-1), axis=-1
+            )
+        return -(weight * log_p_t)[..., None]
+
+    return closure(formula, from_logits, "softmax_focal", "softmax", alpha=alpha, gamma=gamma)
+
+
 def focal_star(alpha=None, gamma=2.0, beta=1.0, from_logits=False):
     """FL*(p_t) = -α_t log σ(γ x_t + β) / γ. Range: [0, inf). arXiv 1708.02002, appendix A."""
 
@@ -110,10 +148,13 @@ def quality_focal(beta=2.0, from_logits=False):
 
 
 def varifocal(alpha=0.75, gamma=2.0, from_logits=False):
-    """VFL(p) = y CE(p, y) on objects, α p^γ CE(p, 0) elsewhere. Range: [0, inf).
+    """VFL(p) = y CE(p, y) on objects, α p^γ CE(p, 0) elsewhere, α a number. Range: [0, inf).
 
     Labels as for `quality_focal`. Zhang et al. 2021, "VarifocalNet", arXiv 2008.13367.
     """
+
+    if not isinstance(alpha, (int, float)):
+        raise TypeError(f"Expected a number as alpha. Received: {alpha}")
 
     def formula(labels, logits):
         positive = labels > 0  # (B, N, K)
@@ -123,3 +164,33 @@ def varifocal(alpha=0.75, gamma=2.0, from_logits=False):
     loss = closure(formula, from_logits, "varifocal", alpha=alpha, gamma=gamma)
     loss.quality = True
     return loss
+
+
+def iou_entropy(from_logits=False):
+    """-t log p - (1 - t) log(1 - p) of the objects alone: y_true (B, N, 2), y_pred (B, N, 1).
+
+    For a branch that predicts the IoU t of the decoded box with its object, which the score is
+    multiplied by. Range: [0, inf). Wu et al. 2020, "IoU-aware Single-stage Object Detector", arXiv
+    1912.05992.
+    """
+
+    def loss(y_true, y_pred):
+        overlap, state = split(ops.cast(y_true, "float32"))  # (B, N, 1), (B, N)
+        objects = state > 0  # (B, N)
+        y_pred = only(objects, y_pred, 0.5)  # (B, N, 1)
+        logits = ops.cast(y_pred, "float32") if from_logits else to_logits(y_pred)
+        values = entropy(only(objects, overlap), logits)[..., 0]  # (B, N)
+        return weighted_mean(values, ops.cast(objects, "float32"))
+
+    loss.from_logits = from_logits
+    loss.config = {"name": "iou_entropy", "from_logits": from_logits}
+    return loss
+
+
+def inverse_frequency(counts):
+    """`alpha` for each class from the numbers of its boxes: odds α / (1 - α) = Σn / (K n_c).
+
+    A class of mean frequency gets 0.5, a rarer one more.
+    """
+    counts = [max(1, int(count)) for count in counts]
+    return [sum(counts) / (sum(counts) + len(counts) * count) for count in counts]

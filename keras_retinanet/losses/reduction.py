@@ -2,7 +2,9 @@
 
 from keras import ops
 
-IGNORE, BACKGROUND, OBJECT = -1, 0, 1  # the last column of every target
+# The last column of every target. OMITTED is an object that a selector left out: it counts as an
+# object and has no loss. Of a box target, a state between 0 and 1 is the weight of an object.
+IGNORE, BACKGROUND, OBJECT, OMITTED = -1, 0, 1, 2
 
 
 def split(y_true):
@@ -12,8 +14,14 @@ def split(y_true):
 
 def per_object(values, state):
     """Sum of `values` (B, N) over the objects in the batch, at least 1: a scalar."""
-    objects = ops.sum(ops.cast(ops.equal(state, OBJECT), values.dtype))
+    objects = ops.sum(ops.cast(state >= OBJECT, values.dtype))
     return ops.sum(values) / ops.maximum(objects, 1)
+
+
+def weighted_mean(values, weights):
+    """Mean of `values` (B, N) with `weights` (B, N), 0 where these are all 0: a scalar."""
+    total = ops.sum(weights)
+    return ops.sum(weights * values) / ops.where(total > 0, total, 1.0)
 
 
 def only(mask, values, instead=0.0):

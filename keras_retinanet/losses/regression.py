@@ -1,32 +1,45 @@
 """Box losses: closures (y_true (B, N, 5), y_pred (B, N, 4)) -> scalar.
 
 `loss.space` says what a loss compares: "deltas" (encoded targets with the raw regression) or
-"boxes" (matched boxes with decoded boxes, xyxy px). Only anchors of state 1 count.
+"boxes" (matched boxes with decoded boxes, xyxy px), or "both", boxes and deltas side by side. Only
+anchors of a state above 0 count, and the state is their weight: 1, or for a loss `by_score` their
+highest score, as `compute_loss` fills in.
 """
 
 import numpy as np
 from keras import ops
 
 from .. import boxes as box_math
-from .reduction import OBJECT, only, per_object, split
+from .reduction import only, split, weighted_mean
+from .selection import highest
 
-HARMLESS = {"deltas": (0.0,) * 4, "boxes": (0.0, 0.0, 1.0, 1.0)}  # stands in for masked values
+HARMLESS = (0.0, 0.0, 1.0, 1.0)  # the box that stands in for masked ones; masked deltas are 0
 
 
 def closure(formula, space, name, **arguments):
     """The loss of a `formula` (prediction (B, N, 4), target (B, N, 4)) -> (B, N).
 
-    `config` is what `losses.get` makes the closure from again.
+    The closure's `each` gives the loss of every anchor (B, N), 0 where it is no object; `config` is
+    what `losses.get` makes the closure from again.
     """
 
-    def loss(y_true, y_pred):
-        targets, state = split(ops.cast(y_true, "float32"))  # (B, N, 4), (B, N)
-        objects = ops.equal(state, OBJECT)  # (B, N)
-        instead = np.array(HARMLESS[space], "float32")
-        predictions = only(objects, ops.cast(y_pred, "float32"), instead)  # (B, N, 4)
-        values = formula(predictions, only(objects, targets, instead))  # (B, N)
-        return per_object(ops.where(objects, values, 0.0), state)
+    def masked(values, objects):
+        boxes = 0 if space == "deltas" else 4
+        harmless = np.array([*HARMLESS[:boxes], *[0.0] * (values.shape[-1] - boxes)], "float32")
+        return only(objects, values, harmless)
 
+    def each(y_true, y_pred):
+        targets, state = split(ops.cast(y_true, "float32"))  # (B, N, 4), (B, N)
+        objects = state > 0  # (B, N)
+        predictions = masked(ops.cast(y_pred, "float32"), objects)  # (B, N, V)
+        values = formula(predictions, masked(targets, objects))  # (B, N)
+        return ops.where(objects, values, 0.0)
+
+    def loss(y_true, y_pred):
+        weights = ops.maximum(ops.cast(y_true[..., -1], "float32"), 0.0)  # (B, N)
+        return weighted_mean(each(y_true, y_pred), weights)
+
+    loss.each = each
     loss.space = space
     loss.config = {"name": name, **arguments}
     return loss
@@ -46,6 +59,28 @@ def smooth_l1(sigma=3.0):
         return ops.sum(values, axis=-1)
 
     return closure(formula, "deltas", "smooth_l1", sigma=sigma)
+
+
+def ohem_smooth_l1(sigma=3.0, share=0.5):
+    """`smooth_l1` of the hardest `share` of the batch's objects alone, rounded down but one at
+    least, divided by the number of these; range [0, inf).
+
+    Online hard example mining, Shrivastava et al. 2016, arXiv 1604.03540.
+    """
+    plain = smooth_l1(sigma)
+
+    def loss(y_true, y_pred):
+        values = plain.each(y_true, y_pred)  # (B, N)
+        weights = ops.maximum(ops.cast(y_true[..., -1], "float32"), 0.0)  # (B, N)
+        objects = weights > 0  # (B, N)
+        number = ops.maximum(share * ops.sum(ops.cast(objects, "float32")), 1)
+        ranked = ops.reshape(ops.where(objects, values, -1.0), (1, -1))  # (1, B·N)
+        kept = ops.reshape(highest(ranked, number[None]), ops.shape(values))  # (B, N)
+        return weighted_mean(values, ops.where(kept, weights, 0.0))
+
+    loss.space = "deltas"
+    loss.config = {"name": "ohem_smooth_l1", "sigma": sigma, "share": share}
+    return loss
 
 
 def l1():
@@ -85,10 +120,12 @@ def giou():
     Rezatofighi et al. 2019, "Generalized Intersection over Union", arXiv 1902.09630.
     """
 
-    def formula(predictions, targets):
-        return 1 - box_math.giou(predictions, targets, xp=ops)
+    return closure(giou_distance, "boxes", "giou")
 
-    return closure(formula, "boxes", "giou")
+
+def giou_distance(predictions, targets):
+    """1 - GIoU of boxes (B, N, 4) and targets (B, N, 4): (B, N)."""
+    return 1 - box_math.giou(predictions, targets, xp=ops)
 
 
 def diou():

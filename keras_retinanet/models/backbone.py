@@ -109,12 +109,18 @@ class Backbone:
         anchors=None,
         pyramid_levels=PYRAMID_LEVELS,
         coder="center_size",
+        activation="sigmoid",
+        prior_probability=0.01,
+        iou_branch=False,
+        level_scales=False,
         **options,
     ):
         """The model that the commands train: takes RGB 0..255 and carries all it needs to know.
 
         `freeze_bn=None` freezes the batch norm if there are weights; `freeze` freezes the whole
-        backbone. `options` are those of `RetinaNet`.
+        backbone. `activation` and `prior_probability` are those of the classification head, see
+        `heads`; `iou_branch` adds the prediction of a box's IoU, which multiplies its scores;
+        `level_scales` as for `retinanet`. `options` are those of `RetinaNet`.
         """
         inputs = keras.Input((None, None, 3), name="image")
         images = Normalize(self.normalization, name="normalize")(inputs)
@@ -133,6 +139,10 @@ class Backbone:
             head_size or feature_size,
             head_depth,
             head_norm,
+            coder,
+            activation,
+            prior_probability,
+            iou_branch,
         )
 
         def pyramid(backbone_layers, levels):
@@ -145,6 +155,7 @@ class Backbone:
             create_pyramid_features=pyramid,
             pyramid_levels=pyramid_levels,
             submodels=submodels,
+            level_scales=level_scales,
             anchors=anchors,
             coder=coder,
             normalization=self.normalization,

@@ -5,10 +5,12 @@ from keras import ops
 
 from .. import coders, losses
 from ..boxes import iou
-from ..losses.classification import to_logits
-from ..nms import gather
+from ..errors import InputError
+from ..losses import selection
+from ..losses.reduction import IGNORE, OBJECT, OMITTED, split
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters, anchors_for_shape
-from .heads import Probabilities
+from .heads import ACTIVATIONS, Probabilities
+from .targets import dense_targets, in_form_of, with_state
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
@@ -59,6 +61,8 @@ class RetinaNet(keras.Model):
         self.detection = dict(detection or {})
         self.progress = dict(progress or {})
         self._closures = {}  # the losses by output, as they were given to compile
+        self._densities = {}  # the state of those that have one
+        self._selector = None
 
     @property
     def options(self):
@@ -88,22 +92,63 @@ class RetinaNet(keras.Model):
     @property
     def gives_logits(self):
         """Whether the classification head gives logits in training, as `Probabilities` does."""
+        return bool(self._activations())
+
+    @property
+    def activation(self):
+        """What makes probabilities of the classification's logits, a key of `ACTIVATIONS`."""
+        return "softmax" if "softmax" in self._activations() else "sigmoid"
+
+    def _activations(self):
         layers = self._flatten_layers(include_self=False)
-        return any(isinstance(layer, Probabilities) for layer in layers)
+        return {layer.activation for layer in layers if isinstance(layer, Probabilities)}
 
     def anchors_for(self, image_shape):
         """The anchors (N, 4) of images (H, W), in the graph where the sides are tensors."""
         return anchors_for_shape(image_shape, self.pyramid_levels, self.anchor_params, xp=ops)
 
-    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
-        """`keras.Model.compile`; losses of this package are saved with the model and restored."""
+    def compile(self, optimizer="rmsprop", loss=None, selector=None, **kwargs):
+        """`keras.Model.compile`; losses of this package are saved with the model and restored.
+
+        `selector`, see `losses.selection`, chooses the anchors that the classification loss is of.
+        """
         if isinstance(loss, (list, tuple)):
             loss = dict(zip(self.output_names, loss, strict=True))
         self._closures = loss if isinstance(loss, dict) else {}
+        self._selector = selection.get(selector)
+        self.check_losses(self._closures, self._selector)
+        self._densities.clear()
+        for name, fn in self._closures.items():
+            if hasattr(fn, "density"):
+                self._densities[name] = fn.density  # tracked from here on
         wrapped = {
             name: _one_value(fn) if callable(fn) else fn for name, fn in self._closures.items()
         }
         super().compile(optimizer=optimizer, loss=wrapped or loss, **kwargs)
+
+    def check_losses(self, loss, selector=None):
+        """InputError where closures by output, or a selector, do not go with the model's heads."""
+        class_loss, box_loss = loss.get("classification"), loss.get("regression")
+        wanted = getattr(class_loss, "activation", self.activation)
+        if self.gives_logits and wanted != self.activation:
+            raise InputError(
+                f"Expected a classification loss for {self.activation}, as the head is. "
+                f"Received: {_name_of(class_loss)}, which is for {wanted}."
+            )
+        if selector and not hasattr(class_loss, "each"):
+            raise InputError(
+                f"Expected a classification loss that the selector {selector.config['name']} can "
+                f"ask for the loss of each anchor. Received: {_name_of(class_loss)}."
+            )
+        has_bins = self.coder.size > 4
+        space = getattr(box_loss, "space", "boxes")
+        if has_bins < getattr(box_loss, "of_bins", False) or (
+            space == "deltas" and has_bins > getattr(box_loss, "of_bins", False)
+        ):
+            raise InputError(
+                f"Expected a box coder {'without' if has_bins else 'with'} bins for the box loss "
+                f"{_name_of(box_loss)}. Received: {self.coder.config}."
+            )
 
     def get_compile_config(self):
         """Optimizer and losses, where all of the losses are this package's; else nothing."""
@@ -111,13 +156,15 @@ class RetinaNet(keras.Model):
         if not configs or None in configs.values():
             return {}
         optimizer = keras.saving.serialize_keras_object(self.optimizer)
-        return {"optimizer": optimizer, "loss": configs}
+        selector = self._selector and self._selector.config
+        return {"optimizer": optimizer, "loss": configs, "selector": selector}
 
     def compile_from_config(self, config):
         if not config:
             return
         optimizer = keras.saving.deserialize_keras_object(config["optimizer"])
-        self.compile(optimizer, {name: losses.get(loss) for name, loss in config["loss"].items()})
+        closures = {name: losses.get(loss) for name, loss in config["loss"].items()}
+        self.compile(optimizer, closures, config.get("selector"))
         self.optimizer.build(self.trainable_variables)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -126,50 +173,77 @@ class RetinaNet(keras.Model):
         `y` is {boxes (B, M, 4) px, labels (B, M), matches (B, N)}, with matches as `assigners` give
         them, or the dense (regression (B, N, 5), classification (B, N, K + 1), *others), in this
         order or by name. Each closure gets what it compares: deltas or boxes, logits or
-        probabilities.
+        probabilities, the IoU of the decoded boxes in the place of the labels' 1.
         """
-        regression, scores, *others = y_pred
-        box_loss, class_loss = map(self._closures.get, ("regression", "classification"))
-        in_boxes = getattr(box_loss, "space", "deltas") == "boxes"
-        quality = getattr(class_loss, "quality", False)
-        anchors = None
-        if isinstance(y, dict) and "matches" not in y:
-            y = [y[name] for name in self.output_names]
-        if in_boxes or quality or isinstance(y, dict):
+        predicted = dict(zip(self.output_names, y_pred, strict=True))
+        compact = isinstance(y, dict) and "matches" in y
+        in_boxes = self._compares_boxes()
+        if compact or in_boxes:
             anchors = self.anchors_for(ops.shape(x)[1:3])[None]  # (1, N, 4)
-        if isinstance(y, dict):
-            y = self._expand(y, anchors, scores.shape[-1])
-        deltas, labels, *rest = y
-        deltas = ops.convert_to_tensor(deltas)
-        if in_boxes or quality:
-            matched = self.coder.decode(anchors, deltas[..., :4], ops)  # (B, N, 4)
-            decoded = self.coder.decode(anchors, regression, ops)  # (B, N, 4)
-        if quality:
-            overlap = ops.stop_gradient(iou(decoded, matched, ops))[..., None]  # (B, N, 1)
-            labels = ops.concatenate([labels[..., :-1] * overlap, labels[..., -1:]], axis=-1)
+        if compact:
+            true = dense_targets(y, self.coder, anchors, predicted["classification"].shape[-1])
+        else:
+            true = dict(y) if isinstance(y, dict) else dict(zip(self.output_names, y, strict=False))
+        as_logits = training and self.gives_logits
+        scores = predicted["classification"]
+        scores = ACTIVATIONS[self.activation](scores) if as_logits else scores
+        for name in [name for name in ("classification", "iou") if name in predicted]:
+            predicted[name] = in_form_of(self._closures.get(name), predicted[name], as_logits)
         if in_boxes:
-            deltas = ops.concatenate([matched, deltas[..., 4:]], axis=-1)
-            regression = decoded
-        wants_logits = getattr(class_loss, "from_logits", False)
-        are_logits = training and self.gives_logits
-        if are_logits and not wants_logits:
-            scores = ops.sigmoid(scores)
-        elif wants_logits and not are_logits:
-            scores = to_logits(scores)
-        return super().compute_loss(
-            x, [deltas, labels, *rest], [regression, scores, *others], sample_weight, training
+            self._compare_boxes(anchors, true, predicted, scores)
+        for density in self._densities.values():
+            density.updating = training
+        names = [name for name in self.output_names if name in true]
+        y, y_pred = ([values[name] for name in names] for values in (true, predicted))
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def _compares_boxes(self):
+        """Whether a loss or the selector compares decoded boxes."""
+        box_loss, class_loss = map(self._closures.get, ("regression", "classification"))
+        return (
+            getattr(box_loss, "space", "deltas") != "deltas"
+            or getattr(class_loss, "quality", False)
+            or "iou" in self._closures
+            or self._selector is not None
         )
 
-    def _expand(self, y, anchors, num_classes):
-        """Dense targets [(B, N, 5), (B, N, K + 1)] of compact ones."""
-        matches = ops.cast(y["matches"], "int32")  # (B, N)
-        state = ops.cast(ops.where(matches >= 0, 1, ops.where(matches == -1, 0, -1)), "float32")
-        rows = ops.maximum(matches, 0)  # (B, N)
-        boxes = gather(ops.cast(y["boxes"], "float32"), rows)  # (B, N, 4)
-        deltas = self.coder.encode(anchors, boxes, ops)
-        labels = ops.one_hot(gather(ops.cast(y["labels"], "int32"), rows), num_classes)
-        labels = labels * ops.cast(matches >= 0, "float32")[..., None]  # (B, N, K)
-        return [ops.concatenate([part, state[..., None]], axis=-1) for part in (deltas, labels)]
+    def _compare_boxes(self, anchors, true, predicted, scores):
+        """Puts in `true` and `predicted` what follows from the decoded boxes.
+
+        The losses' own choice: boxes, or boxes and deltas, in the place of deltas, weighted by the
+        highest of the scores (B, N, K); the IoU in the place of the labels' 1, and as the target of
+        the output iou; and only the anchors that the selector chooses.
+        """
+        box_loss, class_loss = map(self._closures.get, ("regression", "classification"))
+        deltas, weight = split(ops.convert_to_tensor(true["regression"]))  # (B, N, 4), (B, N)
+        labels, state = split(ops.convert_to_tensor(true["classification"]))  # (B, N, K), (B, N)
+        raw = predicted["regression"]  # (B, N, V)
+        matched, decoded = (self.coder.decode(anchors, v, ops) for v in (deltas, raw))  # (B, N, 4)
+        overlap = ops.stop_gradient(iou(decoded, matched, ops))[..., None]  # (B, N, 1)
+        if "iou" in predicted:
+            true["iou"] = with_state(overlap, weight)
+        if getattr(class_loss, "quality", False):
+            labels = labels * overlap
+        if self._selector:
+            values = class_loss.each(with_state(labels, state), predicted["classification"])
+            chosen = self._selector(values, state, decoded)  # (B, N)
+            left_out = ops.where(ops.equal(state, OBJECT), float(OMITTED), float(IGNORE))
+            state = ops.where(chosen, state, left_out)
+        if getattr(box_loss, "by_score", False):
+            best = ops.stop_gradient(ops.max(scores, axis=-1))  # (B, N)
+            weight = ops.where(weight > 0, best, weight)
+        space = getattr(box_loss, "space", "deltas")
+        if space == "boxes":
+            deltas, predicted["regression"] = matched, decoded
+        elif space == "both":
+            deltas = ops.concatenate([matched, deltas], axis=-1)  # (B, N, 8)
+            predicted["regression"] = ops.concatenate([decoded, raw], axis=-1)  # (B, N, 4 + V)
+        true["regression"] = with_state(deltas, weight)
+        true["classification"] = with_state(labels, state)
+
+
+def _name_of(loss):
+    return getattr(loss, "config", {}).get("name") or getattr(loss, "__name__", repr(loss))
 
 
 def _one_value(loss):

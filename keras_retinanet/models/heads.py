@@ -7,23 +7,45 @@ convolution of the classification head the bias of the prior probability.
 import keras
 from keras import ops
 
-from ..initializers import PriorProbability
+from .. import coders
+from ..initializers import PriorBackground, PriorProbability
 from .norms import normalized
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
 class Probabilities(keras.layers.Layer):
-    """Logits while training, their sigmoid otherwise, so that losses work on logits."""
+    """Logits while training, probabilities otherwise, so that losses work on logits.
 
-    def __init__(self, **kwargs):
+    With `activation="softmax"` the last of K + 1 inputs is the background: the outputs are the K
+    logits relative to it while training, and the probabilities of the K classes otherwise.
+    """
+
+    def __init__(self, activation="sigmoid", **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
+        if activation not in ACTIVATIONS:
+            known = sorted(ACTIVATIONS)
+            raise ValueError(f"Expected an activation among {known}. Received: {activation!r}.")
+        self.activation = activation
 
     def call(self, inputs, training=False):
-        return inputs if training else ops.sigmoid(inputs)
+        if self.activation == "softmax":
+            inputs = inputs[..., :-1] - inputs[..., -1:]
+        return inputs if training else ACTIVATIONS[self.activation](inputs)
 
     def compute_output_shape(self, input_shape):
-        return input_shape
+        return (*input_shape[:-1], input_shape[-1] - (self.activation == "softmax"))
+
+    def get_config(self):
+        return {**super().get_config(), "activation": self.activation}
+
+
+def softmax_of_classes(logits):
+    """Softmax probabilities of K classes from logits (..., K) relative to the background's."""
+    return ops.softmax(ops.pad(logits, [[0, 0]] * (logits.ndim - 1) + [[0, 1]]))[..., :-1]
+
+
+ACTIVATIONS = {"sigmoid": ops.sigmoid, "softmax": softmax_of_classes}
 
 
 def _head(prefix, num_anchors, num_values, input_size, feature_size, depth, norm, bias="zeros"):
@@ -59,21 +81,30 @@ def default_classification_model(
     name="classification_submodel",
     depth=4,
     norm="none",
+    activation="sigmoid",
 ):
-    """Features (B, h, w, F) -> scores (B, h·w·A, K): logits in training, else probabilities."""
+    """Features (B, h, w, F) -> scores (B, h·w·A, K): logits in training, else probabilities.
+
+    `prior_probability` is what each class starts at, or with `activation="softmax"` all classes
+    together; None starts from a bias of 0.
+    """
+    softmax = activation == "softmax"
+    bias = "zeros"
+    if prior_probability is not None:
+        prior = PriorBackground if softmax else PriorProbability
+        bias = prior(prior_probability, num_classes) if softmax else prior(prior_probability)
     inputs, logits = _head(
         "pyramid_classification",
         num_anchors,
-        num_classes,
+        num_classes + softmax,
         pyramid_feature_size,
         classification_feature_size,
         depth,
         norm,
-        PriorProbability(prior_probability),
+        bias,
     )
-    return keras.Model(
-        inputs, Probabilities(name="pyramid_classification_sigmoid")(logits), name=name
-    )
+    scores = Probabilities(activation, name=f"pyramid_classification_{activation}")(logits)
+    return keras.Model(inputs, scores, name=name)
 
 
 def default_regression_model(
@@ -84,8 +115,12 @@ def default_regression_model(
     name="regression_submodel",
     depth=4,
     norm="none",
+    start=0.0,
 ):
-    """Features (B, h, w, F) -> box values (B, h·w·A, V), the same for every class."""
+    """Features (B, h, w, F) -> box values (B, h·w·A, V), the same for every class.
+
+    `start` is the bias, the value that training starts from.
+    """
     inputs, values = _head(
         "pyramid_regression",
         num_anchors,
@@ -94,19 +129,46 @@ def default_regression_model(
         regression_feature_size,
         depth,
         norm,
+        keras.initializers.Constant(start),
     )
     return keras.Model(inputs, values, name=name)
 
 
+def iou_model(num_anchors, feature_size=256, head_size=256, depth=4, norm="none"):
+    """Features (B, h, w, F) -> the predicted IoU of each box (B, h·w·A, 1), logits in training."""
+    inputs, logits = _head("pyramid_iou", num_anchors, 1, feature_size, head_size, depth, norm)
+    return keras.Model(inputs, Probabilities(name="pyramid_iou_sigmoid")(logits), name="iou_model")
+
+
 def default_submodels(
-    num_classes, num_anchors, feature_size=256, head_size=256, depth=4, norm="none"
+    num_classes,
+    num_anchors,
+    feature_size=256,
+    head_size=256,
+    depth=4,
+    norm="none",
+    coder="center_size",
+    activation="sigmoid",
+    prior_probability=0.01,
+    iou_branch=False,
 ):
-    """The heads by the names of their outputs: [("regression", ...), ("classification", ...)]."""
+    """The heads by the names of their outputs: [("regression", ...), ("classification", ...)],
+    and ("iou", ...) with an `iou_branch`.
+    """
+    coder = coders.get(coder)
     options = {"pyramid_feature_size": feature_size, "depth": depth, "norm": norm}
     regression = default_regression_model(
-        4, num_anchors, regression_feature_size=head_size, **options
+        coder.size, num_anchors, regression_feature_size=head_size, start=coder.start, **options
     )
     classification = default_classification_model(
-        num_classes, num_anchors, classification_feature_size=head_size, **options
+        num_classes,
+        num_anchors,
+        prior_probability=prior_probability,
+        classification_feature_size=head_size,
+        activation=activation,
+        **options,
     )
-    return [("regression", regression), ("classification", classification)]
+    heads = [("regression", regression), ("classification", classification)]
+    if iou_branch:
+        heads.append(("iou", iou_model(num_anchors, feature_size, head_size, depth, norm)))
+    return heads

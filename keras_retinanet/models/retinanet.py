@@ -3,7 +3,7 @@
 import keras
 
 from ..errors import InputError
-from ..layers import Anchors, ClipBoxes, NonMaxSuppression, RegressBoxes, TopCandidates
+from ..layers import Anchors, ClipBoxes, NonMaxSuppression, RegressBoxes, Scale, TopCandidates
 from ..nms import config as nms_config
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
 from .detector import RetinaNet
@@ -29,12 +29,14 @@ def retinanet(
     pyramid_levels=None,
     submodels=None,
     name="retinanet",
+    level_scales=False,
     **options,
 ):
-    """The training model: images (B, H, W, 3) -> [regression (B, N, 4), classification (B, N, K)].
+    """The training model: images (B, H, W, 3) -> [regression (B, N, V), classification (B, N, K)].
 
     `backbone_layers` is {"C2": ..., "C5": ...}; `submodels` is a list of (name, model) applied to
-    every level, whose outputs follow in this order; `options` are those of `RetinaNet`.
+    every level, whose outputs follow in this order; `level_scales` gives the regression of each
+    level a factor of its own; `options` are those of `RetinaNet`.
     """
     levels = list(PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels)
     if submodels is None:
@@ -45,6 +47,9 @@ def retinanet(
     outputs = []
     for output, submodel in submodels:
         rows = [submodel(features[f"P{level}"]) for level in levels]
+        if level_scales and output == "regression":
+            scales = [Scale(name=f"regression_scale_{level}") for level in levels]
+            rows = [scale(row) for scale, row in zip(scales, rows, strict=True)]
         join = keras.layers.Concatenate(axis=1, name=output, dtype="float32")
         outputs.append(join(rows) if len(rows) > 1 else keras.layers.Identity(name=output)(rows[0]))
     return RetinaNet(inputs, outputs, name=name, pyramid_levels=levels, **options)
@@ -66,7 +71,7 @@ def retinanet_bbox(
 ):
     """The inference model: images (B, H, W, 3) -> [boxes (B, D, 4), scores (B, D), labels (B, D)].
 
-    Boxes are xyxy px of the input; unused rows are -1. At
+    Boxes are xyxy px of the input; unused rows are -1. A predicted IoU multiplies the scores. At
     most `top_k` candidates of each level go into NMS (None: all of them). `nms` is True (hard),
     False (none), a name or {"name": ..., **arguments}, see `keras_retinanet.nms`. `model` is a
     training model, or None to build one from `kwargs`, the arguments of `retinanet`.
@@ -87,8 +92,16 @@ def retinanet_bbox(
         )
         for level, (size, stride) in zip(levels, anchors.of_levels(levels), strict=True)
     ]
+    outputs = dict(zip(model.output_names, model.outputs, strict=True))
+    if "iou" in outputs:
+        scores = [outputs["classification"], outputs.pop("iou")]
+        outputs["classification"] = keras.layers.Multiply(name="iou_scores", dtype="float32")(
+            scores
+        )
+    extra = [output for output in outputs if output not in ("regression", "classification")]
     candidates = TopCandidates(top_k, class_specific_filter, name="candidates")
-    places, regression, scores, labels, *others = candidates([levels_anchors, list(model.outputs)])
+    values = [outputs[output] for output in ("regression", "classification", *extra)]
+    places, regression, scores, labels, *others = candidates([levels_anchors, values])
     boxes = RegressBoxes(coder=known.get("coder"), name="decoded_boxes")([places, regression])
     boxes = ClipBoxes(known.get("clip_margin", 0), name="clipped_boxes")([model.inputs[0], boxes])
     filter_options = {
@@ -99,8 +112,7 @@ def retinanet_bbox(
         "max_detections": max_detections,
     }
     suppression = NonMaxSuppression(**filter_options, name="filtered_detections")
-    extra = [f"detected_{output}" for output in model.output_names[2:]]
-    names = ["boxes", "scores", "labels", *extra]
+    names = ["boxes", "scores", "labels", *(f"detected_{output}" for output in extra)]
     detections = [
         keras.layers.Identity(name=output, dtype=values.dtype)(values)
         for output, values in zip(names, suppression([boxes, scores, labels, *others]), strict=True)

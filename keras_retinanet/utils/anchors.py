@@ -65,6 +65,12 @@ class AnchorParameters:
 AnchorParameters.default = AnchorParameters()
 
 
+def square_anchors(pyramid_levels, side):
+    """The parameters of one square anchor at each place, `side` strides wide."""
+    strides = [2**level for level in pyramid_levels]
+    return AnchorParameters([side * stride for stride in strides], strides, [1.0], [1.0])
+
+
 def generate_anchors(base_size=16, ratios=None, scales=None):
     """The anchors of one place, centred at the origin: (R·S, 4), xyxy px.
 

@@ -1,4 +1,4 @@
-"""The focal loss: by hand, identities, and where it must stay finite."""
+"""The focal loss and its relatives: by hand, identities, and where they must stay finite."""
 
 import math
 from functools import partial
@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_retinanet.losses import focal
-from keras_retinanet.losses.classification import to_logits
+from keras_retinanet.losses import focal, iou_entropy, softmax_focal, varifocal
+from keras_retinanet.losses.classification import (
+    inverse_frequency,
+    to_logits,
+    to_relative_logits,
+)
 
 pytestmark = pytest.mark.core
 
@@ -204,3 +208,141 @@ def test_to_logits():
     ends = ops.convert_to_numpy(to_logits(ops.convert_to_tensor(np.array([0, 1], "float32"))))
     # log(1e-7 / (1 - 1e-7)); 1 - 1e-7 is rounded in float32
     np.testing.assert_allclose(ends, [-16.118, 16.118], rtol=0.02)
+
+
+def test_softmax_focal_by_hand():
+    # An object at p = (0.6, 0.1), background 0.3: 0.25 · 0.4² · -log 0.6; background at (0.2, 0.3),
+    # its own probability 0.5: 0.75 · 0.5² · -log 0.5; one object
+    batch = a_batch([[1, 0], [0, 0]], [1, 0], [[0.6, 0.1], [0.2, 0.3]])
+    expected = 0.25 * 0.4**2 * -math.log(0.6) + 0.75 * 0.5**2 * -math.log(0.5)
+    assert math.isclose(number(softmax_focal(), *batch), expected, rel_tol=1e-5)
+    plain = -math.log(0.6) - math.log(0.5)
+    assert math.isclose(number(softmax_focal(None, 0), *batch), plain, rel_tol=1e-5)
+
+
+def test_softmax_focal_of_one_class_is_the_focal_loss():
+    # the softmax of (x, 0) is the sigmoid of x
+    y_true, logits = some_batch(9)
+    y_true[..., 0] = y_true[..., -1] == 1
+    y_true, logits = y_true[..., [0, 2]], logits[..., :1]
+    of_sigmoid, of_softmax = (
+        [number(build(0.3, gamma, from_logits=True), y_true, logits) for gamma in (0.5, 2)]
+        for build in (focal, softmax_focal)
+    )
+    np.testing.assert_allclose(of_softmax, of_sigmoid, rtol=1e-5)
+    assert min(of_sigmoid) > 0
+
+
+def test_to_relative_logits():
+    x = np.random.default_rng(0).uniform(-4, 4, (5, 3)).astype("float32")
+    odds = np.exp(x.astype("float64"))  # background 1
+    probabilities = (odds / (1 + odds.sum(-1, keepdims=True))).astype("float32")
+    back = ops.convert_to_numpy(to_relative_logits(ops.convert_to_tensor(probabilities)))
+    np.testing.assert_allclose(back, x, rtol=1e-3, atol=1e-4)
+    certain = np.array([[1, 0, 0], [0, 0, 0]], "float32")
+    back = ops.convert_to_numpy(to_relative_logits(ops.convert_to_tensor(certain)))
+    # log(1 / 1e-7), log(1e-7 / 1e-7), log 1e-7
+    np.testing.assert_allclose(back, [[16.118, 0, 0], [-16.118] * 3], rtol=1e-3, atol=0.2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("gamma", [0, 0.5, 2])
+def test_softmax_focal_is_finite_at_large_logits(gradient, gamma, dtype):
+    # right by 100; wrong by 200; background, wrong by 100; background, right by 100
+    logits = [[100, -100], [-100, 100], [100, 0], [-100, -100]]
+    y_true, logits = a_batch([[1, 0], [1, 0], [0, 0], [0, 0]], [1, 1, 0, 0], logits)
+    loss = softmax_focal(gamma=gamma, from_logits=True)
+    value, slope = gradient(partial(loss, ops.convert_to_tensor(y_true)), logits, dtype)
+    assert math.isclose(value, (0.25 * 200 + 0.75 * 100) / 2, rel_tol=1e-5)
+    assert np.isfinite(slope).all()
+    np.testing.assert_allclose(slope[0, 1], [-0.25 / 2, 0.25 / 2], rtol=1e-3)
+    np.testing.assert_allclose(slope[0, 2], [0.75 / 2, 0], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_softmax_focal_is_finite_at_certain_probabilities(gradient, dtype):
+    y_true, y_pred = a_batch([[1, 0], [1, 0], [0, 0]], [1, 1, 0], [[1, 0], [0, 1], [0, 1]])
+    value, slope = gradient(partial(softmax_focal(), ops.convert_to_tensor(y_true)), y_pred, dtype)
+    assert 1 < value < math.inf
+    assert np.isfinite(slope).all()
+
+
+def test_iou_entropy_by_hand(gradient):
+    # IoU 0.8 predicted as 0.5 is log 2; 0.3 as 0.2 is -0.3 log 0.2 - 0.7 log 0.8; two objects
+    y_true = np.array([[[0.8, 1], [0.5, 0]], [[0.9, -1], [0.3, 1]]], "float32")
+    y_pred = np.array([[[0.5], [0.1]], [[0.9], [0.2]]], "float32")
+    expected = (math.log(2) - 0.3 * math.log(0.2) - 0.7 * math.log(0.8)) / 2
+    value, slope = gradient(partial(iou_entropy(), ops.convert_to_tensor(y_true)), y_pred)
+    assert math.isclose(value, expected, rel_tol=1e-5)
+    # the slope is (p - t) / (p (1 - p)), and of the logit p - t
+    np.testing.assert_allclose(slope[..., 0], [[-0.3 / 0.25 / 2, 0], [0, -0.1 / 0.16 / 2]], 1e-4)
+    logits = np.log(y_pred / (1 - y_pred))
+    loss = iou_entropy(from_logits=True)
+    value, slope = gradient(partial(loss, ops.convert_to_tensor(y_true)), logits)
+    assert math.isclose(value, expected, rel_tol=1e-5)
+    np.testing.assert_allclose(slope[..., 0], [[-0.15, 0], [0, -0.05]], rtol=1e-4)
+
+
+def test_iou_entropy_is_of_the_objects_alone(gradient):
+    y_true = np.array([[[0.8, 1], [0.5, 0], [0.5, -1]]], "float32")
+    y_pred = np.array([[[0.6], [0.3], [0.3]]], "float32")
+    expected, _ = gradient(partial(iou_entropy(), ops.convert_to_tensor(y_true)), y_pred)
+    for wild in WILD:
+        y_true[0, 1:, 0] = y_pred[0, 1:] = wild
+        value, slope = gradient(partial(iou_entropy(), ops.convert_to_tensor(y_true)), y_pred)
+        assert value == expected
+        assert slope[0, 0] != 0
+        assert not slope[0, 1:].any()
+
+
+@pytest.mark.parametrize("state", [0, -1])
+def test_iou_entropy_without_objects(gradient, state):
+    y_true = np.full((2, 3, 2), state, "float32")
+    y_pred = np.full((2, 3, 1), np.nan, "float32")
+    for anchors in (3, 0):
+        loss = partial(iou_entropy(), ops.convert_to_tensor(y_true[:, :anchors]))
+        value, slope = gradient(loss, y_pred[:, :anchors])
+        assert value == 0
+        assert not slope.any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_iou_entropy_is_finite(gradient, dtype):
+    y_true = np.array([[[0, 1], [1, 1], [0.25, 1]]], "float32")
+    loss = partial(iou_entropy(from_logits=True), ops.convert_to_tensor(y_true))
+    value, slope = gradient(loss, [[[100], [-100], [100]]], dtype)
+    assert math.isclose(value, (100 + 100 + 75) / 3, rel_tol=1e-5)  # -(1 - t) log(1 - p)
+    np.testing.assert_allclose(slope[0, :, 0], [1 / 3, -1 / 3, 0.25], rtol=3e-3)
+    loss = partial(iou_entropy(), ops.convert_to_tensor(y_true))
+    value, slope = gradient(loss, [[[1], [0], [1]]], dtype)
+    assert 1 < value < math.inf
+    assert np.isfinite(slope).all()
+
+
+def test_inverse_frequency_by_hand():
+    # 10, 20 and 30 boxes, 20 in the mean: odds of 20 / 10, 20 / 20 and 20 / 30
+    np.testing.assert_allclose(inverse_frequency([10, 20, 30]), [2 / 3, 1 / 2, 2 / 5])
+    assert inverse_frequency([7]) == [0.5]
+    assert inverse_frequency(np.array([5, 5, 5, 5])) == [0.5] * 4
+
+
+def test_inverse_frequency_of_a_class_without_boxes():
+    # counts as one box: 10 in all, 5 in the mean, odds of 5 / 1 and 5 / 9
+    np.testing.assert_allclose(inverse_frequency([0, 9]), [5 / 6, 5 / 14])
+    assert inverse_frequency([0, 0]) == [0.5, 0.5]
+    rare, common = inverse_frequency([1, 10**6])
+    assert 0 < common < 0.5 < rare < 1
+
+
+def test_softmax_focal_weighs_each_class_and_the_background_by_the_rest():
+    # three objects of class 0, 1 and 2 and background, all at logit 0: p_t = 1/4, CE = log 4
+    y_true = np.concatenate([np.eye(4, 3), [[1], [1], [1], [0]]], axis=1)[None]
+    loss = softmax_focal(alpha=(0.9, 0.5, 0.1), gamma=0, from_logits=True)
+    values = loss.each(ops.convert_to_tensor(y_true, "float32"), ops.zeros((1, 4, 3)))
+    expected = np.array([[0.9, 0.5, 0.1, 1 - 0.5]]) * np.log(4)  # the mean of the alphas is 0.5
+    np.testing.assert_allclose(ops.convert_to_numpy(values), expected, rtol=1e-6)
+
+
+def test_varifocal_takes_one_alpha():
+    with pytest.raises(TypeError, match=r"Expected a number as alpha. Received: \(0.2, 0.5\)"):
+        varifocal(alpha=(0.2, 0.5))

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_retinanet.models.heads import (
+    Probabilities,
     default_classification_model,
     default_regression_model,
     default_submodels,
@@ -124,3 +125,84 @@ def test_outputs_are_float32_under_any_policy(features):
         assert convolutions(model)[0].compute_dtype == "bfloat16"
         assert keras.backend.standardize_dtype(model(features).dtype) == "float32"
         assert keras.backend.standardize_dtype(model(features, training=True).dtype) == "float32"
+
+
+def softmax(logits):
+    """Softmax over the last axis in float64."""
+    shifted = np.exp(logits.astype("float64") - logits.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def softmax_head():
+    """Three classes, and the background as the fourth of each anchor's values."""
+    keras.utils.set_random_seed(0)
+    return default_classification_model(3, 2, 16, 0.05, 24, depth=1, activation="softmax")
+
+
+@pytest.mark.parametrize("size", [1, 100, 1000])
+def test_softmax_over_the_classes_and_the_background(size):
+    logits = (np.random.default_rng(1).normal(size=(2, 5, 4)) * size).astype("float32")
+    layer = Probabilities("softmax")
+    relative = ops.convert_to_numpy(layer(logits, training=True))
+    assert relative.shape == (2, 5, 3)
+    np.testing.assert_array_equal(relative, logits[..., :3] - logits[..., 3:])
+    probabilities = ops.convert_to_numpy(layer(logits))
+    assert probabilities.shape == (2, 5, 3)
+    np.testing.assert_allclose(probabilities, softmax(logits)[..., :3], rtol=1e-4, atol=1e-6)
+    background = softmax(logits)[..., 3]
+    np.testing.assert_allclose(probabilities.sum(-1) + background, 1, rtol=1e-5)
+
+
+def test_softmax_of_one_class_is_the_sigmoid():
+    logits = np.random.default_rng(2).normal(size=(2, 5, 2)).astype("float32")
+    probabilities = ops.convert_to_numpy(Probabilities("softmax")(logits))
+    sigmoid = Probabilities()(logits[..., :1] - logits[..., 1:])
+    np.testing.assert_allclose(probabilities, ops.convert_to_numpy(sigmoid), rtol=1e-5)
+
+
+def test_probabilities_keep_their_activation():
+    for activation, values in (("sigmoid", 4), ("softmax", 3)):
+        layer = Probabilities(activation, name="scores")
+        again = Probabilities.from_config(layer.get_config())
+        assert again.activation == activation
+        assert again.name == "scores"
+        assert again.compute_output_shape((None, None, 4)) == (None, None, values)
+        assert layer(keras.Input((None, 4))).shape == (None, None, values)
+        none = np.zeros((2, 0, 4), "float32")
+        assert ops.convert_to_numpy(layer(none)).shape == (2, 0, values)
+    with pytest.raises(ValueError, match=r"\['sigmoid', 'softmax'\]. Received: 'relu'"):
+        Probabilities("relu")
+
+
+def test_the_softmax_head_has_a_value_more_for_each_anchor(softmax_head):
+    *_, output = convolutions(softmax_head)
+    assert output.filters == 2 * 4
+    assert softmax_head.output_shape == (None, None, 3)
+    # 3 classes of 0.05 / 3 each and a background of 0.95: 57 times as probable
+    bias = [0, 0, 0, np.log(57)] * 2
+    np.testing.assert_allclose(ops.convert_to_numpy(output.bias), bias, rtol=1e-5)
+
+
+def test_the_softmax_head_in_inference_and_in_training(softmax_head, features):
+    probabilities = ops.convert_to_numpy(softmax_head(features))
+    logits = ops.convert_to_numpy(softmax_head(features, training=True))
+    assert probabilities.shape == logits.shape == (2, 3 * 5 * 2, 3)
+    with_background = np.concatenate([logits, np.zeros_like(logits[..., :1])], -1)
+    np.testing.assert_allclose(probabilities, softmax(with_background)[..., :3], rtol=1e-5)
+    start = ops.convert_to_numpy(softmax_head(features * 0))  # the bias alone
+    np.testing.assert_allclose(start, 0.05 / 3, rtol=1e-4)
+    np.testing.assert_allclose(start.sum(-1), 0.05, rtol=1e-4)
+    again = softmax_head.predict_on_batch(features)
+    np.testing.assert_allclose(again, probabilities, rtol=1e-4)
+
+
+def test_default_submodels_with_a_softmax():
+    options = {"head_size": 8, "depth": 1, "activation": "softmax"}
+    for probability, start in ((0.1, 0.1), (None, 3 / 4)):  # without prior 4 equal ones
+        (_, regression), (_, model) = default_submodels(
+            3, 2, 16, prior_probability=probability, **options
+        )
+        scores = ops.convert_to_numpy(model(np.zeros((1, 2, 2, 16), "float32")))
+        np.testing.assert_allclose(scores.sum(-1), start, rtol=1e-4)
+        assert regression.output_shape == (None, None, 4)
