@@ -25,6 +25,7 @@ RANGES = {  # what a number must be: (the test, the arguments)
             "max_queue_size",
             "optimizer_clipnorm",
             "steps",
+            "warmup_loss_epochs",
         ),
     ),
     "0 or more": (
@@ -291,13 +292,18 @@ def anchor_options(path, model):
     return {"anchor_params": anchors, "pyramid_levels": levels}
 
 
-def read_config(path):
-    """(AnchorParameters, pyramid levels) of an INI file, the defaults where it does not say."""
-    from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
+def read_config(path, anchor_side=None):
+    """(AnchorParameters, pyramid levels) of an INI file, the defaults where there is none.
+
+    With `anchor_side` the default is one square anchor of that many strides at each place.
+    """
+    from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters, square_anchors
     from ..utils.config import parse_anchor_parameters, parse_pyramid_levels, read_config_file
 
     if path is None:
-        return AnchorParameters.default, list(PYRAMID_LEVELS)
+        levels = list(PYRAMID_LEVELS)
+        default = AnchorParameters.default
+        return square_anchors(levels, anchor_side) if anchor_side else default, levels
     config = read_config_file(path)
     given = "pyramid_levels" in config
     levels = parse_pyramid_levels(config) if given else list(PYRAMID_LEVELS)

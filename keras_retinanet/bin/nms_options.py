@@ -1,7 +1,7 @@
 """The arguments that choose the NMS of an inference model. Imports nothing heavy."""
 
 from ..errors import InputError
-from .train_options import choice_of
+from .choices import choice_of
 
 # named here too, for the module that defines them imports Keras
 NMS = ("hard", "soft_linear", "soft_gaussian", "diou", "class_agnostic", "none")

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import sys
 
+from ..detectors import DETECTORS
 from ..errors import InputError
 from .cli import (
     check_classes,
@@ -15,6 +16,7 @@ from .cli import (
     start_backend,
     user_errors,
 )
+from .stages import compile_stage, stages_of
 from .train_options import parse_args
 
 SMALL_BATCH = 16  # below it the statistics of live batch norm are too noisy to train with
@@ -62,15 +64,14 @@ def create_generators(args, train, val, model):
         "no_resize": args.no_resize,
         "anchor_params": model.anchor_params,
         "pyramid_levels": model.pyramid_levels,
+        "assigner": model.progress.get("assigner", args.assigner),
         "compact": True,
         "seed": args.seed,
         "strict": args.strict,
     }
     if model.normalization is not None:
         common["preprocess_image"] = None
-    training = Generator(
-        train, augmentation=augmentation_of(args), assigner=args.assigner, **common
-    )
+    training = Generator(train, augmentation=augmentation_of(args), **common)
     validation = val and Generator(
         val, **{**common, "group_method": "canvas"}, shuffle_groups=False
     )
@@ -80,6 +81,7 @@ def create_generators(args, train, val, model):
 def create_models(args, class_names):
     """(training model, inference model), new or from the snapshot."""
     from ..models import backbone, convert_model
+    from .trials import try_coder
 
     if args.snapshot:
         model = load_snapshot(args.snapshot, args.backbone)
@@ -102,7 +104,17 @@ def create_models(args, class_names):
     weights = None if args.no_weights else args.weights or chosen.download_imagenet()
     scratch_norm = "group" if args.batch_size < SMALL_BATCH else "batch"
     norm = args.norm or (scratch_norm if weights is None else "batch")
-    anchors, levels = read_config(args.config)
+    kind = DETECTORS[args.detector]
+    anchors, levels = read_config(args.config, kind.get("anchor_side"))
+    if args.coder:
+        try_coder(args.coder)
+    softmax = args.classification_loss["name"].startswith("softmax")
+    given = {"coder": args.coder, "head_norm": args.head_norm}
+    options = {
+        "head_norm": "group" if norm == "group" else "none",
+        **kind["model"],
+        **{name: value for name, value in given.items() if value is not None},
+    }
     model = chosen.detector(
         class_names,
         weights,
@@ -112,13 +124,19 @@ def create_models(args, class_names):
         feature_size=args.feature_size,
         head_size=args.head_size,
         head_depth=args.head_depth,
-        head_norm=args.head_norm or ("group" if norm == "group" else "none"),
         anchors=anchors,
         pyramid_levels=levels,
-        coder=args.coder,
+        activation="softmax" if softmax else "sigmoid",
+        prior_probability=args.prior_probability,
+        iou_branch=args.iou_branch,
         image_min_side=None if args.no_resize else args.image_min_side,
         image_max_side=None if args.no_resize else args.image_max_side,
-        progress={"start": "scratch" if weights is None else "pretrained", "epoch": 0},
+        progress={
+            "start": "scratch" if weights is None else "pretrained",
+            "epoch": 0,
+            "assigner": args.assigner,
+        },
+        **options,
     )
     return model, convert_model(model)
 
@@ -137,57 +155,38 @@ def check_anchors(path, model):
             )
 
 
-def compile_model(args, model, steps, first):
-    """Compiles the model with the recipe of its start, to train from epoch `first` on; `steps` are
+def make_optimizer(args, model, steps, first):
+    """The optimizer of the recipe of the model's start, to train from epoch `first` on; `steps` are
     the batches of an epoch.
 
-    A snapshot keeps its losses and its optimizer's state, unless that has a schedule and now wants
-    none.
+    A snapshot keeps its optimizer's state, unless that has a schedule and now wants none.
     """
-    from .. import losses, recipes
+    from .. import recipes
 
     start = model.progress.get("start", "pretrained")
     width = model.get_layer(f"P{model.pyramid_levels[0]}").output.shape[-1]
     rate = args.lr or recipes.peak_rate(start, args.batch_size * args.accumulate, width)
     if args.reduce_lr_patience is None:
         rate = recipes.cosine(rate, max(1, args.epochs * steps // args.accumulate))
-    chosen = {
-        "regression": make_loss("--box-loss", args.box_loss),
-        "classification": make_loss(
-            "--classification-loss", {**args.classification_loss, "from_logits": True}
-        ),
-    }
     if model.compiled:  # a snapshot
-        held = model.optimizer.gradient_accumulation_steps or 1
+        optimizer = model.optimizer
+        held = optimizer.gradient_accumulation_steps or 1
         if held != args.accumulate:
             raise InputError(
                 f"--accumulate: expected {held}, as in {args.snapshot}. Received: {args.accumulate}"
             )
         if args.reduce_lr_patience is None:
-            model.optimizer.learning_rate = rate
+            optimizer.learning_rate = rate
             # where this run's schedule stands, should its steps be others than the snapshot's
-            counter = next(v for v in model.optimizer.variables if v.name == "iteration")
-            counter.assign(first * steps)
-            return
-        if isinstance(model.optimizer.get_config()["learning_rate"], float):
+            next(v for v in optimizer.variables if v.name == "iteration").assign(first * steps)
+            return optimizer
+        if isinstance(optimizer.get_config()["learning_rate"], float):
             if args.lr:  # else it goes on with what it was reduced to
-                model.optimizer.learning_rate = args.lr
-            return
-        known = model.get_compile_config()["loss"]
-        chosen = {output: losses.get(config) for output, config in known.items()}
+                optimizer.learning_rate = args.lr
+            return optimizer
     default_decay = recipes.RECIPES[start]["weight_decay"]
     decay = default_decay if args.weight_decay is None else args.weight_decay
-    model.compile(recipes.adamw(rate, decay, args.optimizer_clipnorm, args.accumulate), chosen)
-
-
-def make_loss(option, config):
-    """The loss that an option describes."""
-    from .. import losses
-
-    try:
-        return losses.get(config)
-    except TypeError as error:
-        raise InputError(f"{option}: {error}") from None
+    return recipes.adamw(rate, decay, args.optimizer_clipnorm, args.accumulate)
 
 
 def create_callbacks(args, inference, validation):
@@ -250,6 +249,7 @@ def run(args):
     from ..callbacks.snapshots import Snapshots
     from ..distribution import scope
     from ..preprocessing.feed import feed
+    from .trials import try_assigner, try_stage
 
     keras.utils.set_random_seed(args.seed)
     with scope(args.multi_gpu):
@@ -262,25 +262,39 @@ def run(args):
                 f"Expected more epochs than the {first} that are done. "
                 f"Received: --epochs {args.epochs}"
             )
-        compile_model(args, model, steps, first)
+        plan = stages_of(args, model, train)
+        optimizer = make_optimizer(args, model, steps, first)
+        model.progress = {**model.progress, "stages": plan}
+    for stage in plan:
+        try_stage(model, stage)
+    try_assigner(model.progress.get("assigner", args.assigner), training)
     describe(train, val, training)
     callbacks = create_callbacks(args, inference, validation)
     snapshots = next((c for c in callbacks if isinstance(c, Snapshots)), None)
     options = {"workers": args.workers, "ahead": args.max_queue_size}
+    validated = validation if args.compute_val_loss and val else None
     try:
-        history = model.fit(
-            feed(training, first * steps, **options),
-            steps_per_epoch=steps,
-            epochs=args.epochs,
-            initial_epoch=first,
-            shuffle=False,
-            callbacks=callbacks,
-            validation_data=feed(validation, **options) if args.compute_val_loss and val else None,
-            validation_steps=len(validation) if args.compute_val_loss and val else None,
-        )
+        for stage in plan:
+            until = min(stage["until"] or args.epochs, args.epochs)
+            if first >= until:
+                continue
+            with scope(args.multi_gpu):
+                compile_stage(model, optimizer, stage)
+            model.fit(
+                feed(training, first * steps, **options),
+                steps_per_epoch=steps,
+                epochs=until,
+                initial_epoch=first,
+                shuffle=False,
+                callbacks=callbacks,
+                validation_data=validated and feed(validated, **options),
+                validation_steps=validated and len(validated),
+            )
+            first = until
+            if model.stop_training:
+                break
         for path in snapshots.kept if snapshots else ():
             print(f"kept {path}")
-        return history
     except Exception:
         failure = training.failure or (validation and validation.failure)
         if failure:

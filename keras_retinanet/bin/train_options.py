@@ -1,14 +1,37 @@
 """The arguments of `retinanet-train`. Imports nothing heavy, so that --help answers at once."""
 
 import argparse
-import ast
 
+from ..detectors import DETECTORS
+from .choices import choice_of
 from .cli import add_data_arguments, check_numbers, check_sides
 
 # named here too, for the modules that define them import Keras
-CLASSIFICATION_LOSSES = ("cross_entropy", "focal", "focal_star", "quality_focal", "varifocal")
-BOX_LOSSES = ("l1", "l2", "smooth_l1", "iou", "giou", "diou", "ciou")
+CLASSIFICATION_LOSSES = (
+    "cross_entropy",
+    "focal",
+    "softmax_focal",
+    "focal_star",
+    "ghm_classification",
+    "quality_focal",
+    "varifocal",
+)
+BOX_LOSSES = (
+    "l1",
+    "l2",
+    "smooth_l1",
+    "ohem_smooth_l1",
+    "ghm_regression",
+    "iou",
+    "giou",
+    "diou",
+    "ciou",
+    "dfl",
+    "gfl",
+)
+SELECTORS = ("ohem", "hard_negative")
 ASSIGNERS = ("iou", "atss")
+CODERS = ("center_size", "corners", "distances")
 # what a snapshot settles
 KEPT = (
     "--feature-size",
@@ -17,11 +40,18 @@ KEPT = (
     "--head-norm",
     "--norm",
     "--coder",
+    "--detector",
+    "--iou-branch",
+    "--prior-probability",
     "--freeze-backbone",
     "--freeze-bn",
     "--no-freeze-bn",
     "--classification-loss",
     "--box-loss",
+    "--selector",
+    "--assigner",
+    "--warmup-loss",
+    "--warmup-loss-epochs",
     "--weight-decay",
     "--optimizer-clipnorm",
     "--image-min-side",
@@ -62,10 +92,30 @@ def parse_args(args):
         help="3x3 convolutions before a head's output (%(default)s)",
     )
     model.add_argument(
+        "--detector",
+        default="retinanet",
+        choices=sorted(DETECTORS),
+        help="retinanet, or gfl (Generalized Focal Loss): what coder, anchors, norm of the heads, "
+        "losses and assigner are where these are not given (%(default)s)",
+    )
+    model.add_argument(
         "--coder",
-        default="center_size",
-        choices=["center_size", "corners"],
-        help="how boxes are coded (%(default)s)",
+        type=choice_of(CODERS),
+        metavar="NAME",
+        help="how boxes are coded: center_size, corners, or distances, with bins=16 as "
+        "distributions (center_size; gfl: distances:bins=16)",
+    )
+    model.add_argument(
+        "--iou-branch",
+        action="store_true",
+        help="also predict the IoU of each box, and multiply its scores by it",
+    )
+    model.add_argument(
+        "--prior-probability",
+        type=prior,
+        default=0.01,
+        metavar="P",
+        help="what the scores of all anchors start from, or none for a bias of 0 (%(default)s)",
     )
     model.add_argument(
         "--freeze-backbone", action="store_true", help="train pyramid and heads only"
@@ -96,24 +146,38 @@ def parse_args(args):
     loss.add_argument(
         "--classification-loss",
         type=choice_of(CLASSIFICATION_LOSSES),
-        default="focal",
         metavar="NAME",
-        help=f"{', '.join(CLASSIFICATION_LOSSES)} (%(default)s)",
+        help=f"{', '.join(CLASSIFICATION_LOSSES)} (focal; gfl: quality_focal). alpha is a number, "
+        "one for each class as (0.2,0.5), or 'inverse_frequency', from the boxes of each class",
     )
     loss.add_argument(
         "--box-loss",
         type=choice_of(BOX_LOSSES),
-        default="smooth_l1",
         metavar="NAME",
-        help=f"{', '.join(BOX_LOSSES)} (%(default)s)",
+        help=f"{', '.join(BOX_LOSSES)} (smooth_l1; gfl: gfl)",
+    )
+    loss.add_argument(
+        "--selector",
+        type=choice_of(SELECTORS),
+        metavar="NAME",
+        help="leave easy anchors out of the classification loss: ohem (count=512, overlap=0.7, "
+        "ratio=None) or hard_negative (ratio=3) (all anchors)",
+    )
+    loss.add_argument(
+        "--warmup-loss",
+        type=choice_of(CLASSIFICATION_LOSSES),
+        metavar="NAME",
+        help="the classification loss of the first epochs",
+    )
+    loss.add_argument(
+        "--warmup-loss-epochs", type=int, metavar="N", help="with --warmup-loss: how many epochs"
     )
     loss.add_argument(
         "--assigner",
         type=choice_of(ASSIGNERS),
-        default="iou",
         metavar="NAME",
         help="which anchors stand for a box: iou, by thresholds (positive_overlap=0.5, "
-        "negative_overlap=0.4, best_anchor=False), or atss (top_k=9) (%(default)s)",
+        "negative_overlap=0.4, best_anchor=False), or atss (top_k=9) (iou; gfl: atss)",
     )
     data = parser.add_argument_group("data")
     data.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
@@ -198,28 +262,23 @@ def parse_args(args):
     given = {arg.partition("=")[0] for arg in args}
     args = check_numbers(parser, parser.parse_args(args))
     args.kept = [option for option in KEPT if args.snapshot and option in given]
+    if (args.warmup_loss is None) != (args.warmup_loss_epochs is None):
+        parser.error("expected --warmup-loss and --warmup-loss-epochs together")
+    chosen = DETECTORS[args.detector]
+    for name in ("classification_loss", "box_loss", "assigner"):
+        if getattr(args, name) is None:
+            setattr(args, name, chosen[name])
     check_sides(args.image_min_side, args.image_max_side)
     return args
 
 
-def choice_of(names):
-    """A reader of "name:argument=value,..." as {"name": ..., argument: ...}, for argparse."""
-
-    def read(text):
-        name, _, arguments = text.partition(":")
-        if name not in names:
-            raise argparse.ArgumentTypeError(
-                f"expected one of {', '.join(names)}. Received: {name!r}"
-            )
-        pairs = [pair.partition("=")[::2] for pair in arguments.split(",") if pair]
-        try:
-            return {"name": name, **{key: ast.literal_eval(value) for key, value in pairs}}
-        except (ValueError, SyntaxError):
-            raise argparse.ArgumentTypeError(
-                f"expected {name}:argument=number,... Received: {text!r}"
-            ) from None
-
-    return read
+def prior(text):
+    """A probability between 0 and 1, or None for "none"."""
+    if text == "none":
+        return None
+    if not 0 < float(text) < 1:
+        raise ValueError
+    return float(text)
 
 
 def frequency(text):

@@ -1,5 +1,6 @@
 """What the tests of the commands share: failing as a person sees it, and folders of data."""
 
+import contextlib
 import csv
 import json
 import os
@@ -8,6 +9,8 @@ import shutil
 import keras
 import pytest
 from PIL import Image
+
+from keras_retinanet.bin import train
 
 
 @pytest.fixture
@@ -29,17 +32,78 @@ def refuse(capsys):
     return run
 
 
-@pytest.fixture
-def eager():
-    """TensorFlow without graphs: steps take longer but start at once."""
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
+@pytest.fixture(scope="session")
+def eagerly():
+    """A context of TensorFlow without graphs: steps take longer but start at once."""
 
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    @contextlib.contextmanager
+    def run():
+        if keras.backend.backend() != "tensorflow":
+            yield
+            return
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(True)
+        try:
+            yield
+        finally:
+            tf.config.run_functions_eagerly(False)
+
+    return run
+
+
+@pytest.fixture
+def eager(eagerly):
+    """The whole test within `eagerly`."""
+    with eagerly():
+        yield
+
+
+@pytest.fixture(scope="session")
+def data(sample):
+    """The sample's arguments, without the held-out part."""
+    return ["csv", str(sample / "train.csv"), str(sample / "classes.csv")]
+
+
+@pytest.fixture(scope="session")
+def held_out(data, sample):
+    return [*data, "--val-annotations", str(sample / "val.csv")]
+
+
+def started(args):
+    """The arguments, from scratch where they do not say what to start from."""
+    args = [str(arg) for arg in args]
+    starts = {"--snapshot", "--weights", "--imagenet-weights"}
+    return args if starts & set(args) else ["--no-weights", *args]
+
+
+@pytest.fixture
+def train_tiny(tiny, eager):
+    """Trains a tiny model."""
+    return lambda *args: train.main([*tiny, *started(args)])
+
+
+@pytest.fixture
+def fit(train_tiny, tmp_path):
+    """Trains a tiny model, and gives the folder of its snapshots."""
+
+    def run(*args):
+        train_tiny("--snapshot-path", tmp_path / "snapshots", *args)
+        return tmp_path / "snapshots"
+
+    return run
+
+
+@pytest.fixture
+def refuse_training(refuse, tiny, tmp_path):
+    """A training that must end with one sentence."""
+
+    def run(*args):
+        quick = ["--epochs", "1", "--steps", "1", "--augmentation", "light"]
+        folder = tmp_path / "snapshots"
+        return refuse(train.main, *tiny, "--snapshot-path", folder, *quick, *started(args))
+
+    return run
 
 
 @pytest.fixture(scope="session")

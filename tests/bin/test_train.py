@@ -7,51 +7,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_retinanet import assigners, losses
+from keras_retinanet import assigners, coders, detectors, losses
 from keras_retinanet.bin import train, train_options
 from keras_retinanet.bin.cli import load_snapshot
 from keras_retinanet.callbacks.snapshots import Snapshots
+from keras_retinanet.losses import selection
 
 QUICK = ["--epochs", "1", "--steps", "1", "--augmentation", "light"]
-STARTS = {"--snapshot", "--weights", "--imagenet-weights"}
-
-
-def started(args):
-    """The arguments, from scratch where they do not say what to start from."""
-    args = [str(arg) for arg in args]
-    return args if STARTS & set(args) else ["--no-weights", *args]
-
-
-@pytest.fixture
-def data(sample):
-    """The sample's arguments, without the held-out part."""
-    return ["csv", str(sample / "train.csv"), str(sample / "classes.csv")]
-
-
-@pytest.fixture
-def held_out(data, sample):
-    return [*data, "--val-annotations", str(sample / "val.csv")]
-
-
-@pytest.fixture
-def fit(tiny, tmp_path, eager):
-    """Trains a tiny model, and gives the folder of its snapshots."""
-
-    def run(*args):
-        folder = tmp_path / "snapshots"
-        train.main([*tiny, "--snapshot-path", str(folder), *started(args)])
-        return folder
-
-    return run
-
-
-@pytest.fixture
-def refuse_training(refuse, tiny, tmp_path):
-    def run(*args):
-        folder = tmp_path / "snapshots"
-        return refuse(train.main, *tiny, "--snapshot-path", folder, *QUICK, *started(args))
-
-    return run
 
 
 def weights_of(path):
@@ -173,14 +135,14 @@ def test_without_resizing_the_model_remembers_it(fit, data):
 
 @pytest.mark.parametrize("schedule", ["cosine", "plateau"])
 def test_a_resumed_run_ends_at_the_weights_of_an_uninterrupted_one(
-    tiny, data, tmp_path, eager, monkeypatch, capsys, schedule
+    train_tiny, data, tmp_path, monkeypatch, capsys, schedule
 ):
     how = ["--epochs", "2", "--augmentation", "strong", "--no-evaluation"]
     if schedule == "plateau":
         how += ["--reduce-lr-patience", "5", "--steps", "1"]
 
     def run(folder, *args):
-        train.main([*tiny, *how, "--snapshot-path", str(tmp_path / folder), *started(args), *data])
+        train_tiny(*how, "--snapshot-path", tmp_path / folder, *args, *data)
 
     last = "resnet10_0.25_csv_last.keras"
     run("whole")
@@ -475,6 +437,21 @@ def test_the_named_choices_are_those_of_the_package():
     assert sorted(train_options.ASSIGNERS) == sorted(assigners.ASSIGNERS)
     assert sorted(train_options.CLASSIFICATION_LOSSES) == sorted(losses.CLASSIFICATION_LOSSES)
     assert sorted(train_options.BOX_LOSSES) == sorted(losses.BOX_LOSSES)
+    assert sorted(train_options.SELECTORS) == sorted(selection.SELECTORS)
+    assert sorted(train_options.CODERS) == sorted(coders.CODERS)
+
+
+@pytest.mark.parametrize("name", detectors.DETECTORS)
+def test_a_detector_names_choices_of_the_package(name):
+    args = train.parse_args(["--detector", name, "csv", "a", "b"])
+    kind = detectors.DETECTORS[name]
+    assert args.classification_loss == kind["classification_loss"]
+    assert args.box_loss == kind["box_loss"]
+    assert args.assigner == kind["assigner"]
+    assert args.classification_loss["name"] in losses.CLASSIFICATION_LOSSES
+    assert args.box_loss["name"] in losses.BOX_LOSSES
+    assert args.assigner["name"] in assigners.ASSIGNERS
+    assert coders.get(kind["model"]["coder"]).size >= 4
 
 
 def test_a_loss_is_named_with_its_arguments():

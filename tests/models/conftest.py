@@ -87,3 +87,64 @@ def compact(anchors, annotations):
     matches = np.stack([assign(places, each["bboxes"]) for each in annotations])
     matches[:, ~inside(places, SIDES[1], SIDES[0])] = -2
     return {"boxes": boxes, "labels": labels, "matches": matches.astype("int32")}
+
+
+@pytest.fixture(scope="session")
+def toy():
+    """Makes a training model that can be calculated by hand: the levels are means of the image
+    over 2ⁿ px, each head is one convolution of 3x3 whose centre alone is not 0, and there is one
+    anchor of 8 strides at each place. Gives the model and {head: (kernel (3, V), bias (V,))}.
+    """
+    import keras
+
+    from keras_retinanet.models.heads import default_submodels
+    from keras_retinanet.models.retinanet import retinanet
+    from keras_retinanet.utils.anchors import square_anchors
+
+    def pyramid(layers, levels):
+        pool = keras.layers.AveragePooling2D
+        return {f"P{n}": pool(2**n, name=f"P{n}")(layers["C2"]) for n in levels}
+
+    def make(num_classes=2, levels=(3, 4), coder="center_size", level_scales=False, **heads):
+        random = np.random.default_rng(5)
+        inputs = keras.Input((None, None, 3))
+        submodels = default_submodels(num_classes, 1, 3, depth=0, coder=coder, **heads)
+        weights = {}
+        for name, head in submodels:
+            _, bias = head.get_weights()
+            kernel = np.zeros((3, 3, 3, len(bias)), "float32")
+            kernel[1, 1] = random.normal(size=(3, len(bias)))
+            weights[name] = kernel[1, 1], random.normal(size=len(bias)).astype("float32")
+            head.set_weights([kernel, weights[name][1]])
+        model = retinanet(
+            inputs,
+            {"C2": inputs},
+            num_classes,
+            create_pyramid_features=pyramid,
+            pyramid_levels=levels,
+            submodels=submodels,
+            level_scales=level_scales,
+            anchors=square_anchors(levels, 8),
+            coder=coder,
+        )
+        return model, weights
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def loss_of():
+    """The loss of a model, without a step, in training or not."""
+    from keras import ops
+
+    def calculate(model, images, targets, training=False):
+        outputs = model(images, training=training)
+        if isinstance(targets, dict):
+            targets = {name: ops.convert_to_tensor(value) for name, value in targets.items()}
+        else:
+            targets = tuple(ops.convert_to_tensor(value) for value in targets)
+        inputs = ops.convert_to_tensor(images)
+        total = model.compute_loss(inputs, targets, outputs, training=training)
+        return float(ops.convert_to_numpy(total))
+
+    return calculate

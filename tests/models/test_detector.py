@@ -43,18 +43,6 @@ def saved(model, path):
     return keras.saving.load_model(path)
 
 
-def loss_of(model, images, targets, training=False):
-    """The loss by output, without a step."""
-    outputs = model(images, training=training)
-    if isinstance(targets, dict):
-        targets = {name: ops.convert_to_tensor(value) for name, value in targets.items()}
-    else:
-        targets = tuple(ops.convert_to_tensor(value) for value in targets)
-    inputs = ops.convert_to_tensor(images)
-    total = model.compute_loss(inputs, targets, outputs, training=training)
-    return float(ops.convert_to_numpy(total))
-
-
 def test_options(build):
     model = build(**OPTIONS)
     assert model.options == OPTIONS
@@ -123,7 +111,7 @@ def test_a_snapshot_resumes(build, images, dense, tmp_path):
     assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_the_users_own_loss(build, images, dense, tmp_path):
+def test_the_users_own_loss(build, images, dense, tmp_path, loss_of):
     def mine(y_true, y_pred):
         assert tuple(y_pred.shape[1:]) == (240, 2)
         return ops.mean(ops.square(y_pred - y_true[..., :-1]))
@@ -141,7 +129,7 @@ def test_the_users_own_loss(build, images, dense, tmp_path):
 
 
 @pytest.mark.parametrize("from_logits", [False, True])
-def test_the_loss_is_that_of_the_closures(build, images, dense, from_logits):
+def test_the_loss_is_that_of_the_closures(build, images, dense, from_logits, loss_of):
     model = build()
     box, classification = losses.smooth_l1(2.0), losses.focal(0.3, 1.5, from_logits=from_logits)
     model.compile("sgd", both(box, classification))
@@ -154,7 +142,7 @@ def test_the_loss_is_that_of_the_closures(build, images, dense, from_logits):
         np.testing.assert_allclose(value, expected, rtol=1e-4)
 
 
-def test_losses_in_a_list_and_targets_by_name(build, images, dense):
+def test_losses_in_a_list_and_targets_by_name(build, images, dense, loss_of):
     model = build()
     model.compile("sgd", list(both(classification=losses.focal(from_logits=True)).values()))
     listed = loss_of(model, images, dense)
@@ -166,7 +154,9 @@ def test_losses_in_a_list_and_targets_by_name(build, images, dense):
 
 @pytest.mark.parametrize("box_loss", [losses.smooth_l1, losses.giou])
 @pytest.mark.parametrize("coder", ["corners", "center_size"])
-def test_compact_targets_are_the_dense_ones(build, images, annotations, compact, coder, box_loss):
+def test_compact_targets_are_the_dense_ones(
+    build, images, annotations, compact, coder, box_loss, loss_of
+):
     from keras_retinanet.utils.anchors import anchor_targets_bbox
 
     model = build(coder=coder)
@@ -178,7 +168,7 @@ def test_compact_targets_are_the_dense_ones(build, images, annotations, compact,
     np.testing.assert_allclose(loss_of(model, images, compact), expected, rtol=1e-4)
 
 
-def test_box_space(build, images, annotations, compact):
+def test_box_space(build, images, annotations, compact, loss_of):
     # by hand: the mean of 1 - GIoU of the decoded box with the matched box over the objects
     from keras_retinanet.boxes import giou
 
@@ -204,7 +194,7 @@ def loss_of_classification(scores, compact):
     return float(ops.convert_to_numpy(losses.focal()(labels, scores)))
 
 
-def test_no_objects(build, images, compact):
+def test_no_objects(build, images, compact, loss_of):
     # images without boxes, in compact form: background alone; and all of it ignored
     model = build()
     model.compile("sgd", both(losses.giou()))
@@ -264,7 +254,7 @@ def test_bfloat16(images, build, dense, tmp_path):
     assert loaded.get_layer("P3").compute_dtype == "bfloat16"
 
 
-def test_an_extra_output_has_its_loss(build, images, dense):
+def test_an_extra_output_has_its_loss(build, images, dense, loss_of):
     def angle_loss(y_true, y_pred):
         return ops.mean(ops.abs(y_true - y_pred))
 

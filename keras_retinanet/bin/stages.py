@@ -1,0 +1,74 @@
+"""The stages of a training: which losses and selector it has, and until which epoch.
+
+A stage is a dict of plain values that a snapshot keeps: `loss`, the configs of the losses by
+output, `selector`, and `until`, an epoch or None for the end.
+"""
+
+from ..errors import InputError
+from .choices import INVERSE_FREQUENCY
+
+
+def stages_of(args, model, train):
+    """The stages that the arguments ask for; a snapshot keeps its own."""
+    from .. import losses
+    from ..losses import selection
+
+    if "stages" in model.progress:
+        return model.progress["stages"]
+    if model.compiled:
+        return [{**model.get_compile_config(), "until": None}]
+    chosen = {"regression": args.box_loss, "classification": args.classification_loss}
+    if args.iou_branch:
+        chosen["iou"] = {"name": "iou_entropy", "from_logits": True}
+    last = {"loss": chosen, "selector": args.selector, "until": None}
+    first = {**last, "loss": {**chosen, "classification": args.warmup_loss}}
+    found = [{**first, "until": args.warmup_loss_epochs}, last] if args.warmup_loss else [last]
+    for stage in found:
+        config = {**stage["loss"]["classification"], "from_logits": True}
+        if config.get("alpha") == INVERSE_FREQUENCY:
+            config["alpha"] = alpha_of(train)
+        chosen = {**stage["loss"], "classification": config}
+        stage["loss"] = {output: described(loss, losses.get) for output, loss in chosen.items()}
+        stage["selector"] = described(stage["selector"], selection.get)
+    return found
+
+
+def alpha_of(dataset):
+    """The `alpha` of each class by the inverse frequency of its boxes."""
+    import numpy as np
+
+    from ..losses.classification import inverse_frequency
+
+    labels = np.concatenate([record.labels[~record.ignore] for record in dataset.records])
+    return inverse_frequency(np.bincount(labels, minlength=len(dataset.class_names)))
+
+
+def described(config, get):
+    """The whole config of what `get` makes of one; InputError where it does not take it."""
+    from .trials import check_signs
+
+    if config is None:
+        return None
+    check_signs(config)
+    try:
+        return get(config).config
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise InputError(f"{config['name']}: {error}") from None
+
+
+def compile_stage(model, optimizer, stage):
+    """Compiles the model for a stage, unless it is already: the optimizer keeps its state."""
+    if model.compiled and model.optimizer is optimizer:
+        known = model.get_compile_config()
+        if all(known.get(key) == stage[key] for key in ("loss", "selector")):
+            return
+    model.compile(optimizer, *made(stage))
+
+
+def made(stage):
+    """(closures by output, selector) of a stage."""
+    from .. import losses
+    from ..losses import selection
+
+    closures = {output: losses.get(config) for output, config in stage["loss"].items()}
+    return closures, selection.get(stage["selector"])
