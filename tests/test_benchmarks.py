@@ -1,0 +1,56 @@
+"""benchmarks/loss_ablation.py, as far as it goes without training."""
+
+import argparse
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from keras_retinanet import assigners, losses
+from keras_retinanet.bin.train_options import parse_args
+from keras_retinanet.losses import selection
+
+SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "loss_ablation.py"
+
+
+@pytest.fixture(scope="module")
+def ablation():
+    spec = importlib.util.spec_from_file_location("loss_ablation", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_row_is_options_of_the_command(ablation):
+    for options in ablation.ROWS.values():
+        args = parse_args([*ablation.SAME.split(), *options.split(), "csv", "a", "b"])
+        chosen = {**args.classification_loss, "from_logits": True}
+        if chosen.get("alpha") != "inverse_frequency":
+            assert losses.get(chosen).config.items() >= chosen.items()
+        assert losses.get(args.box_loss).config.items() >= args.box_loss.items()
+        selection.get(args.selector)
+        assigners.get(args.assigner)
+
+
+def test_rows_are_means_and_deviations_over_the_seeds_that_are_done(ablation, tmp_path):
+    sizes = {"size": 8, "images": 1, "held_out": 1, "epochs": 1, "batch_size": 1}
+    args = argparse.Namespace(
+        **sizes, backbone="b", width=1, depth=1, seeds=3, output=tmp_path, jobs=1
+    )
+    results = tmp_path / "results.jsonl"
+    assert ablation.read(results) == {}
+    with results.open("w") as file:
+        for seed, value in enumerate((0.1, 0.2, 0.6)):
+            key = ablation.key(args, ablation.ROWS["GIoU"], seed)
+            figures = {"key": key, "AP": value, "AP50": 2 * value, "AP75": 0.5}
+            file.write(json.dumps(figures) + "\n")
+        key = ablation.key(args, ablation.ROWS["OHEM"], 1)
+        file.write(json.dumps({"key": key, "AP": 0.25, "AP50": 0.5, "AP75": 0.1}) + "\n")
+    ablation.write_table(args, ablation.read(results))
+    rows = (tmp_path / "table.md").read_text().splitlines()[2:]
+    # mean 0.3; deviation √((0.2² + 0.1² + 0.3²) / 2) = √0.07 = 0.265
+    assert rows == [
+        "| OHEM | 0.250 ± 0.000 | 0.500 ± 0.000 | 0.100 ± 0.000 | 1 |",
+        "| GIoU | 0.300 ± 0.265 | 0.600 ± 0.529 | 0.500 ± 0.000 | 3 |",
+    ]
