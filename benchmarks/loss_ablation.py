@@ -72,13 +72,16 @@ CLAIMS = {
     "warm-up with cross entropy": "--warmup-loss cross_entropy --warmup-loss-epochs 2",
 }
 MORE = {
+    "GHM-C, 10 bins": "--classification-loss ghm_classification:bins=10",
+    "GHM-R, μ 0.2": f"{BOX} ghm_regression:mu=0.2",
+    "RetinaNet, GIoU, ATSS": f"{BOX} giou --assigner atss",
+    "DFL, focal without α": f"{GFL} {FOCAL}:alpha=None",
     "focal, γ 2, without α": f"{FOCAL}:alpha=None",
     "cross entropy, no prior": f"{CE} --prior-probability none",
     "varifocal": "--classification-loss varifocal",
     "L1": f"{BOX} l1",
     "OHEM smooth L1": f"{BOX} ohem_smooth_l1",
     "distributions without DFL": f"{GFL} {BOX} gfl:dfl=0",
-    "RetinaNet, GIoU, ATSS": f"{BOX} giou --assigner atss",
     "softmax cross entropy": "--classification-loss softmax_focal:gamma=0,alpha=None",
     "cross entropy, α inverse frequency": f"{CE}:alpha=inverse_frequency",
 }

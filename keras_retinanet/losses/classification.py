@@ -6,6 +6,7 @@ it is 0, so that p_t = σ(x_t). `loss.activation` is what makes probabilities of
 "sigmoid", or "softmax" for logits relative to that of the background, see `heads.Probabilities`.
 """
 
+import numpy as np
 from keras import ops
 
 from .reduction import BACKGROUND, OBJECT, only, per_object, split, weighted_mean
@@ -110,11 +111,8 @@ def softmax_focal(alpha=0.25, gamma=2.0, from_logits=False):
         log_others = ops.logsumexp(ops.where(labels > 0.5, -1e9, log_p), axis=-1)  # log(1 - p_t)
         weight = ops.exp(gamma * log_others)  # (B, N)
         if alpha is not None:
-            each = ops.convert_to_tensor(alpha, "float32") * ops.ones_like(labels[..., :-1])
-            of_background = background * (1 - ops.mean(each, axis=-1, keepdims=True))
-            weight = weight * ops.sum(
-                labels * ops.concatenate([each, of_background], axis=-1), axis=-1
-            )
+            alphas = np.append(np.broadcast_to(alpha, labels.shape[-1] - 1), 1 - np.mean(alpha))
+            weight = weight * ops.sum(labels * alphas.astype("float32"), axis=-1)
         return -(weight * log_p_t)[..., None]
 
     return closure(formula, from_logits, "softmax_focal", "softmax", alpha=alpha, gamma=gamma)
