@@ -129,7 +129,9 @@ def main():
     left = [job for job in jobs if key(args, *job) not in done]
     print(f"{len(jobs) - len(left)} trainings are done, {len(left)} are left", flush=True)
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(args.jobs, spawn, initializer=one_thread) as pool:
+    # a process anew now and then: what Keras keeps of past models adds up
+    options = {"initializer": one_thread, "max_tasks_per_child": 8}
+    with ProcessPoolExecutor(args.jobs, spawn, **options) as pool:
         for future in as_completed([pool.submit(measure, args, *job) for job in left]):
             figures = future.result()
             with results.open("a") as file:

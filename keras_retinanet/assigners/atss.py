@@ -40,11 +40,22 @@ def _candidates(centers, boxes, levels, top_k, xp):
     distance = xp.sum((centers[:, None] - middle[None]) ** 2, axis=-1)  # (N, M)
     found, start = [], 0
     for count in levels:
-        order = xp.argsort(distance[start : start + count], axis=0)[:top_k]  # (k, M)
-        chosen = order[:, None] == xp.arange(count)[None, :, None]  # (k, n, M)
-        found.append(xp.max(xp.where(chosen, 1.0, 0.0), axis=0))  # (n, M)
+        found.append(_smallest(distance[start : start + count], min(top_k, count), xp))  # (n, M)
         start += count
     return xp.concatenate(found, axis=0)
+
+
+def _smallest(values, number, xp):
+    """1 at the `number` smallest of each column of values (n, M), of equal ones the first: (n, M).
+
+    NumPy need not sort for that; a mask of ranks, (number, n, M), would not fit into memory.
+    """
+    ordered = np.partition(values, number - 1, axis=0) if xp is np else xp.sort(values, axis=0)
+    last = ordered[number - 1]  # (M,)
+    below, ties = values < last, values == last  # (n, M)
+    left = number - xp.sum(xp.where(below, 1, 0), axis=0)  # (M,), of the ties
+    first = xp.cumsum(xp.where(ties, 1, 0), axis=0) <= left  # (n, M)
+    return xp.where(below | (ties & first), 1.0, 0.0)
 
 
 def _thresholds(overlaps, candidate, xp):

@@ -23,7 +23,8 @@ def assign(
     anchors (N, 4) and boxes (M, 4) are xyxy px; `ignore` (M,) bool marks boxes (crowd, difficult)
     whose anchors are left out; `levels` does not matter. An anchor whose best IoU is at least
     `positive_overlap` is an object, one at or below `negative_overlap` background, one between is
-    ignored. With `best_anchor` the anchor of highest IoU stands for its box however low that is.
+    ignored. With `best_anchor` the anchor of highest IoU stands for its box however low that is; of
+    several such boxes, for the one of highest IoU.
     """
     if boxes.shape[0] == 0:
         return xp.full(anchors.shape[:1], BACKGROUND, dtype="int32")
@@ -35,7 +36,9 @@ def assign(
     if best_anchor:
         winner = xp.argmax(overlaps, axis=0)  # (M,)
         won = (xp.arange(anchors.shape[0])[:, None] == winner) & (overlaps > 0)  # (N, M)
-        row = xp.where(xp.any(won, axis=1), xp.argmax(xp.where(won, 1, 0), axis=1), row)
+        if ignore is not None:
+            won = won & ~xp.array(ignore)
+        row = xp.where(xp.any(won, axis=1), xp.argmax(xp.where(won, overlaps, -1.0), axis=1), row)
         matches = xp.where(xp.any(won, axis=1), row, matches)
     if ignore is not None:
         matches = xp.where((matches >= 0) & xp.take(xp.array(ignore), row), IGNORE, matches)

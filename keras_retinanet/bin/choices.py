@@ -22,7 +22,8 @@ def choice_of(names):
             given = {key: value_of(value) for key, value in pairs}
         except (ValueError, SyntaxError):
             given = None
-        if given is None or "name" in given or ",".join(map("=".join, pairs)) != arguments:
+        whole = ",".join(map("=".join, pairs)) == arguments
+        if given is None or not whole or {"name", "from_logits"} & set(given):
             raise argparse.ArgumentTypeError(
                 f"expected {name}:argument=value,... Received: {text!r}"
             )

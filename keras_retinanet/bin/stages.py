@@ -4,6 +4,8 @@ A stage is a dict of plain values that a snapshot keeps: `loss`, the configs of 
 output, `selector`, and `until`, an epoch or None for the end.
 """
 
+import re
+
 from ..errors import InputError
 from .choices import INVERSE_FREQUENCY
 
@@ -16,13 +18,19 @@ def stages_of(args, model, train):
     if "stages" in model.progress:
         return model.progress["stages"]
     if model.compiled:
-        return [{**model.get_compile_config(), "until": None}]
+        known = model.get_compile_config()
+        return [{"loss": known["loss"], "selector": known["selector"], "until": None}]
     chosen = {"regression": args.box_loss, "classification": args.classification_loss}
     if args.iou_branch:
         chosen["iou"] = {"name": "iou_entropy", "from_logits": True}
     last = {"loss": chosen, "selector": args.selector, "until": None}
     first = {**last, "loss": {**chosen, "classification": args.warmup_loss}}
     found = [{**first, "until": args.warmup_loss_epochs}, last] if args.warmup_loss else [last]
+    if args.warmup_loss and args.warmup_loss_epochs >= args.epochs:
+        print(
+            f"--warmup-loss-epochs {args.warmup_loss_epochs} lasts for all of --epochs "
+            f"{args.epochs}: --classification-loss waits for a later run"
+        )
     for stage in found:
         config = {**stage["loss"]["classification"], "from_logits": True}
         if config.get("alpha") == INVERSE_FREQUENCY:
@@ -45,15 +53,17 @@ def alpha_of(dataset):
 
 def described(config, get):
     """The whole config of what `get` makes of one; InputError where it does not take it."""
-    from .trials import check_signs
+    from .trials import check_values
 
     if config is None:
         return None
-    check_signs(config)
+    check_values(config)
     try:
         return get(config).config
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise InputError(f"{config['name']}: {error}") from None
+        unknown = re.search(r"unexpected keyword argument ('\w+')", str(error))
+        reason = f"there is no argument {unknown[1]}" if unknown else error
+        raise InputError(f"{config['name']}: {reason}") from None
 
 
 def compile_stage(model, optimizer, stage):

@@ -80,6 +80,7 @@ def create_generators(args, train, val, model):
 
 def create_models(args, class_names):
     """(training model, inference model), new or from the snapshot."""
+    from ..losses import CLASSIFICATION_LOSSES
     from ..models import backbone, convert_model
     from .trials import try_coder
 
@@ -108,7 +109,7 @@ def create_models(args, class_names):
     anchors, levels = read_config(args.config, kind.get("anchor_side"))
     if args.coder:
         try_coder(args.coder)
-    softmax = args.classification_loss["name"].startswith("softmax")
+    closure = CLASSIFICATION_LOSSES[args.classification_loss["name"]]()
     given = {"coder": args.coder, "head_norm": args.head_norm}
     options = {
         "head_norm": "group" if norm == "group" else "none",
@@ -126,7 +127,7 @@ def create_models(args, class_names):
         head_depth=args.head_depth,
         anchors=anchors,
         pyramid_levels=levels,
-        activation="softmax" if softmax else "sigmoid",
+        activation=closure.activation,
         prior_probability=args.prior_probability,
         iou_branch=args.iou_branch,
         image_min_side=None if args.no_resize else args.image_min_side,

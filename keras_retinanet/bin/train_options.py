@@ -1,6 +1,7 @@
 """The arguments of `retinanet-train`. Imports nothing heavy, so that --help answers at once."""
 
 import argparse
+import contextlib
 
 from ..detectors import DETECTORS
 from .choices import choice_of
@@ -276,9 +277,10 @@ def prior(text):
     """A probability between 0 and 1, or None for "none"."""
     if text == "none":
         return None
-    if not 0 < float(text) < 1:
-        raise ValueError
-    return float(text)
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected none, or between 0 and 1. Received: {text}")
 
 
 def frequency(text):

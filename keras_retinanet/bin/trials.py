@@ -8,6 +8,9 @@ import numpy as np
 from ..errors import InputError
 
 SIGNED = (("focal_star", "beta"), ("corners", "mean"))  # the arguments that may be below 0
+SHARES = ("cutoff", "overlap", "share", "positive_overlap", "negative_overlap")  # 0 to 1
+SWITCHES = ("best_anchor", "log")  # True or False
+LARGEST = 1e6  # beyond it float32 overflows in squares
 
 
 def try_coder(config):
@@ -34,9 +37,14 @@ def try_assigner(config, generator):
     levels = anchors_per_level(shape, generator.pyramid_levels, generator.anchor_params)
 
     def works():
-        return (generator.assign(anchors, anchors[::50], None, levels) >= 0).any()
+        boxes = anchors[:: max(1, len(anchors) // 8)]
+        return (generator.assign(anchors, boxes, None, levels) >= 0).any()
+
+    def ordered():
+        return config.get("negative_overlap", 0.4) <= config.get("positive_overlap", 0.5)
 
     tried(works, config, "with which boxes get anchors")
+    tried(ordered, config, "with negative_overlap (0.4) of at most positive_overlap (0.5)")
 
 
 def try_stage(model, stage):
@@ -69,19 +77,25 @@ def try_stage(model, stage):
         tried(lambda: selects(selector), stage["selector"], chosen)
 
 
-def check_signs(config):
-    """InputError where an argument is a number below 0, or holds one, and must not."""
+def check_values(config):
+    """InputError where an argument is out of its range: 0 to a million, if it is no exception."""
     name = config["name"]
     for key, value in config.items():
-        numbers = value if isinstance(value, (list, tuple)) else [value]
-        below = [number for number in numbers if isinstance(number, (int, float)) and number < 0]
-        if below and (name, key) not in SIGNED:
-            raise InputError(f"{name}: expected 0 or more as {key}. Received: {value}")
+        values = value if isinstance(value, (list, tuple)) else [value]
+        numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        low = -LARGEST if (name, key) in SIGNED else 0
+        high = 1 if key in SHARES else LARGEST
+        if any(not low <= number <= high for number in numbers):
+            raise InputError(f"{name}: expected {key} from {low} to {high:g}. Received: {value}")
+        if key in SWITCHES and not isinstance(value, bool):
+            raise InputError(f"{name}: expected {key} True or False. Received: {value}")
+        if key in ("share", "positive_overlap", "top_k") and value == 0:
+            raise InputError(f"{name}: expected {key} above 0. Received: {value}")
 
 
 def tried(works, config, expected):
     """InputError unless `works()` is true, which depends on the arguments of `config`."""
-    check_signs(config)
+    check_values(config)
     try:
         good = works()
     except Exception:  # each backend has its own for types and shapes that do not fit
@@ -95,9 +109,11 @@ def tried(works, config, expected):
 
 
 def ranks(loss, y_true, good, bad):
-    """Whether a loss of y_true (1, N, V + 1) is less, but not below 0, for the good predictions."""
-    low, high = (float(loss(y_true, values)) for values in (good, bad))
-    return -1e-6 < low < high < np.inf
+    """Whether a loss of y_true (1, N, V + 1) grows from the good predictions, where it is 0 or
+    more, over those half-way to the bad ones.
+    """
+    low, middle, high = (float(loss(y_true, v)) for v in (good, (good + bad) / 2, bad))
+    return -1e-6 < low < middle < high < np.inf
 
 
 def ranks_scores(loss, num_classes):

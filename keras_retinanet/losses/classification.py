@@ -188,7 +188,8 @@ def iou_entropy(from_logits=False):
 def inverse_frequency(counts):
     """`alpha` for each class from the numbers of its boxes: odds α / (1 - α) = Σn / (K n_c).
 
-    A class of mean frequency gets 0.5, a rarer one more.
+    A class of mean frequency gets 0.5, a rarer one more; 0.5 too one without boxes.
     """
-    counts = [max(1, int(count)) for count in counts]
-    return [sum(counts) / (sum(counts) + len(counts) * count) for count in counts]
+    counts = [int(count) for count in counts]
+    total = sum(counts)
+    return [total / (total + len(counts) * count) if count else 0.5 for count in counts]

@@ -3,7 +3,7 @@
 `loss.space` says what a loss compares: "deltas" (encoded targets with the raw regression) or
 "boxes" (matched boxes with decoded boxes, xyxy px), or "both", boxes and deltas side by side. Only
 anchors of a state above 0 count, and the state is their weight: 1, or for a loss `by_score` their
-highest score, as `compute_loss` fills in.
+highest score, as `compute_loss` fills in. Ranges are those of boxes that are not inverted.
 """
 
 import numpy as np

@@ -111,10 +111,15 @@ class RetinaNet(keras.Model):
         """`keras.Model.compile`; losses of this package are saved with the model and restored.
 
         `selector`, see `losses.selection`, chooses the anchors that the classification loss is of.
+        A loss with a `density` that was compiled before goes on with it.
         """
         if isinstance(loss, (list, tuple)):
             loss = dict(zip(self.output_names, loss, strict=True))
-        self._closures = loss if isinstance(loss, dict) else {}
+        before = self._closures
+        self._closures = dict(loss) if isinstance(loss, dict) else {}
+        for name, fn in self._closures.items():
+            if hasattr(fn, "density") and getattr(before.get(name), "config", None) == fn.config:
+                self._closures[name] = before[name]  # with what it remembers
         self._selector = selection.get(selector)
         self.check_losses(self._closures, self._selector)
         self._densities.clear()
@@ -146,8 +151,9 @@ class RetinaNet(keras.Model):
             space == "deltas" and has_bins > getattr(box_loss, "of_bins", False)
         ):
             raise InputError(
-                f"Expected a box coder {'without' if has_bins else 'with'} bins for the box loss "
-                f"{_name_of(box_loss)}. Received: {self.coder.config}."
+                "Expected a box coder "
+                + ("without bins" if has_bins else "with bins, such as distances:bins=16,")
+                + f" for the box loss {_name_of(box_loss)}. Received: {self.coder.config['name']}."
             )
 
     def get_compile_config(self):

@@ -93,3 +93,17 @@ def test_the_best_anchor_of_a_box_stands_for_it(calculate):
     boxes = np.array([[0, 0, 4, 5]], "float32")  # 20 / 64 with the first, 4 / 20 with the second
     assert calculate(assign, anchors, boxes).tolist() == [-1, -1, -1]
     assert calculate(assign, anchors, boxes, best_anchor=True).tolist() == [0, -1, -1]
+
+
+def test_an_anchor_that_is_the_best_of_several_boxes_stands_for_the_one_it_fits_most(calculate):
+    anchors = np.array([[0, 0, 10, 10], [100, 100, 110, 110]], "float32")
+    boxes = np.array([[8, 8, 30, 30], [0, 0, 10, 10]], "float32")  # IoU 4 / 580, and 1
+    assert calculate(assign, anchors, boxes, best_anchor=True).tolist() == [1, -1]
+
+
+def test_an_ignored_box_does_not_win_its_best_anchor(calculate):
+    anchors = np.array([[0, 0, 10, 10]], "float32")
+    boxes = np.array([[0, 0, 40, 40], [0, 0, 30, 30]], "float32")  # IoU 1/16, and 1/9
+    for ignore, expected in (([True, False], 1), ([False, True], 0), ([True, True], -1)):
+        found = calculate(assign, anchors, boxes, np.array(ignore), best_anchor=True)
+        assert found.tolist() == [expected]

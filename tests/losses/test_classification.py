@@ -327,8 +327,8 @@ def test_inverse_frequency_by_hand():
 
 
 def test_inverse_frequency_of_a_class_without_boxes():
-    # counts as one box: 10 in all, 5 in the mean, odds of 5 / 1 and 5 / 9
-    np.testing.assert_allclose(inverse_frequency([0, 9]), [5 / 6, 5 / 14])
+    # weighs no more than its background; the other's odds are 9 boxes / (2 classes · 9)
+    np.testing.assert_allclose(inverse_frequency([0, 9]), [0.5, 1 / 3])
     assert inverse_frequency([0, 0]) == [0.5, 0.5]
     rare, common = inverse_frequency([1, 10**6])
     assert 0 < common < 0.5 < rare < 1

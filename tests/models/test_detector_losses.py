@@ -164,8 +164,18 @@ def test_softmax_in_training_and_evaluation(
     [
         ({"activation": "softmax"}, both(), None, "for softmax, as the head is. Received: focal"),
         ({}, both(classification=losses.softmax_focal()), None, "Received: softmax_focal, which"),
-        ({}, both(losses.dfl()), None, "coder with bins for the box loss dfl"),
-        ({"coder": "distances"}, both(losses.gfl()), None, "coder with bins for the box loss gfl"),
+        (
+            {},
+            both(losses.dfl()),
+            None,
+            "=16, for the box loss dfl",
+        ),
+        (
+            {"coder": "distances"},
+            both(losses.gfl()),
+            None,
+            "=16, for the box loss gfl",
+        ),
         (
             {"coder": {"name": "distances", "bins": 4}},
             both(losses.smooth_l1()),
