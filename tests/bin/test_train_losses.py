@@ -237,6 +237,15 @@ def test_a_run_resumed_in_or_after_the_warm_up_ends_as_an_uninterrupted_one(
             np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def test_a_warm_up_with_the_very_same_loss_changes_nothing(warm):
+    plain = warm("plain", "--steps", 2)
+    same = "focal:gamma=2.0000001"  # 2 in float32, yet another loss to compile
+    warmed = warm("warmed", "--steps", 2, "--warmup-loss", same, "--warmup-loss-epochs", 1)
+    one, other = (load_snapshot(str(folder / LAST)) for folder in (plain, warmed))
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_warm_up_longer_than_the_training(warm):
     folder = warm("short", "--warmup-loss", "cross_entropy", "--warmup-loss-epochs", 5, epochs=1)
     model = load_snapshot(str(folder / LAST))
