@@ -112,7 +112,8 @@ def softmax_focal(alpha=0.25, gamma=2.0, from_logits=False):
         weight = ops.exp(gamma * log_others)  # (B, N)
         if alpha is not None:
             alphas = np.append(np.broadcast_to(alpha, labels.shape[-1] - 1), 1 - np.mean(alpha))
-            weight = weight * ops.sum(labels * alphas.astype("float32"), axis=-1)
+            alphas = ops.convert_to_tensor(alphas, "float32")  # (K + 1,)
+            weight = weight * ops.sum(labels * alphas, axis=-1)
         return -(weight * log_p_t)[..., None]
 
     return closure(formula, from_logits, "softmax_focal", "softmax", alpha=alpha, gamma=gamma)
