@@ -191,12 +191,11 @@ class RetinaNet(keras.Model):
         else:
             true = dict(y) if isinstance(y, dict) else dict(zip(self.output_names, y, strict=False))
         as_logits = training and self.gives_logits
-        scores = predicted["classification"]
-        scores = ACTIVATIONS[self.activation](scores) if as_logits else scores
+        scores = predicted["classification"]  # (B, N, K), as the head gives them
         for name in [name for name in ("classification", "iou") if name in predicted]:
             predicted[name] = in_form_of(self._closures.get(name), predicted[name], as_logits)
         if in_boxes:
-            self._compare_boxes(anchors, true, predicted, scores)
+            self._compare_boxes(anchors, true, predicted, scores, as_logits)
         for density in self._densities.values():
             density.updating = training
         names = [name for name in self.output_names if name in true]
@@ -213,12 +212,12 @@ class RetinaNet(keras.Model):
             or self._selector is not None
         )
 
-    def _compare_boxes(self, anchors, true, predicted, scores):
+    def _compare_boxes(self, anchors, true, predicted, scores, as_logits):
         """Puts in `true` and `predicted` what follows from the decoded boxes.
 
         The losses' own choice: boxes, or boxes and deltas, in the place of deltas, weighted by the
-        highest of the scores (B, N, K); the IoU in the place of the labels' 1, and as the target of
-        the output iou; and only the anchors that the selector chooses.
+        highest of the scores (B, N, K), which may be logits; the IoU in the place of the labels' 1,
+        and as the target of the output iou; and only the anchors that the selector chooses.
         """
         box_loss, class_loss = map(self._closures.get, ("regression", "classification"))
         deltas, weight = split(ops.convert_to_tensor(true["regression"]))  # (B, N, 4), (B, N)
@@ -236,6 +235,7 @@ class RetinaNet(keras.Model):
             left_out = ops.where(ops.equal(state, OBJECT), float(OMITTED), float(IGNORE))
             state = ops.where(chosen, state, left_out)
         if getattr(box_loss, "by_score", False):
+            scores = ACTIVATIONS[self.activation](scores) if as_logits else scores
             best = ops.stop_gradient(ops.max(scores, axis=-1))  # (B, N)
             weight = ops.where(weight > 0, best, weight)
         space = getattr(box_loss, "space", "deltas")
