@@ -10,6 +10,8 @@ from collections import namedtuple
 
 import numpy as np
 
+from .lookup import lookup
+
 BoxCoder = namedtuple("BoxCoder", ["size", "encode", "decode", "config", "start"], defaults=[0.0])
 
 LARGEST_GROWTH = math.log(1000 / 16)  # bounds exp() of a wild prediction, as R-CNN code does
@@ -112,8 +114,5 @@ def get(coder):
     """The BoxCoder for a name, a dict {"name": ..., **arguments}, or a BoxCoder itself."""
     if isinstance(coder, BoxCoder):
         return coder
-    arguments = {"name": coder} if isinstance(coder, str) else dict(coder)
-    name = arguments.pop("name")
-    if name not in CODERS:
-        raise ValueError(f"Expected a box coder among {sorted(CODERS)}. Received: {name!r}.")
-    return CODERS[name](**arguments)
+    make, arguments = lookup(CODERS, coder, "a box coder")
+    return make(**arguments)

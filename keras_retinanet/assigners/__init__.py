@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from ..lookup import lookup
 from . import atss, iou
 
 ASSIGNERS = {"iou": iou.assign, "atss": atss.assign}
@@ -9,8 +10,5 @@ ASSIGNERS = {"iou": iou.assign, "atss": atss.assign}
 
 def get(assigner):
     """The function assign(anchors, boxes, ignore, levels) of a name or a {"name", **arguments}."""
-    arguments = {"name": assigner} if isinstance(assigner, str) else dict(assigner)
-    name = arguments.pop("name")
-    if name not in ASSIGNERS:
-        raise ValueError(f"Expected assigner among {sorted(ASSIGNERS)}. Received: {name!r}.")
-    return partial(ASSIGNERS[name], **arguments)
+    assign, arguments = lookup(ASSIGNERS, assigner, "assigner")
+    return partial(assign, **arguments)

@@ -4,6 +4,7 @@ State -1 is ignored, 0 background, 1 an object; a loss is divided by the number 
 batch, at least 1, unless its docstring names another divisor.
 """
 
+from ..lookup import lookup
 from .classification import (
     cross_entropy,
     focal,
@@ -44,8 +45,5 @@ LOSSES = CLASSIFICATION_LOSSES | BOX_LOSSES | {"iou_entropy": iou_entropy}
 
 def get(config):
     """The closure that a dict {"name": ..., **arguments} describes."""
-    arguments = dict(config)
-    name = arguments.pop("name")
-    if name not in LOSSES:
-        raise ValueError(f"Expected a loss among {sorted(LOSSES)}. Received: {name!r}.")
-    return LOSSES[name](**arguments)
+    make, arguments = lookup(LOSSES, config, "a loss")
+    return make(**arguments)

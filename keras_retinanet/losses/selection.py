@@ -8,6 +8,7 @@ decoded box, xyxy px. Ignored anchors are never selected, and the mask carries n
 from keras import ops
 
 from .. import nms
+from ..lookup import lookup
 from .reduction import BACKGROUND, IGNORE, OBJECT
 
 
@@ -101,8 +102,5 @@ def get(selector):
     """The selector of a name, a {"name": ..., **arguments} or itself; None is all anchors."""
     if selector is None or callable(selector):
         return selector
-    arguments = {"name": selector} if isinstance(selector, str) else dict(selector)
-    name = arguments.pop("name")
-    if name not in SELECTORS:
-        raise ValueError(f"Expected selector among {sorted(SELECTORS)}. Received: {name!r}.")
-    return SELECTORS[name](**arguments)
+    make, arguments = lookup(SELECTORS, selector, "selector")
+    return make(**arguments)
