@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV = .venv
 TORCH_VENV = .venv-torch
 WHEEL_VENV = build/venv-wheel
-COMMANDS = retinanet-train retinanet-evaluate retinanet-convert-model retinanet-detect
+COMMANDS = retinanet-train retinanet-evaluate retinanet-convert-model retinanet-detect \
+  retinanet-doctor retinanet-debug retinanet-convert-dataset
 
 # a locked version of everything, and of setuptools first, for it also builds the package
 PIP_INSTALL = -m pip install --quiet --constraint requirements.txt
@@ -86,5 +87,5 @@ $(TORCH_VENV)/.installed: $(LOCKED)
 	@echo "Installing PyTorch and what the core tests need into $(TORCH_VENV) ..."
 	@$(PYTHON) -m venv $(TORCH_VENV)
 	@$(TORCH_VENV)/bin/python $(PIP_INSTALL) keras h5py pillow opencv-python-headless \
-	  pycocotools tqdm pytest hypothesis torch
+	  pycocotools pyyaml tqdm pytest hypothesis torch
 	@touch $@

@@ -14,5 +14,5 @@ __all__ = ["CSVGenerator", "_read_annotations", "_read_classes", "read_classes",
 class CSVGenerator(Generator):
     """Batches of a CSV data set; the files are those of `read_csv`, **kwargs go to `Generator`."""
 
-    def __init__(self, csv_data_file, csv_class_file, base_dir=None, **kwargs):
+    def __init__(self, csv_data_file, csv_class_file=None, base_dir=None, **kwargs):
         super().__init__(dataset=read_csv(csv_data_file, csv_class_file, base_dir), **kwargs)

@@ -1,21 +1,16 @@
 """What every reader returns, and the check that stands before training."""
 
 import dataclasses
-import os
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
 
 from keras_retinanet import boxes as box_math
 from keras_retinanet.errors import InputError
+from keras_retinanet.preprocessing.measure import image_size as image_size
+from keras_retinanet.preprocessing.measure import in_threads, measure, upright_boxes, upright_size
 from keras_retinanet.utils.text import listed
-
-TAIL = 65_536  # bytes at the end of an image file that are looked at
-ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "GIF": b"\0;"}
-LENGTHS = {"BMP": (2, 0), "WEBP": (4, 8)}  # where the head states the length, and what it omits
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,6 +30,7 @@ class Record:
     area: np.ndarray  # (n,) float32 px²: the segment's where the file gives it, else the box's
     origin: str = ""
     entries: Sequence[int | str] = ()
+    stated_size: tuple[int, int] | None = None  # (width, height) px as the annotation file has it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +47,16 @@ class Dataset:
 
 
 def make_record(
-    path, image_id, boxes=(), labels=(), ignore=None, area=None, size=None, origin="", entries=()
+    path,
+    image_id,
+    boxes=(),
+    labels=(),
+    ignore=None,
+    area=None,
+    size=None,
+    origin="",
+    entries=(),
+    stated_size=None,
 ):
     """A `Record` of plain lists: dtypes set, (0, 4) for no boxes, area of the box, not ignored."""
     boxes = np.asarray(boxes, "float32").reshape(-1, 4)  # (n, 4)
@@ -61,7 +66,9 @@ def make_record(
     for name, values in {"labels": labels, "ignore": ignore, "area": area}.items():
         if values.shape != (len(boxes),):
             raise ValueError(f"Expected {len(boxes)} {name}. Received: shape {values.shape}.")
-    return Record(str(path), image_id, size, boxes, labels, ignore, area, origin, tuple(entries))
+    return Record(
+        str(path), image_id, size, boxes, labels, ignore, area, origin, tuple(entries), stated_size
+    )
 
 
 def default_category_ids(class_names):
@@ -69,71 +76,14 @@ def default_category_ids(class_names):
     return list(range(1, len(class_names) + 1))
 
 
-def image_size(path):
-    """(width, height) in px of the upright picture (EXIF orientation applied).
-
-    Reads the head and the tail of the file; decodes the picture only when the tail looks cut off.
-
-    Raises:
-        InputError: for a file that is missing, no image, or truncated.
-    """
-    if not os.path.isfile(path):
-        reason = "expected an image. Received: a folder" if os.path.isdir(path) else "no such file"
-        raise InputError(f"{path}: {reason}")
-    try:
-        head, tail, length = _ends(path)
-        with Image.open(path) as image:
-            width, height = image.size
-            if not _looks_complete(image.format, head, tail, length) or _has_late_exif(image, tail):
-                image.load()
-            quarter_turn = _orientation(image) in (5, 6, 7, 8)
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not an image, or too little of one") from None
-    except Exception as error:  # what a damaged file raises differs from format to format
-        raise InputError(f"{path}: {error or type(error).__name__}") from None
-    return (height, width) if quarter_turn else (width, height)
-
-
-def _ends(path):
-    """The first and the last bytes of a file, and its length."""
-    with open(path, "rb") as file:
-        head = file.read(8)
-        length = file.seek(0, os.SEEK_END)
-        file.seek(max(0, length - TAIL))
-        return head, file.read(), length
-
-
-def _looks_complete(image_format, head, tail, length):
-    """Whether a file ends as its format does. Formats that have no certain end never do."""
-    if image_format in LENGTHS:
-        offset, omitted = LENGTHS[image_format]
-        return 0 < int.from_bytes(head[offset : offset + 4], "little") <= length - omitted
-    ending = ENDINGS.get(image_format)
-    return ending is not None and tail.rstrip(b"\0\r\n ").endswith(ending)
-
-
-def _has_late_exif(image, tail):
-    """Whether a PNG file has its EXIF behind the pixels, where only decoding finds it."""
-    if image.format != "PNG" or "exif" in image.info:
-        return False
-    return b"eXIf" in tail or b"Raw profile type exif" in tail
-
-
-def _orientation(image):
-    """The EXIF orientation of an open image, 1 (upright) where its EXIF is broken."""
-    try:
-        # The base class's method, for that of PNG images decodes the picture.
-        return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
-    except Exception:  # a good picture may carry a bad header
-        return 1
-
-
 def checked(dataset, strict=False, need_boxes=True):
     """The data set with what cannot be used left out, and the size of every picture filled in.
 
-    Drops images that are missing, unreadable or truncated, and boxes that have no area or lie off
-    their image; clips boxes that stick out of it. Each of the three is one counted `UserWarning`
-    that names the first case (clipping by up to 1 px goes without).
+    Boxes drawn on a picture as it is stored are turned upright with it (EXIF orientation). Drops
+    images that are missing, unreadable or truncated, and boxes that have no area or lie off their
+    image; clips boxes that stick out of it. Each of the three is one counted `UserWarning` that
+    names the first case (clipping by up to 1 px goes without). A picture whose size the reader has
+    measured already is not looked at again.
 
     Args:
         strict: raise what would be a warning.
@@ -174,18 +124,30 @@ def _tell(deed, cases, total, what, strict):
 def _measured(records):
     """The records whose picture can be read, with its size, and what ails the others."""
 
-    def measure(record):
+    def result(record):
         try:
-            return dataclasses.replace(record, size=image_size(record.path))
+            return record if record.size else upright(record, *measure(record.path))
         except InputError as error:
             return str(error)
 
-    with ThreadPoolExecutor() as pool:  # the time goes into opening files
-        results = list(pool.map(measure, records))
+    results = in_threads(result, records)
     return (
         [result for result in results if isinstance(result, Record)],
         [result for result in results if isinstance(result, str)],
     )
+
+
+def upright(record, size, orientation):
+    """The record with the size of its upright picture, which boxes are taken to be drawn on, unless
+    the annotation states the size of the picture as it is stored; they are then turned with it.
+
+    `size` and `orientation` are what `measure` says of the picture.
+    """
+    turned = upright_size(size, orientation)
+    if record.stated_size != size or size == turned:
+        return dataclasses.replace(record, size=turned)
+    boxes = upright_boxes(record.boxes, size, orientation)
+    return dataclasses.replace(record, size=turned, stated_size=turned, boxes=boxes)
 
 
 def _fit(record):

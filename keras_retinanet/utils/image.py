@@ -39,7 +39,8 @@ INTERPOLATIONS = {
 def read_image_rgb(path):
     """An image file as an upright (H, W, 3) uint8 RGB array.
 
-    The EXIF orientation is applied, transparency is dropped, and 16-bit grey is scaled to 8 bits.
+    The EXIF orientation is applied and transparency dropped. Grey of 16 bits is scaled to 8, and so
+    is floating point of 0 to 1; of 0 to 255 it is rounded.
 
     Raises:
         InputError: when the file is missing, is not an image, or is broken.
@@ -87,7 +88,16 @@ def eight_bit(image):
     if image.mode == "I" or image.mode.startswith("I;16"):
         grey = np.clip(np.asarray(image, "int32"), 0, 65535)
         return Image.fromarray(np.rint(grey / 257).astype("uint8"))
+    if image.mode == "F":
+        return Image.fromarray(float_to_eight_bit(np.asarray(image)))
     return image
+
+
+def float_to_eight_bit(values):
+    low, high = values.min(), values.max()
+    if not 0 <= low <= high <= 255:  # NaN neither
+        raise ValueError(f"expected values of 0 to 1, or 0 to 255. Received: {low:g} to {high:g}")
+    return np.rint(values * (255 if high <= 1 else 1)).astype("uint8")
 
 
 def preprocess_image(x, mode="caffe"):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.coco import CocoGenerator, read_coco
 from keras_retinanet.preprocessing.dataset import checked
+from keras_retinanet.preprocessing.readers.coco import coco_paths, sets
 
 CONTENT = {
     "images": [
@@ -40,12 +42,42 @@ def write(tmp_path):
     return write
 
 
-def changed(kind, position, **values):
-    """CONTENT with the values of one entry changed; None removes a key."""
-    content = json.loads(json.dumps(CONTENT))
-    entry = {**content[kind][position], **values}
-    content[kind][position] = {key: value for key, value in entry.items() if value is not None}
-    return content
+DATA = Path(__file__).parents[1] / "data" / "coco"
+NUMBERS = "annotation 2: expected a bbox of 4 numbers x, y, width, height, and a number as area. "
+ENTRIES = {  # a file of tests/data/coco with one bad entry: what it gives
+    "annotation_without_bbox": "annotations, entry 2: expected the keys image_id, category_id, "
+    "bbox. Missing: bbox",
+    "annotation_without_id_and_bbox": "annotations, entry #1: expected the keys",
+    "unknown_category": "annotation 2: unknown category_id: 5 (known: 2, 9)",
+    "unknown_image": "annotation 2: unknown image_id: 1 (known: 7)",
+    "object_as_image_id": "annotation 2: unknown image_id: {} (known: 7)",
+    "short_bbox": f"{NUMBERS}Received: bbox=[1, 2, 3], area=20",
+    "number_as_bbox": f"{NUMBERS}Received: bbox=7, area=20",
+    "text_in_bbox": f"{NUMBERS}Received: bbox=[1, 2, 3, 'x'], area=20",
+    "nan_in_bbox": f"{NUMBERS}Received: bbox=[1, 2, nan, 3], area=20",
+    "text_as_area": f"{NUMBERS}Received: bbox=[3, 4, 5, 6], area=large",
+    "image_without_file_name": "images, entry 8: expected the keys id, file_name. "
+    "Missing: file_name",
+    "text_as_image": "images, entry #1: expected the keys id, file_name. Missing: id, file_name",
+    "list_as_image_id": "image: expected an integer as id. Received: [3]",
+    "image_twice": "image 7: stands there twice",
+    "category_without_name": "categories, entry 10: expected the keys id, name. Missing: name",
+    "text_as_category_id": "category: expected an integer as id. Received: '10'",
+    "category_twice": "category 2: stands there twice",
+}
+FILES = {  # a file of no use
+    "malformed": "line 2, column 18: malformed JSON: Expecting value",
+    "empty": "line 1, column 1: malformed JSON: Expecting value",
+    "no_images": " holds no images",
+    "no_list_of_images": "expected an object with a list of 'images'",
+    "no_list_of_categories": "expected an object with a list of 'categories'",
+    "no_list_of_annotations": "expected an object with a list of 'annotations'",
+}
+
+
+def changed(**values):
+    """CONTENT with another first image."""
+    return {**CONTENT, "images": [{**CONTENT["images"][0], **values}], "annotations": []}
 
 
 def test_read_coco(write):
@@ -71,41 +103,133 @@ def test_a_file_without_boxes(write):
     assert data.class_names == ["dog", "cat"]
 
 
+@pytest.mark.parametrize("name", ENTRIES | FILES)
+def test_each_defect_gives_its_message(name):
+    path = str(DATA / f"{name}.json")
+    with pytest.raises(InputError) as caught:
+        read_coco(path, "images")
+    message = str(caught.value)
+    assert message.startswith(path)
+    assert message.removeprefix(path).removeprefix(": ").startswith((ENTRIES | FILES)[name])
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_faults_are_collected_and_the_other_entries_kept(name):
+    path, faults = str(DATA / f"{name}.json"), []
+    data = read_coco(path, DATA.parent / "images", faults=faults)
+    assert [fault.startswith(f"{path}: {ENTRIES[name]}") for fault in faults] == [True]
+    (record,) = checked(data, strict=True).records
+    assert record.boxes[0].tolist() == [1, 2, 11, 7]
+    assert len(record.boxes) == (1 if ENTRIES[name].startswith("annotation") else 2)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_no_use_is_raised_all_the_same(name):
+    with pytest.raises(InputError):
+        read_coco(str(DATA / f"{name}.json"), "images", faults=[])
+
+
+def test_every_specimen_has_its_message():
+    assert {path.stem for path in DATA.iterdir()} == set(ENTRIES | FILES)
+
+
+def test_two_categories_of_one_name_are_one_class(write):
+    categories = [{"id": 9, "name": "dog"}, {"id": 2, "name": "dog"}, {"id": 5, "name": "cat"}]
+    data = read_coco(write({**CONTENT, "categories": categories}), "images")
+    assert data.class_names == ["dog", "cat"]
+    assert data.category_ids == [2, 5]
+    assert data.records[0].labels.tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    "segmentation",
     [
-        ('{"images": [],\n "annotations": [}', r"line 2, column 18: malformed JSON: Expecting"),
-        ("", r"line 1, column 1: malformed JSON"),
-        ([], r"expected an object with a list of 'images'"),
-        ({"images": []}, r"expected an object with a list of 'categories'"),
-        ({**CONTENT, "annotations": None}, r"a list of 'annotations'"),
-        ({**CONTENT, "images": []}, r"instances.json holds no images"),
-        ({**CONTENT, "images": ["a.png"]}, r"images, entry #0: .* Missing: id, file_name"),
-        (changed("annotations", 1, bbox=None), r"annotations, entry 2: .* Missing: bbox"),
-        (changed("annotations", 1, id=None, bbox=None), r"annotations, entry #1: .*"),
-        (changed("images", 0, file_name=None), r"images, entry 7: .* Missing: file_name"),
-        (changed("categories", 0, name=None), r"categories, entry 9: .* Missing: name"),
-        (changed("categories", 0, id="9"), r"category: expected an integer as id. Received: '9'"),
-        (changed("categories", 0, id=2), r"category 2: stands there twice"),
-        (changed("images", 0, id=3), r"image 3: stands there twice"),
-        (changed("images", 0, id=[3]), r"image: expected an integer as id"),
-        (
-            changed("annotations", 1, category_id=5),
-            r"annotation 2: unknown category_id: 5 \(known: 2, 9\)",
-        ),
-        (changed("annotations", 2, image_id=1), r"annotation 4: unknown image_id: 1"),
-        (changed("annotations", 2, image_id={}), r"annotation 4: unknown image_id: {}"),
-        (changed("annotations", 0, bbox=[1, 2, 3]), r"annotation 1: expected a bbox of 4 numbers"),
-        (changed("annotations", 0, bbox=7), r"annotation 1: expected a bbox"),
-        (changed("annotations", 0, bbox=[1, 2, 3, "x"]), r"annotation 1: expected a bbox"),
-        (changed("annotations", 0, bbox=[1, 2, float("nan"), 3]), r"annotation 1: expected a bbox"),
-        (changed("annotations", 0, area="large"), r"annotation 1: .* area=large"),
+        [[1, 1, 2, 1, 2, 2]],
+        [],
+        None,
+        {"counts": [3, 4, 5], "size": [3, 4]},
+        {"counts": "04Pb0", "size": [3, 4]},
+        "anything",
     ],
 )
-def test_errors_name_file_and_entry(write, content, message):
-    with pytest.raises(InputError, match=message) as caught:
-        read_coco(write(content), "images")
-    assert "instances.json" in str(caught.value)
+def test_segments_are_left_unread(write, segmentation):
+    annotations = [{**CONTENT["annotations"][0], "segmentation": segmentation}]
+    data = read_coco(write({**CONTENT, "annotations": annotations}), "images")
+    assert data.records[0].boxes.tolist() == [[1, 2, 11, 7.5]]
+
+
+@pytest.mark.parametrize(
+    ("size", "stated"),
+    [
+        ({"width": 30, "height": 20}, (30, 20)),
+        ({"width": "30", "height": 20.0}, (30, 20)),
+        ({"width": 0, "height": 20}, None),
+        ({"width": None, "height": 20}, None),
+        ({"width": "wide", "height": 20}, None),
+    ],
+)
+def test_the_stated_size(write, size, stated):
+    assert read_coco(write(changed(**size)), "images").records[0].stated_size == stated
+
+
+@pytest.mark.parametrize(
+    "file_name",
+    [
+        "a.png",
+        "train/a.png",
+        "images/train/a.png",
+        "/content/data/images/train/a.png",
+        "..\\images\\train\\a.png",
+        "{folder}/images/train/a.png",
+    ],
+)
+def test_file_names_are_found_without_folders_that_are_not_there(tmp_path, write, file_name):
+    folder = tmp_path / "images" / "train"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (30, 20)).save(folder / "a.png")
+    path = write(changed(file_name=file_name.format(folder=tmp_path)))
+    (record,) = read_coco(path, str(folder)).records
+    assert Path(record.path).samefile(folder / "a.png")
+    (record,) = read_coco(write(changed(file_name="b.png")), str(folder)).records
+    assert record.path == str(folder / "b.png")
+
+
+@pytest.mark.parametrize(
+    ("layout", "images"),
+    [
+        ("annotations/instances_val.json", "images/val"),
+        ("annotations/instances_val.json", "val"),
+        ("annotations/instances_val.json", "images"),
+        ("annotations/instances_val.json", "."),
+        ("val/_annotations.coco.json", "val"),
+        ("instances_val.json", "images/val"),
+        ("annotations/val.json", "images/val"),
+        ("val.json", "images"),
+    ],
+)
+def test_layouts(tmp_path, layout, images):
+    annotations, images = tmp_path / layout, tmp_path / images
+    for path in (annotations, images / "a.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    annotations.write_text(json.dumps(changed()))
+    Image.new("RGB", (30, 20)).save(images / "a.png")
+    assert sets(tmp_path) == ["val"]
+    for paths in (coco_paths(tmp_path, "val"), coco_paths(tmp_path), coco_paths(annotations)):
+        assert [Path(path).resolve() for path in paths] == [annotations.resolve(), images.resolve()]
+    assert Path(read_coco(str(annotations)).records[0].path).samefile(images / "a.png")
+    assert coco_paths(tmp_path, "val", "elsewhere")[1] == "elsewhere"
+
+
+def test_a_set_that_is_not_there_names_those_that_are(tmp_path):
+    with pytest.raises(InputError, match=r"instances_train.json: no such file \(sets: none\)"):
+        coco_paths(str(tmp_path), "train")
+    (tmp_path / "annotations").mkdir()
+    for name in ("train2017", "val2017"):
+        (tmp_path / f"annotations/instances_{name}.json").write_text("{}")
+    with pytest.raises(InputError, match=r"no such file \(sets: train2017, val2017\)"):
+        coco_paths(str(tmp_path), "train")
+    with pytest.raises(InputError, match=r"expected the name of a set \(sets: train2017, val2017"):
+        coco_paths(str(tmp_path))
 
 
 def test_a_missing_file(tmp_path):

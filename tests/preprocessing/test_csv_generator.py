@@ -2,6 +2,7 @@ import csv
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,42 @@ from keras_retinanet.preprocessing.csv_generator import (
 )
 
 CLASSES = {"dog": 0, "cat": 1}
+DATA = Path(__file__).parents[1] / "data" / "csv"
+ROWS = {  # a file of tests/data/csv with one bad row: what it gives
+    "few_columns": "line 2: format should be 'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'",
+    "no_path": "line 2: format should be 'img_file,",
+    "malformed_number": "line 2: malformed y1: 'two' is no number",
+    "not_a_number": "line 2: malformed x2: 'nan' is no number",
+    "endless_number": "line 2: malformed y2: 'inf' is no number",
+    "missing_number": "line 2: malformed y2: '' is no number",
+    "unknown_class": "line 2: unknown class name: 'dgo' (classes: dog, cat)",
+    "no_class": "line 2: unknown class name: '' (classes: dog, cat)",
+    "short_row_under_header": "line 3: format should be the columns of the header, path, x1, y1,",
+}
+INVERTED = {  # one that is for the check to find, unless the first mistake is raised
+    "inverted_box": "line 2: x2 (5) must be higher than x1 (9)",
+    "box_without_height": "line 2: y2 (2) must be higher than y1 (2)",
+}
+FILES = {  # a file of no use
+    "no_rows": " holds no rows",
+    "header_alone": " holds no rows",
+    "header_without_class": "line 1: expected a header that names class (class, classname, label,",
+    "header_of_width_and_height": "line 1: expected a header that names x2 (x2, xmax, right), y2",
+    "not_utf8": "line 2: expected UTF-8 text",
+    "utf16": "line 1: expected UTF-8 text",
+    "nul_byte": "line 2: expected text. Received: a NUL byte",
+    "open_quote": "line 2: unexpected end of data",
+}
+CLASS_FILES = {
+    "few_columns": "line 2: format should be 'class_name,class_id'",
+    "malformed_id": "line 2: malformed class ID: 'one' is no integer",
+    "header": "line 1: malformed class ID: 'id' is no integer",
+    "duplicate_name": "line 2: duplicate class name: 'dog'",
+    "taken_id": "line 3: class ID 0 of 'bird' is taken",
+    "gap": "line 3: expected class IDs 0, 1, 2, ... without a gap. Received: 3, but no 2",
+    "from_one": "line 1: expected class IDs 0, 1, 2, ... without a gap. Received: 1, but no 0",
+    "no_rows": " holds no rows",
+}
 
 
 def rows(text):
@@ -135,41 +172,124 @@ def test_ways_to_write_one_row(write, data):
     assert record.labels.tolist() == [1]
 
 
-@pytest.mark.parametrize(
-    ("annotations", "message"),
-    [
-        ("", r"annotations.csv holds no rows$"),
-        ("\n\n", r"annotations.csv holds no rows$"),
-        ("a.jpg,,,,,\na.jpg,1,2,3,4,dgo", r"annotations.csv: line 2: unknown class name: 'dgo'"),
-        ("filename,x1,y1,x2,y2,class\n", r"annotations.csv: line 1: malformed x1: 'x1'"),
-        ("filename,width,height,class,xmin,ymin,xmax,ymax\n", r"line 1: malformed x1: 'width'"),
-        ('a.jpg,1,2,3,4,dog\n"b.jpg,1,2,3,4,dog\n', r"annotations.csv: line 2: unexpected end"),
-        (b"a.jpg,,,,,\nb\xff.jpg,,,,,\n", r"annotations.csv: line 2: expected UTF-8 text"),
-        (b"a.jpg,,,,,\nb\0.jpg,,,,,\n", r"annotations.csv: line 2: .* NUL byte"),
-        ("a.jpg,,,,,\n".encode("utf-16"), r"annotations.csv: line 1: expected UTF-8 text"),
-    ],
-)
-def test_annotation_file_errors(write, annotations, message):
-    with pytest.raises(InputError, match=message):
-        read_csv(*write(annotations))
+def raised(call, *arguments, **keywords):
+    with pytest.raises(InputError) as caught:
+        call(*arguments, **keywords)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ROWS | INVERTED | FILES)
+def test_each_defect_gives_its_message(name):
+    path = DATA / f"{name}.csv"
+    message = raised(read_csv, str(path), DATA / "classes.csv")
+    assert message.startswith(f"{path}")
+    assert (
+        message.removeprefix(f"{path}")
+        .removeprefix(": ")
+        .startswith((ROWS | INVERTED | FILES)[name])
+    )
+
+
+@pytest.mark.parametrize("name", ROWS | INVERTED)
+def test_faults_are_collected_and_the_other_rows_kept(name):
+    path, faults = str(DATA / f"{name}.csv"), []
+    (record,) = read_csv(path, DATA / "classes.csv", faults=faults).records
+    first = record.entries[0]
+    assert record.boxes[0].tolist() == [1, 2, 3, 4]
+    if name in INVERTED:
+        assert faults == []
+        assert record.entries == (1, 2)
+    else:
+        assert [fault.startswith(f"{path}: {ROWS[name]}") for fault in faults] == [True]
+        assert record.entries == (first,)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_no_use_is_raised_all_the_same(name):
+    path = str(DATA / f"{name}.csv")
+    assert raised(read_csv, path, DATA / "classes.csv", faults=[]) == raised(
+        read_csv, path, CLASSES
+    )
+
+
+@pytest.mark.parametrize("name", CLASS_FILES)
+def test_each_defect_of_a_class_file_gives_its_message(name):
+    path = str(DATA / "classes" / f"{name}.csv")
+    assert raised(read_classes, path).removeprefix(path).removeprefix(": ") == CLASS_FILES[name]
+
+
+def test_every_specimen_has_its_message():
+    assert {path.stem for path in (DATA / "classes").iterdir()} == set(CLASS_FILES)
+    names = {path.stem for path in DATA.iterdir()} - {"classes"}
+    assert names == set(ROWS | INVERTED | FILES)
+
+
+TENSORFLOW = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
 
 
 @pytest.mark.parametrize(
-    ("classes", "message"),
+    "text",
     [
-        ("", r"classes.csv holds no rows$"),
-        ("dog\n", r"classes.csv: line 1: format should be"),
-        ("name,id\ndog,0\n", r"classes.csv: line 1: malformed class ID: 'id'"),
-        ("dog,0\ncat,1\nbird,3\n", r"classes.csv: line 3: .* Received: 3, but no 2$"),
-        ("bird,3\ncat,1\ndog,0\n", r"classes.csv: line 1: .* Received: 3, but no 2$"),
-        ("dog,1\ncat,2\n", r"classes.csv: line 1: .* Received: 1, but no 0$"),
-        ("dog,0\ncat,-1\n", r"classes.csv: line 2: .* Received: -1, but no 0$"),
-        ("dog,0\ncat,1\nbird,0\n", r"classes.csv: line 3: class ID 0 of 'bird' is taken"),
+        TENSORFLOW + "a.jpg,640,480,cat,1,2,3,4.5\nb.jpg,640,480,,,,,\n",
+        '"image","xmin","ymin","xmax","ymax","label"\n"a.jpg",1,2,3,4.5,"cat"\nb.jpg,,,,,\n',
+        "Label; Y Max; X-Max; Y_Min; x1; Path\ncat;4,5;3;2;1;a.jpg\n;;;;;b.jpg\n",
+        "a.jpg;1;2;3;4,5;cat\nb.jpg;;;;;\n",
+        "a.jpg\t1\t2\t3\t4.5\tcat\nb.jpg\t\t\t\t\t\n",
     ],
+    ids=["TensorFlow", "VoTT", "another order", "semicolons", "tabs"],
 )
-def test_class_file_errors(write, classes, message):
-    with pytest.raises(InputError, match=message):
-        read_classes(write("", classes)[1])
+def test_headers_and_separators(write, text):
+    a, b = read_csv(*write(text)).records
+    assert (a.image_id, b.image_id) == ("a.jpg", "b.jpg")
+    assert a.boxes.tolist() == [[1, 2, 3, 4.5]]
+    assert a.labels.tolist() == [1]
+    assert b.boxes.shape == (0, 4)
+    assert a.stated_size == b.stated_size == ((640, 480) if "width" in text else None)
+
+
+@pytest.mark.parametrize(("size", "stated"), [("0,480", None), (",", None), ("64.0,48", (64, 48))])
+def test_a_stated_size_must_be_above_0(write, size, stated):
+    (record,) = read_csv(*write(f"{TENSORFLOW}a.jpg,{size},cat,1,2,3,4\n")).records
+    assert record.stated_size == stated
+
+
+@pytest.mark.parametrize(
+    "row", ["left,1,2,3,4,right", "x1,1,2,3,4,y1", "filename,1,2,3,4,class", "top,,,,,"]
+)
+def test_a_row_of_data_is_not_taken_for_a_header(write, row):
+    path, *_, name = row.split(",")
+    (record,) = read_csv(write(f"{row}\n")[0]).records
+    assert record.image_id == path
+    assert record.boxes.tolist() == ([[1, 2, 3, 4]] if name else [])
+
+
+def test_classes_may_be_names_or_those_found(write):
+    path, _ = write("a.jpg,1,2,3,4,dog\nb.jpg,1,2,3,4,cat\nc.jpg,,,,,\n")
+    found = read_csv(path)
+    assert found.class_names == ["cat", "dog"]
+    assert [record.labels.tolist() for record in found.records] == [[1], [0], []]
+    given = read_csv(path, ["dog", "cow", "cat"])
+    assert given.class_names == ["dog", "cow", "cat"]
+    assert [record.labels.tolist() for record in given.records] == [[0], [2], []]
+    assert "line 1: unknown class name: 'dog' (classes: cat)" in raised(read_csv, path, ["cat"])
+    path, _ = write("a.jpg,1,2,3,4,\n")
+    assert raised(read_csv, path) == f"{path}: line 1: expected a class name"
+
+
+def test_paths_of_windows(write, tmp_path):
+    (record,) = read_csv(*write("images\\a.jpg,,,,,\n")).records
+    assert record.path == str(tmp_path / "images" / "a.jpg")
+
+
+def test_vott(shared):
+    folder = shared / "data/fmt_datumaro/tests/assets/vott_csv_dataset"
+    data = read_csv(str(folder / "dataset/train-export.csv"))
+    assert data.class_names == ["helmet", "person"]
+    boxes = [record.boxes.tolist() for record in data.records]
+    expected = [[6.7, 10.3, 10, 15], [13.7, 20.2, 45.6, 63.6]], [[1, 2, 2, 4]]
+    for record, rows in zip(boxes, expected, strict=True):
+        np.testing.assert_allclose(record, rows, rtol=1e-6)  # float32
+    assert all(Path(record.path).is_file() for record in data.records)
 
 
 def test_class_ids_may_come_in_any_order(write):
@@ -211,7 +331,7 @@ def test_generator_prefixes_the_file(write):
 
 def test_readers_do_not_import_keras():
     code = (
-        "import sys; import keras_retinanet.preprocessing.readers as r; assert len(r.READERS) == 3;"
+        "import sys; import keras_retinanet.preprocessing.readers as r; assert len(r.READERS) == 8;"
         "sys.exit(bool({'keras', 'tensorflow', 'cv2'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

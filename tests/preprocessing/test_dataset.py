@@ -1,4 +1,5 @@
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,37 @@ from keras_retinanet.preprocessing.dataset import (
     make_record,
     with_classes,
 )
+from keras_retinanet.preprocessing.measure import image_sizes
+from keras_retinanet.preprocessing.readers import read_csv
 from keras_retinanet.utils.image import read_image_rgb
 
 FORMATS = {"jpg": "JPEG", "png": "PNG", "gif": "GIF", "bmp": "BMP", "webp": "WEBP", "tif": "TIFF"}
 SIZE = (60, 40)  # (width, height)
+DATA = Path(__file__).parents[1] / "data"
+CHECK = {  # a file of tests/data: what `checked` says of it under `strict`
+    "check/missing_image": "Found 1 of 2 images that are missing or unreadable; the first: "
+    "{images}/missing.png: no such file.",
+    "check/image_that_is_none": "Found 1 of 2 images that are missing or unreadable; the first: "
+    "{images}/no_image.jpg: not an image, or too little of one.",
+    "check/truncated_image": "Found 1 of 2 images that are missing or unreadable; the first: "
+    "{images}/truncated.jpg: damaged or cut off (image file is truncated",
+    "check/box_off_the_image": "Found 1 of 2 boxes that have no area or lie off their image; "
+    "the first: {file}: line 2 (box 60, 2, 70, 4 in 60 x 40 px).",
+    "csv/inverted_box": "Found 1 of 2 boxes that have no area or lie off their image; "
+    "the first: {file}: line 2 (box 9, 2, 5, 4 in 60 x 40 px).",
+    "csv/box_without_height": "Found 1 of 2 boxes that have no area or lie off their image; "
+    "the first: {file}: line 2 (box 1, 2, 3, 2 in 60 x 40 px).",
+    "check/box_sticks_out": "Found 1 of 2 boxes that stick out of their image by over 1 px; "
+    "the first: {file}: line 2 (box 50, 2, 70, 4 in 60 x 40 px).",
+    "check/images_without_objects": "Expected boxes to learn from. Received: 1 images without any",
+    "check/no_image_left": "Expected images. Received: a data set that holds no images "
+    "(1 missing or unreadable; the first: {images}/empty.jpg: not an image, or too little of one)",
+}
+IMAGES = {  # a file of tests/data/images: what `image_size` says of it
+    "empty.jpg": "not an image, or too little of one",
+    "no_image.jpg": "not an image, or too little of one",
+    **{f"truncated.{suffix}": "damaged or cut off (" for suffix in FORMATS},
+}
 
 
 def draw(path, orientation=None):
@@ -163,8 +191,104 @@ def test_checked_fills_sizes_and_leaves_good_data_alone(image):
     assert before.records[0].size is None
 
 
-def test_checked_trusts_the_picture_for_its_size(image):
-    assert checked(dataset(record(image, size=(1, 1)))).records[0].size == SIZE
+def test_checked_does_not_measure_what_the_reader_has_measured(image, monkeypatch):
+    def refuse(path):
+        raise AssertionError(f"{path} was opened")
+
+    before = dataset(record(image, size=(30, 50)), record(image, [(0, 0, 9, 45)], size=(30, 50)))
+    monkeypatch.setattr("keras_retinanet.preprocessing.dataset.measure", refuse)
+    after = checked(before)
+    assert [r.size for r in after.records] == [(30, 50)] * 2
+    assert after.records[1].boxes.tolist() == [[0, 0, 9, 45]]
+
+
+def test_sizes_of_many_images(image, tmp_path):
+    turned = draw(tmp_path / "turned.jpg", orientation=8)
+    assert image_sizes([image, tmp_path / "missing.png", turned]) == [SIZE, None, SIZE[::-1]]
+    assert image_sizes([]) == []
+
+
+@pytest.mark.parametrize("name", CHECK)
+def test_each_defect_gives_its_message(name):
+    file = f"{DATA / name}.csv"
+    images = f"{DATA / name.partition('/')[0]}/../images"
+    data = read_csv(file, ["dog"], faults=[])
+    with pytest.raises(InputError) as caught:
+        checked(data, strict=True)
+    assert str(caught.value).startswith(CHECK[name].format(file=file, images=images))
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_each_broken_image_gives_its_message(name):
+    path = DATA / "images" / name
+    with pytest.raises(InputError) as caught:
+        image_size(path)
+    assert str(caught.value).startswith(f"{path}: {IMAGES[name]}")
+
+
+def test_every_specimen_has_its_message():
+    assert {f"check/{path.stem}" for path in (DATA / "check").iterdir()} <= set(CHECK)
+    readable = {"good.png", "float_nan.tif", "float_out_of_range.tif"}  # as far as the size goes
+    assert {path.name for path in (DATA / "images").iterdir()} == {*IMAGES, *readable}
+
+
+RECTANGLE = (5, 8, 15, 32)  # on an upright picture of 60 x 40 px
+STORED = {  # what EXIF calls row 0 and column 0 of the stored picture, for each orientation
+    1: lambda a: a,  # top, left
+    2: lambda a: a[:, ::-1],  # top, right
+    3: lambda a: a[::-1, ::-1],  # bottom, right
+    4: lambda a: a[::-1],  # bottom, left
+    5: lambda a: a.swapaxes(0, 1),  # left, top
+    6: lambda a: a[:, ::-1].swapaxes(0, 1),  # right, top
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),  # right, bottom
+    8: lambda a: a[::-1].swapaxes(0, 1),  # left, bottom
+}
+
+
+def bounds(pixels):
+    """The box of the red rectangle on an image (H, W, 3)."""
+    rows, columns = np.nonzero(pixels[..., 0] > 128)
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+
+
+@pytest.mark.parametrize("drawn_on", ["stored", "upright", "nothing known"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_boxes_lie_on_the_object_of_the_upright_picture(tmp_path, orientation, drawn_on):
+    pixels = np.zeros((SIZE[1], SIZE[0], 3), "uint8")
+    x1, y1, x2, y2 = RECTANGLE
+    pixels[y1:y2, x1:x2] = (255, 0, 0)
+    stored = np.ascontiguousarray(STORED[orientation](pixels))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a.png"
+    Image.fromarray(stored).save(path, exif=exif)
+    turned = orientation >= 5
+    as_stored = drawn_on == "stored" and turned  # the others are of one size either way
+    box = bounds(stored) if as_stored else RECTANGLE
+    stated = {"stored": stored.shape[1::-1], "upright": SIZE, "nothing known": None}[drawn_on]
+
+    before = dataset(record(path, [box], stated_size=stated))
+    after = checked(before, strict=True)
+    assert after.records[0].size == SIZE
+    assert after.records[0].stated_size == (None if stated is None else SIZE)
+    assert after.records[0].boxes.tolist() == [list(RECTANGLE)]
+    assert after.records[0].boxes.tolist() == [bounds(read_image_rgb(path))]
+    assert checked(after).records[0].boxes.tolist() == [list(RECTANGLE)]  # not turned twice
+
+
+def test_boxes_on_a_turned_square_are_as_drawn(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png", exif=exif)
+    before = dataset(record(tmp_path / "a.png", [RECTANGLE], stated_size=(40, 40)))
+    assert checked(before).records[0].boxes.tolist() == [list(RECTANGLE)]
+
+
+def test_a_turned_image_without_boxes(tmp_path):
+    path = draw(tmp_path / "a.jpg", orientation=6)
+    after = checked(dataset(record(path, (), stated_size=SIZE)), need_boxes=False).records[0]
+    assert after.size == SIZE[::-1]
+    assert after.boxes.shape == (0, 4)
 
 
 def test_bad_images_are_dropped_with_one_warning(tmp_path, image):

@@ -1,3 +1,6 @@
+import shutil
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
@@ -5,6 +8,7 @@ from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import checked
 from keras_retinanet.preprocessing.pascal_voc import PascalVocGenerator, read_pascal, voc_classes
 from keras_retinanet.preprocessing.readers import read_coco
+from keras_retinanet.preprocessing.readers.pascal_voc import sets
 
 BOX = "<xmin>11</xmin><ymin>2</ymin><xmax>21.5</xmax><ymax>13</ymax>"
 
@@ -134,40 +138,125 @@ def test_set_files(write, folder):
         read_pascal(str(folder), "empty")
     with pytest.raises(InputError, match=r"test.txt: no such file \(sets: empty, train, dog_train"):
         read_pascal(str(folder), "test")
-    with pytest.raises(InputError, match=r"JPEGImages: expected a folder with ImageSets/Main"):
+    with pytest.raises(
+        InputError, match=r"JPEGImages: expected Annotations, JPEGImages and ImageSets"
+    ):
         read_pascal(str(folder / "JPEGImages"), "train")
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("\n<object>", r"line 2, column 11: malformed XML: mismatched tag"),
-        (thing() + "<object></object>", r"object 2: expected a <name>"),
-        ("<object><name>dog</name></object>", r"object 1 \(dog\): expected a <bndbox>"),
-        (thing(box="<xmin>1</xmin>"), r"object 1: expected an <ymin> in <bndbox>"),
-        (thing(box=BOX.replace("11", "left")), r"object 1: malformed xmin: 'left'"),
-        (thing(box=BOX.replace("11", "nan")), r"object 1: malformed xmin: 'nan'"),
-        (thing() + thing("dgo"), r"object 2: unknown class name: 'dgo' \(classes: dog, cat\)"),
-    ],
-)
-def test_errors_name_file_and_object(write, text, message):
-    with pytest.raises(InputError, match=rf"a.xml: {message}"):
-        read_pascal(write({"a": text}), "train", ["dog", "cat"])
+DATA = Path(__file__).parents[1] / "data" / "pascal"
+OBJECTS = {  # a file of tests/data/pascal with one bad object: what it gives
+    "object_without_name": "object 2: expected a <name>",
+    "object_without_box": "object 2 (dog): expected a <bndbox>",
+    "box_without_side": "object 2: expected an <ymin> in <bndbox>",
+    "malformed_number": "object 2: malformed xmin: 'left' is no number",
+    "not_a_number": "object 2: malformed xmin: 'nan' is no number",
+    "unknown_class": "object 2: unknown class name: 'dgo' (classes: dog, cat)",
+}
+FILES = {  # a file of no use
+    "malformed": "line 2, column 11: malformed XML: mismatched tag",
+    "empty": "line 1, column 1: malformed XML: no element found",
+    "other_root": "expected <annotation> as the root. Received: <annotations>",
+    "unknown_encoding": "line 1: malformed XML: unknown encoding: nonsense",
+}
 
 
+@pytest.fixture
+def flat(tmp_path):
+    """Copies a specimen into a folder of its own, beside the picture."""
+
+    def flat(name):
+        shutil.copy(DATA / f"{name}.xml", tmp_path)
+        shutil.copy(DATA.parent / "images/good.png", tmp_path)
+        return str(tmp_path)
+
+    return flat
+
+
+@pytest.mark.parametrize("name", OBJECTS | FILES)
+def test_each_defect_gives_its_message(flat, name):
+    with pytest.raises(InputError) as caught:
+        read_pascal(flat(name), classes=["dog", "cat"])
+    file = f"{flat(name)}/{name}.xml"
+    assert str(caught.value) == f"{file}: {(OBJECTS | FILES)[name]}"
+
+
+@pytest.mark.parametrize("name", OBJECTS | FILES)
+def test_faults_are_collected_and_the_other_objects_kept(flat, name):
+    faults = []
+    data = read_pascal(flat(name), classes=["dog", "cat"], faults=faults)
+    assert faults == [f"{flat(name)}/{name}.xml: {(OBJECTS | FILES)[name]}"]
+    boxes = [record.boxes.tolist() for record in checked(data).records] if name in OBJECTS else []
+    assert boxes == ([[[10, 1, 20, 12]]] if name in OBJECTS else [])
+
+
+def test_every_specimen_has_its_message():
+    assert {path.stem for path in DATA.iterdir()} == set(OBJECTS | FILES)
+
+
+SIZE = "<size><width>30</width><height>20</height><depth/></size>"
+
+
+def test_the_stated_size(write):
+    texts = {"a": SIZE, "b": SIZE.replace("30", "0"), "c": SIZE.replace("20", ""), "d": ""}
+    records = read_pascal(write(texts), "train").records
+    assert [record.stated_size for record in records] == [(30, 20), None, None, None]
+
+
+@pytest.mark.parametrize("set_name", [None, "train"])
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("annotations", "images"),
     [
-        (b"", r"line 1, column 1: malformed XML: no element found"),
-        (b"<annotations/>", r"expected <annotation> as the root. Received: <annotations>"),
-        (b'<?xml version="1.0" encoding="nonsense"?><annotation/>', r"line 1.*: malformed XML"),
+        ("Annotations", "JPEGImages"),
+        ("Annotations", "images"),
+        ("Annotations", "Annotations"),
+        ("", ""),
+        ("", "images"),
+        ("", "apart"),
     ],
 )
-def test_files_that_are_no_annotation(write, folder, data, message):
+def test_layouts_without_lists_of_sets(tmp_path, annotations, images, set_name):
+    """A folder that is the set, or holds one of its name, as Roboflow makes them."""
+    folder = tmp_path / (set_name or "")
+    for path in (folder / annotations, folder / images):
+        path.mkdir(parents=True, exist_ok=True)
+    for name in ("b", "a", "._a"):
+        text = f"<annotation>{SIZE}{thing()}</annotation>" if name in "ab" else "of a Mac"
+        (folder / annotations / f"{name}.xml").write_text(text)
+    Image.new("RGB", (30, 20)).save(folder / images / "a.png")
+    images_dir = str(folder / "apart") if images == "apart" else None
+    data = read_pascal(str(tmp_path), set_name, images_dir=images_dir)
+    assert [record.image_id for record in data.records] == ["a", "b"]
+    assert data.records[0].path == str(folder / images / "a.png")
+    assert data.records[0].boxes.tolist() == [[10, 1, 20.5, 12]]
+    assert sets(tmp_path) == [set_name] * bool(set_name)
+    if set_name is None:
+        with pytest.raises(InputError, match=r"expected ImageSets/Main/val.txt, or no name"):
+            read_pascal(str(tmp_path), "val")
+
+
+def test_lists_beside_main_and_all_files(write, folder):
+    write({"a": "", "b": thing()}, "all")
+    (folder / "ImageSets/Main/all.txt").rename(folder / "ImageSets/half.txt")
+    (folder / "ImageSets/Main").rmdir()
+    (folder / "ImageSets/half.txt").write_text("b\n")
+    assert sets(folder) == ["half"]
+    assert [r.image_id for r in read_pascal(str(folder), "half").records] == ["b"]
+    assert [r.image_id for r in read_pascal(str(folder)).records] == ["a", "b"]
+
+
+def test_a_vocdevkit_says_which_folder_to_name(write, folder, tmp_path_factory):
     write({"a": ""})
-    (folder / "Annotations/a.xml").write_bytes(data)
-    with pytest.raises(InputError, match=rf"a.xml: {message}"):
-        read_pascal(str(folder), "train")
+    parent = tmp_path_factory.mktemp("parent")
+    (parent / "VOCdevkit").mkdir()
+    for name in ("VOC2007", "VOC2012"):
+        (parent / "VOCdevkit" / name).symlink_to(folder)
+    with pytest.raises(InputError, match=r"Name one of its folders: VOC2007, VOC2012$"):
+        read_pascal(str(parent / "VOCdevkit"), "train")
+    with pytest.raises(InputError, match=r"Name one of its folders: VOCdevkit$"):
+        read_pascal(str(parent), "train")
+    with pytest.raises(InputError, match=r"expected Annotations, .*, or a folder of XML files$"):
+        read_pascal(str(folder / "ImageSets" / "Main"))
 
 
 def test_a_missing_annotation(write, folder):
@@ -200,18 +289,32 @@ def test_bccd(shared):
     assert len(checked(read_pascal(folder, "test"), strict=True).records) == 72
 
 
-@pytest.mark.parametrize("annotations", ["pascalvoc_format", "imagenet_format/Annotations"])
-def test_the_same_set_as_coco(shared, tmp_path, annotations):
+def test_the_lists_of_imagenet(shared):
     source = shared / "data/multiformat100/data/database"
-    (tmp_path / "ImageSets/Main").mkdir(parents=True)
-    ids = sorted(path.stem for path in (source / "images").iterdir())
-    (tmp_path / "ImageSets/Main/all.txt").write_text("\n".join(ids))
-    (tmp_path / "JPEGImages").symlink_to(source / "images")
-    (tmp_path / "Annotations").symlink_to(source / "gts" / annotations)
-    voc = read_pascal(str(tmp_path), "all", one_based=False)
+    folder = source / "gts/imagenet_format"
+    assert sets(folder) == ["default"]
+    data = read_pascal(str(folder), "default", images_dir=str(source / "images"), one_based=False)
     coco = read_coco(str(source / "gts/coco_format_v2/instances_v2.json"), str(source / "images"))
-    assert len(boxes_of(voc)) == 273
-    assert boxes_of(voc) == boxes_of(coco)
+    assert len(boxes_of(data)) == 273
+    assert boxes_of(data) == boxes_of(coco)
+
+
+def test_fixtures_of_others(shared):
+    folder = shared / "data/fmt_datumaro/tests/assets"
+    voc = checked(read_pascal(str(folder / "voc_dataset/voc_dataset1"), "train"), strict=True)
+    # 1 2 3 4 of the cat and 4 5 6 7 of the person, counted from 1; the head is but a part
+    assert boxes_of(voc) == [
+        ("2007_000001.jpg", "cat", 0, 1, 2, 3),
+        ("2007_000001.jpg", "person", 3, 4, 5, 6),
+    ]
+    roboflow = str(folder / "roboflow_dataset/voc")
+    assert sets(roboflow) == ["train", "val"]
+    data = checked(read_pascal(roboflow, "val", one_based=False), strict=True)
+    assert boxes_of(data) == [
+        ("val_001.jpg", "label_0", 0, 0, 1, 2),
+        ("val_001.jpg", "label_1", 0, 0, 9, 1),
+    ]
+    assert [record.stated_size for record in data.records] == [(10, 5)]
 
 
 def boxes_of(dataset):

@@ -1,6 +1,8 @@
 import itertools
 from fractions import Fraction
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from keras_retinanet.errors import InputError
+from keras_retinanet.preprocessing.dataset import image_size
 from keras_retinanet.utils import image as im
 from keras_retinanet.utils import transform as t
 
@@ -80,12 +83,127 @@ def test_read_drops_transparency(tmp_path):
     assert im.read_image_rgb(path).tolist() == [[[200, 0, 0], [0, 100, 0]]]
 
 
+# Blocks of 8 px, which JPEG keeps within rounding, and grey ones where the colour is coarser.
+COLOURS = np.array(
+    [[(250, 20, 30), (30, 200, 60), (20, 40, 220)], [(0,) * 3, (128,) * 3, (255,) * 3]]
+)
+COLOURS = COLOURS.repeat(8, axis=0).repeat(8, axis=1).astype("uint8")  # (16, 24, 3)
+GREY = COLOURS[..., :1].repeat(3, axis=2)
+BLACK_AND_WHITE = np.where(GREY > 128, 255, 0).astype("uint8")
+DEEP = GREY[..., 0].astype("uint16") * 257  # 16 bits of the same grey
+ALPHA = np.full((16, 24, 1), 9, "uint8")
+PALETTE = Image.fromarray(COLOURS).quantize(6)
+
+
+def pillow(array, mode=None, **options):
+    """Writes an image through Pillow."""
+
+    def write(path):
+        picture = array if isinstance(array, Image.Image) else Image.fromarray(array)
+        (picture.convert(mode) if mode else picture).save(path, **options)
+
+    return write
+
+
+def opencv(array):
+    """Writes an image through OpenCV, which knows 16 bits a colour; its order is BGR."""
+    return lambda path: cv2.imwrite(str(path), array[..., [2, 1, 0, *range(3, array.shape[2])]])
+
+
+KINDS = {  # (suffix, how it is written, the pixels to expect, how far off they may be)
+    "JPEG": ("jpg", pillow(COLOURS, quality=95, subsampling=0), COLOURS, 3),
+    "progressive JPEG": (
+        "jpg",
+        pillow(COLOURS, quality=95, subsampling=0, progressive=True),
+        COLOURS,
+        3,
+    ),
+    "JPEG with less colour": ("jpg", pillow(GREY, "RGB", quality=95, subsampling=2), GREY, 2),
+    "grey JPEG": ("jpg", pillow(GREY, "L", quality=95), GREY, 2),
+    "CMYK JPEG": ("jpg", pillow(COLOURS, "CMYK", quality=95, subsampling=0), COLOURS, 3),
+    "PNG": ("png", pillow(COLOURS), COLOURS, 0),
+    "grey PNG": ("png", pillow(GREY, "L"), GREY, 0),
+    "1-bit PNG": ("png", pillow(BLACK_AND_WHITE, "1"), BLACK_AND_WHITE, 0),
+    "palette PNG": ("png", pillow(PALETTE), COLOURS, 0),
+    "palette PNG with a colour that is clear": ("png", pillow(PALETTE, transparency=2), COLOURS, 0),
+    "palette PNG with transparency": (
+        "png",
+        pillow(PALETTE, transparency=bytes(range(6))),
+        COLOURS,
+        0,
+    ),
+    "PNG with a colour that is clear": ("png", pillow(COLOURS, transparency=(0, 0, 0)), COLOURS, 0),
+    "RGBA PNG": ("png", pillow(np.dstack([COLOURS, ALPHA])), COLOURS, 0),
+    "LA PNG": ("png", pillow(np.dstack([GREY[..., :1], ALPHA])), GREY, 0),
+    "16-bit grey PNG": ("png", pillow(DEEP), GREY, 0),
+    "16-bit RGB PNG": ("png", opencv(COLOURS.astype("uint16") * 257), COLOURS, 0),
+    "16-bit RGBA PNG": (
+        "png",
+        opencv(np.dstack([COLOURS, ALPHA]).astype("uint16") * 257),
+        COLOURS,
+        0,
+    ),
+    "BMP": ("bmp", pillow(COLOURS), COLOURS, 0),
+    "grey BMP": ("bmp", pillow(GREY, "L"), GREY, 0),
+    "1-bit BMP": ("bmp", pillow(BLACK_AND_WHITE, "1"), BLACK_AND_WHITE, 0),
+    "palette BMP": ("bmp", pillow(PALETTE), COLOURS, 0),
+    "TIFF": ("tif", pillow(COLOURS), COLOURS, 0),
+    "TIFF with LZW": ("tiff", pillow(COLOURS, compression="tiff_lzw"), COLOURS, 0),
+    "TIFF with JPEG": ("tiff", pillow(COLOURS, compression="jpeg", quality=95), COLOURS, 12),
+    "CMYK TIFF": ("tif", pillow(COLOURS, "CMYK"), COLOURS, 0),
+    "palette TIFF": ("tif", pillow(PALETTE), COLOURS, 0),
+    "1-bit TIFF": ("tif", pillow(BLACK_AND_WHITE, "1"), BLACK_AND_WHITE, 0),
+    "16-bit grey TIFF": ("tif", pillow(DEEP), GREY, 0),
+    "16-bit grey TIFF, high byte first": ("tif", pillow(DEEP.astype(">u2")), GREY, 0),
+    "16-bit RGB TIFF": ("tif", opencv(COLOURS.astype("uint16") * 257), COLOURS, 0),
+    "32-bit grey TIFF": ("tif", pillow(DEEP.astype("int32")), GREY, 0),
+    "float TIFF of 0 to 255": ("tif", pillow(GREY[..., 0].astype("float32")), GREY, 0),
+    "float TIFF of 0 to 1": ("tif", pillow(GREY[..., 0].astype("float32") / 255), GREY, 0),
+    "WebP": ("webp", pillow(GREY, "RGB", quality=95), GREY, 3),
+    "WebP without loss": ("webp", pillow(COLOURS, lossless=True), COLOURS, 0),
+    "RGBA WebP": (
+        "webp",
+        pillow(np.dstack([COLOURS, ALPHA]), lossless=True, exact=True),
+        COLOURS,
+        0,
+    ),
+    "GIF": ("gif", pillow(PALETTE), COLOURS, 0),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_image_comes_back(tmp_path, kind):
+    suffix, write, expected, atol = KINDS[kind]
+    path = tmp_path / f"a.{suffix}"
+    write(path)
+    pixels = im.read_image_rgb(path)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (16, 24, 3)
+    assert_allclose(pixels.astype(int), expected.astype(int), rtol=0, atol=atol)
+    assert image_size(path) == (24, 16)
+
+
 def test_read_scales_sixteen_bit_grey(tmp_path):
     deep = np.array([[0, 128, 129, 257, 32768, 65535]], "uint16")  # / 257, to the nearest
     for name in ("a.png", "a.tiff"):
         grey = im.read_image_rgb(saved(tmp_path / name, deep))
         assert grey[0, :, 0].tolist() == [0, 0, 1, 1, 128, 255]
         assert_array_equal(grey[..., 0], grey[..., 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("float_out_of_range", "expected values of 0 to 1, or 0 to 255. Received: -1 to 300"),
+        ("float_nan", "expected values of 0 to 1, or 0 to 255. Received: nan to nan"),
+    ],
+)
+def test_floats_that_are_no_colours_are_refused(name, reason):
+    path = Path(__file__).parents[1] / f"data/images/{name}.tif"
+    with pytest.raises(InputError) as caught:
+        im.read_image_rgb(path)
+    assert str(caught.value) == f"Expected a readable image. Received: {path} ({reason})"
 
 
 def test_read_names_the_file_that_cannot_be_read(tmp_path):

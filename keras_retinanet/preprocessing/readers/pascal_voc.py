@@ -1,15 +1,22 @@
-"""Pascal VOC: one XML file an image, in the layout of the VOCdevkit."""
+"""Pascal VOC: one XML file an image, in the layout of the VOCdevkit or in a flat folder."""
 
-import math
 import os
-import xml.etree.ElementTree as ElementTree
-from xml.parsers import expat
 
-from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.dataset import Dataset, default_category_ids, make_record
+from keras_retinanet.errors import InputError, collect
+from keras_retinanet.preprocessing.readers.files import (
+    find_file,
+    folders_in,
+    holds,
+    names_in,
+    pictures_by_stem,
+    stem,
+)
+from keras_retinanet.preprocessing.readers.gather import Found, gather
+from keras_retinanet.preprocessing.readers.parsing import number, read_xml, stated_size
 from keras_retinanet.utils.text import listed, read_text
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+LAYOUT = "expected Annotations, JPEGImages and ImageSets/Main, or a folder of XML files"
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 voc_classes = {
     "aeroplane": 0,
@@ -35,22 +42,43 @@ voc_classes = {
 }
 
 
+def sets(path):
+    """The names of the sets of a folder: its lists, or its folders of XML files; [] for neither.
+
+    Lists of one class, such as "cow_train", come last.
+    """
+    lists = [stem(name) for name in names_in(_lists_folder(path), (".txt",))]
+    if lists:
+        return sorted(lists, key=lambda name: ("_" in name, name))
+    if _xml_folder(path):
+        return []
+    inner = {name: os.path.join(path, name) for name in folders_in(path)}
+    return [
+        name
+        for name, folder in inner.items()
+        if _xml_folder(folder) and not os.path.isdir(_lists_folder(folder))
+    ]
+
+
 def read_pascal(
-    data_dir,
-    set_name,
+    path,
+    set_name=None,
     classes=None,
     image_extension=".jpg",
     skip_truncated=False,
     skip_difficult=False,
     one_based=True,
+    images_dir=None,
+    faults=None,
 ):
     """The data set of the images that ImageSets/Main/<set_name>.txt names.
 
     Difficult objects are ignored.
 
     Args:
-        data_dir: folder with ImageSets/Main, Annotations and JPEGImages.
-        set_name: such as "train".
+        path: folder with ImageSets/Main, Annotations and JPEGImages; or one of XML files, the
+            pictures beside them; or one that holds several such folders, the sets.
+        set_name: such as "train"; None takes all XML files of the folder.
         classes: names in the order of their labels, or {name: label}; None takes the names found in
             the annotations of the set, sorted.
         image_extension: tried first; where there is no such file, the annotation's own file name
@@ -58,137 +86,127 @@ def read_pascal(
         skip_truncated: leave out objects marked as truncated.
         skip_difficult: leave out objects marked as difficult.
         one_based: the file counts pixels from 1, so 1 is subtracted from all four coordinates.
+        images_dir: folder of the pictures; None looks in JPEGImages, images and beside the
+            annotations.
+        faults: list for what is malformed, which is then left out; None raises the first.
 
     Raises:
         InputError: names the file, and the line or the object.
     """
-    skipped = {"truncated": skip_truncated, "difficult": skip_difficult}
-    images = {}  # id: (annotation file, file name of the picture, [(number, name, ignore, box)])
-    for image_id in _image_ids(data_dir, set_name):
-        path = _annotation_path(data_dir, image_id)
-        root = _read_xml(path)
-        objects = [
-            (number, *_read_object(element, f"{path}: object {number}"))
-            for number, element in enumerate(root.findall("object"), start=1)
-            if not any(skip and _flag(element, mark) for mark, skip in skipped.items())
-        ]
-        images[image_id] = path, root.findtext("filename", "").strip(), objects
-    if classes is None:
-        classes = sorted({name for *_, objects in images.values() for _, name, _, _ in objects})
-    labels = _labels(classes)
-    records = []
-    for image_id, (path, file_name, objects) in images.items():
-        origin = f"{path}: object"
-        records.append(
-            make_record(
-                _find_image(data_dir, image_id, image_extension, file_name),
-                image_id,
-                boxes=[[value - one_based for value in box] for *_, box in objects],
-                labels=[_look_up(labels, name, f"{origin} {n}") for n, name, *_ in objects],
-                ignore=[difficult for _, _, difficult, _ in objects],
-                origin=origin,
-                entries=[number for number, *_ in objects],
-            )
-        )
-    return Dataset(records, list(labels), default_category_ids(labels))
+    path, files = _annotation_files(path, set_name)
+    skipped = [
+        tag for tag, skip in (("truncated", skip_truncated), ("difficult", skip_difficult)) if skip
+    ]
+    own = [os.path.join(path, "JPEGImages"), os.path.join(path, "images"), path]
+    folders = [images_dir] if images_dir else [*filter(os.path.isdir, own)]
+    folders += [os.path.dirname(file) for _, file in files[:1]]  # beside the annotations
+    pictures = pictures_by_stem(folders)
+    images = []
+    for image_id, file in files:
+        with collect(faults):
+            root = read_xml(file, "annotation")
+            objects = [
+                (position, name, [value - one_based for value in box], difficult)
+                for position, name, box, difficult in _objects(root, file, skipped, faults)
+            ]
+            names = [image_id + image_extension, root.findtext("filename", "").strip()]
+            picture = _picture(names, image_id, folders, pictures)
+            size = stated_size(root.findtext("size/width"), root.findtext("size/height"))
+            images.append(Found(picture, image_id, f"{file}: object", objects, size))
+    return gather(images, classes, faults)
 
 
-def _image_ids(data_dir, set_name):
-    """The ids of a set's images, each once."""
-    folder = os.path.join(data_dir, "ImageSets", "Main")
-    path = os.path.join(folder, f"{set_name}.txt")
-    if not os.path.isdir(folder):
-        raise InputError(
-            f"{data_dir}: expected a folder with ImageSets/Main, Annotations and JPEGImages"
-        )
-    if not os.path.isfile(path):
-        sets = [name[:-4] for name in os.listdir(folder) if name.endswith(".txt")]
-        sets.sort(key=lambda name: ("_" in name, name))  # those of one class ("cow_train") last
-        raise InputError(f"{path}: no such file (sets: {listed(sets)})")
+def _lists_folder(path):
+    """The folder of the lists of sets."""
+    folder = os.path.join(path, "ImageSets")
+    main = os.path.join(folder, "Main")
+    return main if os.path.isdir(main) else folder
+
+
+def _xml_folder(path):
+    """The folder of a data set's XML files, None where there are none."""
+    folder = os.path.join(path, "Annotations")
+    return folder if os.path.isdir(folder) else path if holds(path, (".xml",)) else None
+
+
+def _annotation_files(path, set_name):
+    """The folder of a set, and the (id, annotation file) of its images, each once."""
+    path = str(path)
+    folder = _xml_folder(path)
+    if set_name is not None and not os.path.isdir(_lists_folder(path)):
+        one_of_several = os.path.join(path, set_name)
+        if folder is None and _xml_folder(one_of_several):
+            return _annotation_files(one_of_several, None)
+        if folder is not None:
+            raise InputError(f"{path}: expected ImageSets/Main/{set_name}.txt, or no name of a set")
+    if folder is None:
+        raise InputError(f"{path}: {LAYOUT}{_meant(path)}")
+    if set_name is None:
+        ids = [stem(name) for name in names_in(folder, (".xml",))]
+    else:
+        ids = _listed_ids(path, folder, set_name)
+    return path, [(image_id, os.path.join(folder, f"{image_id}.xml")) for image_id in ids]
+
+
+def _meant(path):
+    """What else may have been meant by a folder without annotations, for the message."""
+    inner = [name for name in folders_in(path) if _xml_folder(os.path.join(path, name))]
+    if "VOCdevkit" in folders_in(path):
+        inner = ["VOCdevkit"]
+    return f". Name one of its folders: {listed(inner)}" if inner else ""
+
+
+def _listed_ids(path, folder, set_name):
+    """The ids in the list of a set, each once."""
+    file = os.path.join(_lists_folder(path), f"{set_name}.txt")
+    if not os.path.isfile(file):
+        raise InputError(f"{file}: no such file (sets: {listed(sets(path))})")
     ids = []
-    for line in filter(None, map(str.strip, read_text(path).splitlines())):
+    for line in filter(None, map(str.strip, read_text(file).splitlines())):
         # The list of one class has "2007_000001 -1", but an id may itself contain spaces.
-        whole = os.path.isfile(_annotation_path(data_dir, line))
+        whole = os.path.isfile(os.path.join(folder, f"{line}.xml"))
         ids.append(line if whole else line.split()[0])
     if not ids:
-        raise InputError(f"{path} holds no images")
+        raise InputError(f"{file} holds no images")
     return list(dict.fromkeys(ids))
 
 
-def _annotation_path(data_dir, image_id):
-    return os.path.join(data_dir, "Annotations", f"{image_id}.xml")
+def _objects(root, file, skipped, faults):
+    """[(position, name, [xmin, ymin, xmax, ymax], difficult)]"""
+    objects = []
+    for position, element in enumerate(root.findall("object"), start=1):
+        if any(_flag(element, tag) for tag in skipped):
+            continue
+        with collect(faults):
+            objects.append((position, *_object(element, f"{file}: object {position}")))
+    return objects
 
 
-def _labels(classes):
-    """{name: label} in the order of the labels, which must be 0 to K - 1."""
-    if not isinstance(classes, dict):
-        classes = {name: label for label, name in enumerate(classes)}
-    names = sorted(classes, key=classes.get)
-    if [classes[name] for name in names] != list(range(len(names))):
-        raise InputError(
-            f"Expected classes with the labels 0 to K - 1, once each. Received: {classes}"
-        )
-    return {name: classes[name] for name in names}
-
-
-def _look_up(labels, name, where):
-    if name not in labels:
-        raise InputError(f"{where}: unknown class name: {name!r} (classes: {listed(labels)})")
-    return labels[name]
-
-
-def _read_xml(path):
-    """The root of an annotation file."""
-    try:
-        root = ElementTree.parse(path).getroot()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except ElementTree.ParseError as error:
-        line, column = error.position
-        reason = f"malformed XML: {expat.ErrorString(error.code)}"
-        raise InputError(f"{path}: line {line}, column {column + 1}: {reason}") from None
-    except (LookupError, ValueError) as error:  # an encoding that Python does not know
-        raise InputError(f"{path}: line 1: malformed XML: {error}") from None
-    if root.tag != "annotation":
-        raise InputError(f"{path}: expected <annotation> as the root. Received: <{root.tag}>")
-    return root
-
-
-def _read_object(element, where):
-    """(name, difficult, [xmin, ymin, xmax, ymax])"""
+def _object(element, where):
+    """(name, [xmin, ymin, xmax, ymax], difficult)"""
     name = element.findtext("name", "").strip()
     if not name:
         raise InputError(f"{where}: expected a <name>")
     box = element.find("bndbox")
     if box is None:
         raise InputError(f"{where} ({name}): expected a <bndbox>")
-    coordinates = [_number(box, tag, where) for tag in ("xmin", "ymin", "xmax", "ymax")]
-    return name, _flag(element, "difficult"), coordinates
-
-
-def _number(box, tag, where):
-    text = box.findtext(tag)
-    if text is None:
-        raise InputError(f"{where}: expected an <{tag}> in <bndbox>")
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{where}: malformed {tag}: {text!r} is no number")
-    return value
+    for tag in CORNERS:
+        if box.find(tag) is None:
+            raise InputError(f"{where}: expected an <{tag}> in <bndbox>")
+    coordinates = [number(box.findtext(tag), tag, where) for tag in CORNERS]
+    return name, coordinates, _flag(element, "difficult")
 
 
 def _flag(element, tag):
     return element.findtext(tag, "0").strip().lower() in ("1", "true")
 
 
-def _find_image(data_dir, image_id, extension, file_name):
-    """The picture of an image id; where there is none, the path at which it was expected."""
-    folder = os.path.join(data_dir, "JPEGImages")
-    extensions = [other for known in EXTENSIONS for other in (known, known.upper())]
-    names = [f"{image_id}{extension}", file_name, *(image_id + other for other in extensions)]
-    paths = [os.path.join(folder, name) for name in names if name]
-    return next((path for path in paths if os.path.isfile(path)), paths[0])
+def _picture(names, image_id, folders, pictures):
+    """The first of a picture's likely names that is there, else the picture with the image's id;
+    where there is none, the path at which it was expected.
+    """
+    for name in filter(None, names):
+        path = find_file(name, folders)
+        if os.path.isfile(path):
+            return path
+    return pictures.get(image_id) or os.path.join(folders[0], names[0])

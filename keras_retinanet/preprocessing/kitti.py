@@ -1,0 +1,20 @@
+"""A generator of KITTI data sets."""
+
+from keras_retinanet.preprocessing.generator import Generator
+from keras_retinanet.preprocessing.readers.kitti import kitti_classes, read_kitti
+
+__all__ = ["KittiGenerator", "kitti_classes", "read_kitti"]
+
+
+class KittiGenerator(Generator):
+    """Batches of a KITTI data set.
+
+    Args:
+        base_dir: folder with <subset>/labels and <subset>/images, or KITTI's own.
+        subset: such as "train".
+        classes: names in the order of their labels, or {name: label}.
+        **kwargs: of `Generator`.
+    """
+
+    def __init__(self, base_dir, subset="train", classes=kitti_classes, **kwargs):
+        super().__init__(dataset=read_kitti(base_dir, subset, classes), **kwargs)
