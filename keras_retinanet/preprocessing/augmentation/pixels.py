@@ -1,0 +1,90 @@
+"""Random changes of the pixels of an image (H, W, 3) uint8 BGR, which stay where they are.
+
+Ranges hold at strength 1. All but `cutout` give a new image.
+"""
+
+from itertools import combinations
+from statistics import NormalDist
+
+import cv2
+import numpy as np
+
+from ...boxes import area, intersection
+from .sampling import GREY, KEPT_SHARE, only
+
+LUMA = np.array([0.114, 0.587, 0.299])  # of BGR
+# A uniform byte's place in a normal distribution: drawing bytes is ten times faster
+NORMAL = np.array([NormalDist().inv_cdf((byte + 0.5) / 256) for byte in range(256)])
+
+
+def colour(image, rng, strength):
+    """Contrast and brightness by up to 0.1, hue by 0.05 of the circle, saturation by 0.05.
+
+    All are linear in the colours, so that they are one matrix: a change of hue is a turn about the
+    axis of greys.
+    """
+    by = rng.uniform(-1, 1, 4) * strength
+    contrast, saturation = np.maximum(0, 1 + by[:2] * (0.1, 0.05))
+    brightness, hue = by[2:] * (0.1 * 255, 0.05 * 2 * np.pi)
+    turn, _ = cv2.Rodrigues(np.full(3, -hue / np.sqrt(3)))  # (3, 3), BGR runs against the circle
+    grey = np.broadcast_to(LUMA, (3, 3))
+    tint = turn @ (saturation * np.eye(3) + (1 - saturation) * grey)
+    mean = np.array(cv2.mean(image)[:3])
+    shift = tint @ ((1 - contrast) * mean + brightness)
+    return cv2.transform(image, np.column_stack([contrast * tint, shift]))
+
+
+def blur(image, rng, strength):
+    """Gaussian, with a sigma of up to 1.5 px."""
+    sigma = max(0.1, rng.uniform(0, 1.5) * strength)  # OpenCV takes 0 for unknown
+    return cv2.GaussianBlur(image, (0, 0), sigma)
+
+
+def noise(image, rng, strength):
+    """Gaussian in each channel of each pixel, with a sigma of up to 10 of 255."""
+    table = np.clip(np.rint(128 + rng.uniform(0, 10) * strength * NORMAL), 0, 255).astype("uint8")
+    height, width, channels = image.shape
+    words = rng.integers(2**64 - 1, size=-(-image.size // 8), dtype="uint64", endpoint=True)
+    drawn = words.view("uint8")[: image.size].reshape(height, width * channels)
+    added = cv2.LUT(drawn, table).reshape(image.shape)
+    return cv2.addWeighted(image, 1, added, 1, -128, dst=added)
+
+
+def jpeg(image, rng, strength):
+    """Written and read as JPEG of quality 40 to 100."""
+    quality = max(1, round(100 - rng.uniform(0, 60) * strength))
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+
+PIXELS = {"colour": colour, "blur": blur, "noise": noise, "jpeg": jpeg}  # as in a camera
+
+
+def cutout(image, annotations, rng, strength):
+    """One to three grey rectangles, drawn on the image, with sides of up to 0.3 of its own.
+
+    Boxes of which less than `KEPT_SHARE` stays in view are dropped. DeVries and Taylor 2017, arXiv
+    1708.04552.
+    """
+    size = image.shape[1::-1]
+    sides = np.minimum(rng.uniform(0.05, 0.3, (rng.integers(1, 4), 2)) * strength, 1)
+    corners = rng.uniform(size=sides.shape) * (1 - sides)
+    rectangles = np.rint(np.hstack([corners, corners + sides]) * (*size, *size)).astype(int)
+    for x1, y1, x2, y2 in rectangles:
+        image[y1:y2, x1:x2] = GREY
+    boxes = np.asarray(annotations["bboxes"], "float64")
+    shown = area(boxes) - covered(boxes, rectangles)  # (n,)
+    return image, only(annotations, shown >= KEPT_SHARE * area(boxes))
+
+
+def covered(boxes, rectangles):
+    """The area of each box (n, 4) under any of a few rectangles (m, 4): (n,).
+
+    What two share is counted twice, so it is taken off again, and so on.
+    """
+    total = np.zeros(len(boxes))
+    for count in range(1, len(rectangles) + 1):
+        for some in combinations(rectangles, count):
+            common = np.append(np.max(some, axis=0)[:2], np.min(some, axis=0)[2:])
+            total -= (-1) ** count * intersection(boxes, common)
+    return total
