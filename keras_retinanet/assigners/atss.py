@@ -4,6 +4,7 @@ import numpy as np
 
 from ..boxes import iou
 from .iou import BACKGROUND, IGNORE
+from .near import middles, near
 
 
 def assign(anchors, boxes, ignore=None, levels=None, top_k=9, xp=np):
@@ -18,13 +19,16 @@ def assign(anchors, boxes, ignore=None, levels=None, top_k=9, xp=np):
     """
     if boxes.shape[0] == 0:
         return xp.full(anchors.shape[:1], BACKGROUND, dtype="int32")
-    centers = (anchors[:, :2] + anchors[:, 2:]) / 2  # (N, 2)
-    candidate = _candidates(centers, boxes, levels or anchors.shape[:1], top_k, xp)  # (N, M)
+    x = (anchors[:, :1] + anchors[:, 2:3]) / 2  # (N, 1), of the centres
+    y = (anchors[:, 1:2] + anchors[:, 3:]) / 2
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2  # (M, 2)
+    distance = (x - middle[:, 0]) ** 2 + (y - middle[:, 1]) ** 2  # (N, M)
+    candidate = _nearest(distance, levels or anchors.shape[:1], top_k, xp)  # (N, M)
     overlaps = iou(anchors[:, None], boxes[None], xp)  # (N, M)
     positive = (
         (candidate > 0)
         & (overlaps >= _thresholds(overlaps, candidate, xp))
-        & xp.all((centers[:, None] > boxes[:, :2]) & (centers[:, None] < boxes[:, 2:]), axis=-1)
+        & ((x > boxes[:, 0]) & (x < boxes[:, 2]) & (y > boxes[:, 1]) & (y < boxes[:, 3]))
     )  # (N, M)
     overlaps = xp.where(positive, overlaps, -1.0)
     row = xp.argmax(overlaps, axis=1)  # (N,)
@@ -34,10 +38,8 @@ def assign(anchors, boxes, ignore=None, levels=None, top_k=9, xp=np):
     return matches
 
 
-def _candidates(centers, boxes, levels, top_k, xp):
+def _nearest(distance, levels, top_k, xp):
     """1 where an anchor is among the nearest `top_k` of its level to a box, else 0: (N, M)."""
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2  # (M, 2)
-    distance = xp.sum((centers[:, None] - middle[None]) ** 2, axis=-1)  # (N, M)
     found, start = [], 0
     for count in levels:
         found.append(_smallest(distance[start : start + count], min(top_k, count), xp))  # (n, M)
@@ -60,7 +62,31 @@ def _smallest(values, number, xp):
 
 def _thresholds(overlaps, candidate, xp):
     """Mean plus standard deviation of the candidates' IoU for each box: (M,)."""
+
+    def total(values):  # added one by one, so that the zeros between candidates change no rounding
+        return xp.cumsum(values, axis=0)[-1]
+
     count = xp.sum(candidate, axis=0)  # (M,), at least 1
-    mean = xp.sum(overlaps * candidate, axis=0) / count
-    spread = xp.sum(candidate * (overlaps - mean) ** 2, axis=0) / xp.maximum(count - 1, 1)
+    mean = total(overlaps * candidate) / count
+    spread = total(candidate * (overlaps - mean) ** 2) / xp.maximum(count - 1, 1)
     return mean + xp.sqrt(spread)
+
+
+def candidates(grid, boxes, top_k=9):
+    """The anchors of a grid among which are the nearest `top_k` of each level: (N,) bool.
+
+    Any block of as many places as that takes reaches at least as far as the nearest of them do.
+    """
+    places = -(-top_k // grid.sizes.shape[1])
+    rows, columns = grid.shapes.T  # (L,)
+    wide = np.minimum(int(np.ceil(places**0.5)), columns)  # (L,)
+    high = np.minimum(-(-places // wide), rows)
+    wide = np.minimum(-(-places // high), columns)
+    block = np.stack([wide, high], axis=-1)  # (L, 2)
+    strides = grid.strides[:, None]  # (L, 1)
+    middle = middles(boxes)[:, None]  # (M, 1, 2)
+    first = np.clip(np.round(middle / strides - block / 2), 0, grid.shapes[:, ::-1] - block)
+    center = (first + block / 2) * strides  # (M, L, 2), of the block
+    farthest = np.abs(middle - center) + (block - 1) / 2 * strides  # (M, L, 2)
+    reach = np.sqrt((farthest**2).sum(axis=-1))  # (M, L)
+    return near(grid, boxes, np.repeat(reach[:, :, None, None], 2, axis=-1))

@@ -3,9 +3,11 @@
 import numpy as np
 
 from ..boxes import iou
+from .near import best_overlaps, near
 
 BACKGROUND = -1
 IGNORE = -2
+SLACK = 0.99  # of an IoU, for rounding
 
 
 def assign(
@@ -43,3 +45,27 @@ def assign(
     if ignore is not None:
         matches = xp.where((matches >= 0) & xp.take(xp.array(ignore), row), IGNORE, matches)
     return matches
+
+
+def candidates(grid, boxes, positive_overlap=0.5, negative_overlap=0.4, best_anchor=False):
+    """The anchors of a grid that `assign` can make other than background: (N,) bool.
+
+    An IoU of t takes a shared area of t / (1 + t) of both areas together. Boxes of widths w and w'
+    and heights h and h' whose centres are d apart in x share at most ((w + w') / 2 - d) min(h, h'),
+    and at most min(w, w') min(h, h'); in y it is the same.
+    """
+    lowest = min(positive_overlap, negative_overlap)
+    if lowest < 0 or positive_overlap == 0:  # nothing is background
+        return np.ones(len(grid.anchors), bool)
+    overlap = np.full(len(boxes), lowest, "float64")  # (M,)
+    if best_anchor:
+        best = best_overlaps(boxes, grid).max(axis=(1, 2))  # (M,)
+        overlap = np.where(best > 0, np.minimum(overlap, best), overlap)
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)[:, None, None]  # (M, 1, 1, 2)
+    areas = sides.prod(axis=-1) + grid.sizes.prod(axis=-1)  # (M, L, A)
+    overlap = SLACK * overlap[:, None, None]
+    least = overlap / (1 + overlap) * areas  # (M, L, A), the area to share
+    most = np.minimum(sides, grid.sizes)  # (M, L, A, 2), of each side
+    reach = (sides + grid.sizes) / 2 - least[..., None] / np.maximum(most[..., ::-1], 1e-9)
+    reach[least > most.prod(axis=-1)] = -1
+    return near(grid, boxes, reach)

@@ -1,38 +1,76 @@
 """How many of a data set's boxes the anchors reach."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from ..boxes import iou
-from ..utils.anchors import inside
+from ..boxes import area
+from ..utils.anchor_fit import reach
 
-MOST_IMAGES = 500  # a sample of this many tells the shares to a few percent
+SIZES = {"small": 0, "medium": 32**2, "large": 96**2}  # px² from which on a box is, as in COCO
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The M boxes of a data set that training does not ignore, as the model sees them."""
+
+    boxes: np.ndarray  # (M, 4) float32 xyxy px
+    labels: np.ndarray  # (M,) int
+    image_sizes: np.ndarray  # (M, 2) int, width and height px of the box's image
+
+    @property
+    def size_classes(self):
+        """Which of `SIZES` each box is: (M,) int."""
+        return np.searchsorted(list(SIZES.values()), area(self.boxes), side="right") - 1
+
+
+def objects_of(dataset, resize):
+    """The `Objects` of a `Dataset` whose sizes are known.
+
+    `resize` gives the (width, height) px at which the model sees an image of (width, height).
+    """
+    return _objects(
+        (record.boxes, record.labels, record.ignore, record.size, resize(record.size))
+        for record in dataset.records
+    )
+
+
+def _objects(images):
+    """`Objects` of images (boxes (n, 4) px, labels (n,), ignore (n,) or None, size, resized)."""
+    boxes, labels, image_sizes = [np.zeros((0, 4))], [np.zeros(0, int)], [np.zeros((0, 2), int)]
+    for rows, kinds, ignore, size, resized in images:
+        known = np.ones(len(kinds), bool) if ignore is None else ~np.asarray(ignore)
+        boxes.append(rows[known] * np.tile(np.divide(resized, size), 2))
+        labels.append(np.asarray(kinds, int)[known])
+        image_sizes.append(np.tile(resized, (known.sum(), 1)))
+    return Objects(
+        np.concatenate(boxes).astype("float32"),
+        np.concatenate(labels),
+        np.concatenate(image_sizes),
+    )
 
 
 def anchor_coverage(generator, overlap=0.5):
     """{class name: (number of boxes, share that an anchor reaches at IoU `overlap`)}.
 
-    Measured at the size at which the model sees the images, on a sample of them where they are more
-    than `MOST_IMAGES`. Ignored boxes do not count; the share is None for a class without boxes.
+    Measured at the size at which the model sees the images. Ignored boxes do not count; the share
+    is None for a class without boxes.
     """
-    step = max(1, generator.size() // MOST_IMAGES)
-    counts = np.zeros(generator.num_classes(), int)
-    sampled, reached = counts.copy(), counts.copy()
-    for index in range(generator.size()):
-        annotations = generator.load_annotations(index)
-        counted = ~annotations.get("ignore", np.zeros(len(annotations["labels"]), bool))
-        labels = annotations["labels"][counted]
-        np.add.at(counts, labels, 1)
-        if index % step or not len(labels):
-            continue
-        width, height = generator.image_size(index)
-        resized = generator.resized_size(index)
-        scale = np.array([resized[0] / width, resized[1] / height] * 2, "float32")
-        anchors = generator.generate_anchors(generator.canvas(index)[::-1])  # (N, 4)
-        anchors = anchors[inside(anchors, *resized)]  # those in the padding are not trained
-        boxes = annotations["bboxes"][counted] * scale  # (M, 4)
-        best = np.array([iou(anchors, box).max() for box in boxes])  # (M,)
-        np.add.at(sampled, labels, 1)
-        np.add.at(reached, labels, best >= overlap)
-    shares = [r / s if s else None for r, s in zip(reached, sampled, strict=True)]
-    names = [generator.label_to_name(label) for label in range(generator.num_classes())]
-    return dict(zip(names, zip(counts.tolist(), shares, strict=True), strict=True))
+
+    def images():
+        for index in range(generator.size()):
+            annotations = generator.load_annotations(index)
+            values = (annotations.get(key) for key in ("bboxes", "labels", "ignore"))
+            if len(annotations["labels"]):  # else its size need not be known
+                yield *values, generator.image_size(index), generator.resized_size(index)
+
+    found = _objects(images())
+    params, levels = generator.anchor_params, generator.pyramid_levels
+    hit = reach(found.boxes, found.image_sizes, params, levels) >= overlap  # (M,)
+    num_classes = generator.num_classes()
+    counts = np.bincount(found.labels, minlength=num_classes).tolist()
+    reached = np.bincount(found.labels[hit], minlength=num_classes).tolist()
+    return {
+        generator.label_to_name(label): (count, reached[label] / count if count else None)
+        for label, count in enumerate(counts)
+    }

@@ -3,6 +3,7 @@
 Anchors are ordered by level, row, column, ratio, scale; centres lie at (i + 0.5) · stride.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -121,13 +122,62 @@ def make_shapes_callback(model):
     return shapes_callback
 
 
-def anchors_for_shape(
-    image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None, xp=np
-):
-    """All anchors of an image of `image_shape` (H, W, ...): (N, 4) float32, xyxy px.
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Where the anchors of an image stand: L levels, at each of their places the same A anchors.
+
+    `shapes` (L, 2) are rows and columns, `strides` (L,) px, `base` (L, A, 4) the anchors of a
+    place, xyxy px from its centre.
+    """
+
+    shapes: np.ndarray
+    strides: np.ndarray
+    base: np.ndarray
+
+    @functools.cached_property
+    def sizes(self):
+        """Width and height of the anchors of a place: (L, A, 2) px."""
+        return self.base[..., 2:] - self.base[..., :2]
+
+    @functools.cached_property
+    def anchors(self):
+        """All anchors: (N, 4) float32, xyxy px."""
+        levels = zip(self.shapes.tolist(), self.strides.tolist(), self.base, strict=True)
+        return np.concatenate([shift(*level) for level in levels], axis=0)
+
+    def counts(self):
+        """How many anchors stand on each level: a list of int."""
+        return [rows * columns * self.base.shape[1] for rows, columns in self.shapes.tolist()]
+
+    def views(self, values):
+        """Values (N,) of the anchors as one view (rows, columns, A) for each level."""
+        parts = np.split(values, np.cumsum(self.counts())[:-1])
+        return [
+            part.reshape(*shape, self.base.shape[1])
+            for part, shape in zip(parts, self.shapes.tolist(), strict=True)
+        ]
+
+
+def grid(image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None):
+    """The `Grid` of an image of `image_shape` (H, W, ...).
 
     `shapes_callback(image_shape, pyramid_levels)` gives the feature shapes where a backbone does
     not simply round up (see `make_shapes_callback`).
+    """
+    levels = PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels
+    params = anchor_params or AnchorParameters.default
+    sizes, strides = zip(*params.of_levels(levels), strict=True)
+    shapes = (shapes_callback or guess_shapes)(image_shape, levels)
+    base = [generate_anchors(size, params.ratios, params.scales) for size in sizes]
+    return Grid(np.array(shapes, int), np.array(strides), np.stack(base))
+
+
+def anchors_for_shape(
+    image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None, xp=np
+):
+    """All anchors of an image of `image_shape` (H, W, ...): (N, 4) float32, xyxy px; see `grid`.
+
+    With `xp=keras.ops` the sides of the image may be tensors.
     """
     levels = PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels
     params = anchor_params or AnchorParameters.default
@@ -143,10 +193,7 @@ def anchors_for_shape(
 
 def anchors_per_level(image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None):
     """How many of `anchors_for_shape`'s anchors stand on each level: a list of int."""
-    levels = PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels
-    places = (shapes_callback or guess_shapes)(image_shape, levels)
-    count = (anchor_params or AnchorParameters.default).num_anchors()
-    return [int(rows * columns * count) for rows, columns in places]
+    return grid(image_shape, pyramid_levels, anchor_params, shapes_callback).counts()
 
 
 def compute_gt_annotations(anchors, annotations, negative_overlap=0.4, positive_overlap=0.5):

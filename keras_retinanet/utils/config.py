@@ -13,6 +13,8 @@ levels = 3 4 5 6
 import configparser
 import math
 
+import numpy as np
+
 from keras_retinanet.errors import InputError
 from keras_retinanet.utils.anchors import PYRAMID_LEVELS, AnchorParameters
 from keras_retinanet.utils.text import listed, read_text
@@ -74,6 +76,22 @@ def parse_pyramid_levels(config):
         InputError: names the file, section and option.
     """
     return _numbers(config, "pyramid_levels", "levels")
+
+
+def write_config(path, anchor_params, pyramid_levels):
+    """Writes the file from which the functions above read the same values."""
+    anchors = {name: getattr(anchor_params, name) for name in OPTIONS["anchor_parameters"]}
+    sections = {"anchor_parameters": anchors, "pyramid_levels": {"levels": pyramid_levels}}
+    config = configparser.ConfigParser(interpolation=None)
+    for section, options in sections.items():
+        config[section] = {name: " ".join(map(_written, row)) for name, row in options.items()}
+    with open(path, "w", encoding="utf-8") as file:
+        config.write(file)
+
+
+def _written(number):
+    """The fewest digits that read back to the same number of its type."""
+    return np.format_float_positional(number, trim="-")
 
 
 def _path(config):

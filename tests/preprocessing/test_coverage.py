@@ -1,9 +1,8 @@
 """The share of boxes that an anchor reaches, by hand."""
 
 import numpy as np
-import pytest
 
-from keras_retinanet.preprocessing.coverage import MOST_IMAGES, anchor_coverage
+from keras_retinanet.preprocessing.coverage import SIZES, anchor_coverage, objects_of
 from keras_retinanet.preprocessing.dataset import Dataset, make_record
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.utils.anchors import AnchorParameters
@@ -58,9 +57,56 @@ def test_ignored_boxes_do_not_count():
     assert anchor_coverage(generator(rows))["cat"] == (1, 1.0)
 
 
-@pytest.mark.parametrize("count", [MOST_IMAGES, 2 * MOST_IMAGES + 3])
-def test_large_sets_are_sampled_and_counted_in_full(count):
-    images = [[(0, (0, 0, 32, 32) if i % 5 else (0, 0, 4, 4))] for i in range(count)]
-    coverage = anchor_coverage(generator(*images, group_method="none"))
-    assert coverage["cat"][0] == count
-    assert np.isclose(coverage["cat"][1], 0.8, atol=0.01)
+def test_anchors_in_the_padding_do_not_count():
+    # of 72 px, the anchor from 64 to 96 has its centre at 80, beyond the image, on a canvas of 96
+    rows = [(0, (64, 0, 72, 32))]
+    assert anchor_coverage(generator(rows, size=(72, 32)), overlap=0.2)["cat"] == (1, 0.0)
+    assert anchor_coverage(generator(rows, size=(81, 32)), overlap=0.2)["cat"] == (1, 1.0)
+
+
+def test_an_image_without_boxes_need_not_be_there():
+    # its size is not known, and there is no such file
+    dataset = Dataset([make_record("nowhere.png", 0)], ["cat"], [1])
+    images = Generator(dataset, group_method="none", anchor_params=SQUARES, pyramid_levels=[5])
+    assert anchor_coverage(images) == {"cat": (0, None)}
+
+
+def test_the_objects_of_a_data_set():
+    records = [
+        make_record(
+            "0.png",
+            0,
+            [(0, 0, 20, 10), (0, 0, 40, 80), (2, 2, 4, 4)],
+            [1, 0, 1],
+            [False, False, True],
+            size=(100, 80),
+        ),
+        make_record("1.png", 1, size=(10, 10)),
+        make_record("2.png", 2, [(5, 5, 15, 15)], [2], size=(30, 30)),
+    ]
+    found = objects_of(
+        Dataset(records, ["a", "b", "c"], [1, 2, 3]), lambda size: (size[0] * 2, size[1] // 2)
+    )
+    # the sizes become 200 x 40 and 60 x 15 px; the third box is ignored
+    expected = [[0, 0, 40, 5], [0, 0, 80, 40], [10, 2.5, 30, 7.5]]
+    np.testing.assert_allclose(found.boxes, expected)
+    assert found.boxes.dtype == "float32"
+    assert found.labels.tolist() == [1, 0, 2]
+    assert found.image_sizes.tolist() == [[200, 40], [200, 40], [60, 15]]
+    # 200, 3,200 and 100 px²
+    assert [list(SIZES)[i] for i in found.size_classes] == ["small", "medium", "small"]
+
+
+def test_size_classes_begin_at_their_area():
+    corners = [(31, 33), (32, 32), (96, 95), (96, 96), (900, 900)]  # 1023, 1024, 9120, 9216 px²
+    record = make_record("0.png", 0, [(0, 0, *c) for c in corners], [0] * 5, size=(900, 900))
+    found = objects_of(Dataset([record], ["a"], [1]), lambda size: size)
+    assert found.size_classes.tolist() == [0, 1, 1, 2, 2]
+
+
+def test_a_data_set_without_objects():
+    found = objects_of(
+        Dataset([make_record("0.png", 0, size=(8, 8))], ["a"], [1]), lambda size: size
+    )
+    assert (found.boxes.shape, found.image_sizes.shape) == ((0, 4), (0, 2))
+    assert found.size_classes.shape == (0,)

@@ -12,9 +12,11 @@ from keras_retinanet.utils.anchors import (
     AnchorParameters,
     anchor_targets_bbox,
     anchors_for_shape,
+    anchors_per_level,
     bbox_transform,
     compute_gt_annotations,
     generate_anchors,
+    grid,
     guess_shapes,
     inside,
     shift,
@@ -137,6 +139,26 @@ def test_shapes_callback():
 
     params = AnchorParameters([16], [16], [1], [1])
     assert anchors_for_shape((50, 60), [4], params, callback).shape == (2, 4)
+
+
+def test_a_grid_is_what_its_anchors_stand_on():
+    params = AnchorParameters([10, 20], [8, 16], [1, 4], [1])
+    places = grid((16, 40), [3, 4], params, lambda *_: [(2, 5), (1, 2)])
+    assert places.counts() == [20, 4]  # two anchors at 10 and at 2 places
+    assert anchors_per_level((16, 40), [3, 4], params) == [20, 6]  # 40 / 16 rounded up is 3
+    np.testing.assert_allclose(places.sizes, [[[10, 10], [5, 20]], [[20, 20], [10, 40]]])
+    np.testing.assert_array_equal(places.anchors[:2], places.base[0] + 4)  # centred at (4, 4)
+    first, second = places.views(places.anchors[:, 0])
+    assert (first.shape, second.shape) == ((2, 5, 2), (1, 2, 2))
+    assert second[0, 1, 0] == 24 - 10  # the second column's centre less half of 20
+    assert places.anchors is places.anchors
+
+
+def test_views_of_a_grid_write_through():
+    places = grid((16, 24), [3, 4], AnchorParameters([8, 16], [8, 16], [1], [1]))
+    values = np.zeros(8)
+    places.views(values)[1][0, 1, 0] = 5
+    assert values.tolist() == [0] * 7 + [5]  # six places on level 3, then two
 
 
 def test_levels_and_parameters_that_do_not_fit():

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.utils.anchors import AnchorParameters
@@ -7,6 +9,7 @@ from keras_retinanet.utils.config import (
     parse_anchor_parameters,
     parse_pyramid_levels,
     read_config_file,
+    write_config,
 )
 
 ANCHORS = """\
@@ -108,3 +111,45 @@ def test_errors_of_levels(write, levels):
 def test_a_missing_file(tmp_path):
     with pytest.raises(InputError, match=r"nowhere.ini: no such file"):
         read_config_file(str(tmp_path / "nowhere.ini"))
+
+
+def test_a_written_file_by_hand(tmp_path):
+    path = tmp_path / "anchors.ini"
+    write_config(path, AnchorParameters([20, 40.5], [8, 16], [0.673, 1], [1, 2 ** (1 / 3)]), [3, 4])
+    assert path.read_text().split("\n") == [
+        "[anchor_parameters]",
+        "sizes = 20 40.5",
+        "strides = 8 16",
+        "ratios = 0.673 1",
+        "scales = 1 1.2599211",
+        "",
+        "[pyramid_levels]",
+        "levels = 3 4",
+        "",
+        "",
+    ]
+
+
+NUMBERS = st.floats(1e-6, 1e6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(NUMBERS, st.integers(2, 7)), min_size=1, max_size=5),
+    st.lists(NUMBERS, min_size=1, max_size=4),
+    st.lists(NUMBERS, min_size=1, max_size=4),
+)
+def test_what_is_written_reads_back_the_same(tmp_path_factory, levels, ratios, scales):
+    path = tmp_path_factory.getbasetemp() / "anchors.ini"
+    sizes, levels = zip(*levels, strict=True)
+    params = AnchorParameters(sizes, [2**level for level in levels], ratios, scales)
+    write_config(path, params, levels)
+    config = read_config_file(path)
+    assert parse_anchor_parameters(config).get_config() == params.get_config()
+    assert parse_pyramid_levels(config) == list(levels)
+
+
+def test_the_defaults_read_back_the_same(tmp_path):
+    write_config(tmp_path / "anchors.ini", AnchorParameters.default, [3, 4, 5, 6, 7])
+    again = parse_anchor_parameters(read_config_file(tmp_path / "anchors.ini"))
+    assert again.get_config() == AnchorParameters.default.get_config()

@@ -1,0 +1,167 @@
+"""How well anchors fit boxes, and anchors that are fitted to them.
+
+Boxes (M, 4) are xyxy px as the model sees them, in images of `image_sizes` (M, 2) px, width and
+height. Only anchors centred in the image count, as in training.
+"""
+
+import numpy as np
+
+from ..assigners.near import best_overlaps, nearest, places_within
+from ..boxes import area, iou
+from .anchors import PYRAMID_LEVELS, AnchorParameters, generate_anchors, grid
+
+BLOCK = 10_000  # boxes at a time, for memory's sake
+MOST = 10_000  # boxes that anchors are fitted to
+RARE = 20  # boxes of a class from which on it counts as much as any other
+SOFTNESS = 0.05  # of the step at IoU 0.5
+CLIMBS = 3  # to the top, from the best starts
+SIDES = (1, 8)  # strides, of the least and the largest square anchor
+STEPS = (0.4, 0.2, 0.1, 0.05, 0.025)  # of the logarithms of sides and ratios
+FEWEST = 3  # levels
+COARSER = 0.001  # of the share reached: a level at the top has to add more
+FINER = 0.02  # of the share reached: P2, three times as many places as all others, has to add more
+
+
+def reach(boxes, image_sizes, anchor_params=None, pyramid_levels=None):
+    """The highest IoU of each box with an anchor: (M,) float32."""
+    anchors = grid((0, 0), pyramid_levels, anchor_params)
+    best = np.zeros(len(boxes), "float32")
+    for start in range(0, len(boxes), BLOCK):
+        rows = slice(start, start + BLOCK)
+        places = places_within(image_sizes[rows], anchors.strides)  # (m, L, 2)
+        best[rows] = best_overlaps(boxes[rows], anchors, places).max(axis=(1, 2))
+    return best
+
+
+def fit_anchors(boxes, image_sizes, labels=None, levels=None, num_ratios=3, num_scales=3, finest=3):
+    """(AnchorParameters, pyramid levels) with which the most boxes are reached at IoU 0.5.
+
+    The sizes are the same number of strides on every level. With `labels` (M,) each class counts
+    alike, but for rare ones. Boxes that training ignores are to be left out. `levels` None takes
+    those from P3 to P7 without the top ones that are no use; with `finest=2` from P2, where that
+    reaches many more. Where nothing is better than the default, it gives that, the very
+    `AnchorParameters.default`.
+    """
+    rows = np.flatnonzero(area(boxes) > 0)
+    if len(rows) > MOST:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MOST, replace=False))
+    labels = np.zeros(len(boxes), int) if labels is None else labels
+    sample = boxes[rows], image_sizes[rows], _weights(labels[rows])
+    counts = num_ratios, num_scales
+    usual = list(levels or PYRAMID_LEVELS)
+    standard = _anchors(*_standard(*counts), usual), usual
+    if not len(rows):
+        return standard
+    if levels:
+        best = _fit(sample, usual, counts)
+    else:
+        best = _fit_few(sample, usual, counts)
+        finer = _fit_few(sample, [2, *usual], counts) if finest == 2 else best
+        best = finer if finer[0] > best[0] + FINER else best
+    share, *found = best
+    return tuple(found) if share > _share(sample, usual)(*_standard(*counts)) else standard
+
+
+def _weights(labels):
+    """What each box counts: (M,), 1 in all."""
+    _, kinds, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    weights = 1 / np.maximum(counts, RARE)[kinds]
+    return weights / weights.sum()
+
+
+def _share(sample, levels):
+    """A function of square anchors' sides (S,) in strides and ratios (R,): the share reached."""
+    boxes, image_sizes, weights = sample
+    strides = 2 ** np.array(levels)
+    places = places_within(image_sizes, strides)  # (M, L, 2)
+    seen = boxes[:, None] - np.tile(nearest(boxes, strides, places), 2)  # (M, L, 4)
+    seen[(places == 0).any(axis=-1)] = 0  # a box without area: there is no anchor
+    seen = np.ascontiguousarray(np.moveaxis(seen, 1, 0), "float32")  # (L, M, 4)
+
+    def share(sides, ratios):
+        best = 0
+        for rows, stride in zip(seen, strides, strict=True):
+            anchors = generate_anchors(stride, ratios, sides)  # (A, 4)
+            best = np.maximum(best, iou(anchors[:, None], rows).max(axis=0))  # (M,)
+        return float(weights @ (1 / (1 + np.exp((0.5 - best) / SOFTNESS))))
+
+    return share
+
+
+def _standard(num_ratios, num_scales):
+    """Sides (S,) and ratios (R,) as the default has them, for other numbers like it."""
+    ratios = np.geomspace(0.5, 2, num_ratios) if num_ratios > 1 else np.ones(1)
+    return 4 * 2 ** (np.arange(num_scales) / num_scales), ratios
+
+
+def _fit_few(sample, levels, counts):
+    """`_fit` with the fewest of the levels, from the first on, that are as good as all."""
+    best = kept = _fit(sample, levels, counts)
+    while len(kept[2]) > FEWEST:
+        fewer = _fit(sample, kept[2][:-1], counts)
+        if fewer[0] < best[0] - COARSER:
+            break
+        kept = fewer
+    return kept
+
+
+def _fit(sample, levels, counts):
+    """(share, AnchorParameters, levels) of the best that is found from a few starts, rounded."""
+    num_ratios, num_scales = counts
+    share = _share(sample, levels)
+
+    def value(logs):
+        return share(*np.split(np.exp(logs), [num_scales]))
+
+    low, high = np.log([SIDES] * num_scales + [(1e-3, 1e3)] * num_ratios).T
+    starts = sorted(_starts(sample[0], counts), key=value)[-CLIMBS:]
+    best = max((_climb(value, start, low, high) for start in starts), key=value)
+    sides, ratios = (np.sort(part) for part in np.split(np.exp(best), [num_scales]))
+    finest = 2 ** levels[0]
+    size = max(1, round(sides[0] * finest)) / finest  # whole px on the first level
+    sides = size * np.array([1, *(_short(side / size) for side in sides[1:])])
+    ratios = np.array([_short(ratio) for ratio in ratios])
+    return share(sides, ratios), _anchors(sides, ratios, levels), levels
+
+
+def _starts(boxes, counts):
+    """Logarithms of sides and ratios: of sizes from small to the default's, with the default's
+    ratios and with those of the boxes.
+    """
+    sides, ratios = _standard(*counts)
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T
+    own = np.quantile(height / width, (np.arange(len(ratios)) + 0.5) / len(ratios))
+    return [
+        np.log(np.concatenate([factor * sides, shapes]))
+        for factor in (0.4, 0.5, 0.75, 1)
+        for shapes in (ratios, own)
+    ]
+
+
+def _climb(value, start, low, high):
+    """Where no step of one argument, up or down, makes `value` higher any more."""
+    point, highest = start, value(start)
+    for step in STEPS:
+        moves = [sign * row for row in step * np.eye(len(point)) for sign in (1, -1)]
+        moved = True
+        while moved:
+            moved = False
+            for move in moves:
+                tried = np.clip(point + move, low, high)
+                found = value(tried)
+                if found > highest:
+                    point, highest, moved = tried, found, True
+    return point
+
+
+def _short(value):
+    """A number of three digits."""
+    return float(f"{value:.3g}")
+
+
+def _anchors(sides, ratios, levels):
+    """`AnchorParameters` of square anchors' sides (S,) in strides and ratios (R,)."""
+    strides = [2**level for level in levels]
+    default = AnchorParameters.default
+    fitted = AnchorParameters(sides[0] * np.array(strides), strides, ratios, sides / sides[0])
+    return default if fitted.get_config() == default.get_config() else fitted
