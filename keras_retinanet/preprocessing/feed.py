@@ -1,12 +1,14 @@
 """Batches made ahead of the one who asks for them."""
 
+import contextlib
+import functools
 import itertools
+import warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-import keras
-
 from ..errors import InputError
+from .workers import largest, room, worker_processes
 
 
 def prefetch(function, items, workers=1, ahead=10):
@@ -23,17 +25,26 @@ def prefetch(function, items, workers=1, ahead=10):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def feed(generator, start=0, workers=1, ahead=10):
+def feed(generator, start=0, workers=1, ahead=10, processes=False):
     """The generator's batches from step `start` on, without end, as `fit` takes them.
 
     On TensorFlow Keras fixes the shapes of a PyDataset from its first two batches, so there it is
     a `tf.data.Dataset` that leaves height, width and the number of anchors open. An InputError is
     kept in `generator.failure`.
+
+    Args:
+        workers: threads, or with `processes` worker processes, that make batches.
+        ahead: how many batches are kept ready.
     """
+    import keras  # here, for whoever wants `prefetch` alone
+
+    source = _in_processes(generator, workers, ahead) if processes else None
 
     def batches():
         try:
-            yield from prefetch(generator.batch_at, itertools.count(start), workers, ahead)
+            with source() if source else contextlib.nullcontext(generator.batch_at) as make:
+                threads = ahead if source else workers
+                yield from prefetch(make, itertools.count(start), threads, ahead)
         except InputError as error:
             generator.failure = error
             raise
@@ -53,3 +64,20 @@ def feed(generator, start=0, workers=1, ahead=10):
         },
     )
     return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+
+
+def _in_processes(generator, workers, ahead):
+    """What starts the `worker_processes` of a generator; None, with a warning, where threads have
+    to do.
+    """
+    batches = generator.without_keras()
+    if batches is None:
+        reason = "a generator with methods or functions of its own"
+    elif room() is not None and largest(batches) * ahead > room():
+        reason = f"{room() >> 20} MB of shared memory for {ahead} batches ahead"
+    else:
+        return functools.partial(worker_processes, batches, max(1, workers), ahead)
+    warnings.warn(
+        f"Loading in threads, for processes cannot do with {reason}.", UserWarning, stacklevel=3
+    )
+    return None

@@ -56,30 +56,24 @@ def smallest(canvases, size):
     return next(c for c in canvases if c[0] >= size[0] and c[1] >= size[1])
 
 
-def in_order(generator, rng):
+def together(generator):
     return [np.arange(generator.size())]
 
 
-def at_random(generator, rng):
-    return [rng.permutation(generator.size())]
-
-
-def by_ratio(generator, rng):
+def by_ratio(generator):
     ratios = [generator.image_aspect_ratio(i) for i in range(generator.size())]
     return [np.argsort(ratios, kind="stable")]
 
 
-def by_canvas(generator, rng):
-    """Images of one canvas together; shuffled among themselves if the generator shuffles."""
+def by_canvas(generator):
     members = {}
     for i in range(generator.size()):
         members.setdefault(generator.canvas(i), []).append(i)
-    shuffle = rng.permutation if generator.shuffle_groups else np.asarray
-    return [shuffle(indices) for _, indices in sorted(members.items())]
+    return [np.array(indices) for _, indices in sorted(members.items())]
 
 
 # each gives lists of image indices; batches are cut from one list after the other
-GROUPINGS = {"none": in_order, "random": at_random, "ratio": by_ratio, "canvas": by_canvas}
+GROUPINGS = {"none": together, "random": together, "ratio": by_ratio, "canvas": by_canvas}
 
 
 def groups(generator, epoch):
@@ -88,11 +82,49 @@ def groups(generator, epoch):
     The last batch of a list is filled up with images from the list's start.
     """
     rng = np.random.default_rng((generator.seed, epoch))
+    lists = GROUPINGS[generator.group_method](generator)
+    if generator.repeat_threshold:
+        factors = repeat_factors(generator, generator.repeat_threshold)
+        lists = [repeated(indices, factors, rng) for indices in lists]
+    method = generator.group_method
+    if method == "random" or (method == "canvas" and generator.shuffle_groups):
+        lists = [rng.permutation(indices) for indices in lists]
     batches = [
         [int(i) for i in np.take(indices, range(start, start + generator.batch_size), mode="wrap")]
-        for indices in GROUPINGS[generator.group_method](generator, rng)
+        for indices in lists
         for start in range(0, len(indices), generator.batch_size)
     ]
     if generator.shuffle_groups:
         rng.shuffle(batches)
     return batches
+
+
+def repeat_factors(generator, threshold):
+    """How often each image is to be seen in an epoch, 1 or more: (n,). Gupta et al. 2019, arXiv
+    1908.03195.
+
+    That of a class is sqrt(threshold / share of the images that show it), if this is above 1; that
+    of an image the largest of its classes.
+    """
+    shown = np.zeros((generator.size(), generator.num_classes()), bool)
+    for index in range(generator.size()):
+        annotations = generator.load_annotations(index)
+        counted = ~annotations.get("ignore", np.zeros(len(annotations["labels"]), bool))
+        shown[index, np.asarray(annotations["labels"], int)[counted]] = True
+    share = shown.mean(axis=0)  # (K,)
+    factors = np.sqrt(threshold / np.maximum(share, 1e-9))  # (K,)
+    return np.where(shown, np.maximum(factors, 1), 1).max(axis=1, initial=1)
+
+
+def repeated(indices, factors, rng):
+    """The indices, each as often as its factor says, in their order.
+
+    A factor of 1.4 is once, and twice in four epochs of ten. Their number is always the same, so
+    that all epochs are equally long.
+    """
+    if not len(indices):
+        return indices
+    ends = np.cumsum(factors[indices])
+    count = int(np.ceil(ends[-1]))
+    points = (np.arange(count) + rng.random()) * (ends[-1] / count)  # at most 1 apart
+    return indices[np.minimum(np.searchsorted(ends, points, side="right"), len(indices) - 1)]

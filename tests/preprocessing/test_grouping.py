@@ -12,6 +12,8 @@ from keras_retinanet.preprocessing.grouping import (
     MOST_CANVASES,
     canvases_for,
     groups,
+    repeat_factors,
+    repeated,
     smallest,
 )
 
@@ -27,6 +29,7 @@ class Images:
         self.group_method = group_method
         self.shuffle_groups = shuffle_groups
         self.seed = seed
+        self.repeat_threshold = 0
         self.canvases = canvases_for(sizes)
 
     def size(self):
@@ -136,3 +139,53 @@ def test_groups_are_the_same_for_the_same_seed_and_differ_between_epochs():
 
 def test_without_shuffling_the_order_is_that_of_the_data_set():
     assert groups(Images([(32, 32)] * 4, 2, "canvas", shuffle_groups=False), 7) == [[0, 1], [2, 3]]
+
+
+class Classes(Images):
+    """Images with the labels that they show."""
+
+    def __init__(self, labels, **options):
+        super().__init__([(32, 32)] * len(labels), **options)
+        self.labels = labels
+
+    def num_classes(self):
+        return 3
+
+    def load_annotations(self, index):
+        return {"labels": np.array(self.labels[index], int)}
+
+
+def test_repeat_factors_by_hand():
+    # 4 images: class 0 in 4 of them, class 1 in 1, class 2 in none; a threshold of 0.5:
+    # √(0.5 / 1) < 1 counts as 1, √(0.5 / 0.25) = √2
+    images = Classes([[0], [0, 0], [0, 1], [0]])
+    assert np.allclose(repeat_factors(images, 0.5), [1, 1, 2**0.5, 1])
+    assert np.allclose(repeat_factors(images, 0.1), 1)
+    assert np.allclose(repeat_factors(Classes([[], []]), 0.5), 1)  # images without objects
+
+
+@given(
+    st.lists(st.floats(1, 5), min_size=1, max_size=30),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_each_index_is_repeated_as_often_as_its_factor_says(factors, seed):
+    factors = np.array(factors)
+    indices = np.arange(len(factors))
+    rng = np.random.default_rng(seed)
+    found = [repeated(indices, factors, rng) for _ in range(3)]
+    for one in found:
+        assert len(one) == len(found[0]) == int(np.ceil(np.cumsum(factors)[-1]))
+        counts = np.bincount(one, minlength=len(factors))
+        assert (counts >= 1).all()
+        assert (np.abs(counts - factors) < 2).all()
+        assert (np.diff(one) >= 0).all()
+
+
+def test_images_of_a_rare_class_come_more_often_and_apart():
+    images = Classes([[0]] * 15 + [[1]], batch_size=4)
+    images.repeat_threshold = 1.0  # class 1 is in 1 of 16 images: a factor of 4
+    seen = np.bincount(np.concatenate([groups(images, epoch) for epoch in range(20)]).ravel())
+    assert (seen[:15] >= 20).all()
+    assert 3 <= seen[15] / 20 <= 5
+    assert any(group.count(15) == 1 for group in groups(images, 0))

@@ -126,7 +126,7 @@ def test_pictures_that_are_broken_are_left_out(tmp_path):
         make_record(tmp_path / name, name, size=(64, 48)) for name in ("good.png", "bad.png")
     ]
     generator = Generator(Dataset(records, ["cat"], [1]), group_method="none")
-    generator.unreadable.add(1)
+    generator.unreadable[1] = "why"
     nothing = {"boxes": np.zeros((0, 4)), "scores": np.zeros(0), "labels": np.zeros(0, int)}
     save_pictures(generator, [nothing, nothing], tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.png"]
