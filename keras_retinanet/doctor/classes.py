@@ -1,0 +1,131 @@
+"""Classes that cannot be learnt, or hardly, and images that show none."""
+
+import numpy as np
+
+from keras_retinanet.doctor.boxes import learnt
+from keras_retinanet.doctor.findings import Place, found
+
+FEW_BOXES = 10
+FEW_IMAGES = 0.01  # of the training images
+MOSTLY_EMPTY = 0.5  # of the images of a set
+
+
+def class_counts(split):
+    """How often each of the K classes is seen: {"boxes", "images", "ignored"}, each (K,) int."""
+    kinds = len(split.dataset.class_names)
+    known = learnt(split)
+    pairs = np.unique(np.stack([split.image, split.labels])[:, known], axis=1)  # (2, P)
+    return {
+        "boxes": np.bincount(split.labels[known], minlength=kinds),
+        "images": np.bincount(pairs[1], minlength=kinds),
+        "ignored": np.bincount(split.labels[~split.counted], minlength=kinds),
+    }
+
+
+def classes(splits):
+    """Classes that the first set, which is trained on, shows never or rarely."""
+    names = splits[0].dataset.class_names
+    counts = [class_counts(split) for split in splits]
+    boxes, images, ignored = (counts[0][key] for key in ("boxes", "images", "ignored"))
+    elsewhere = sum((count["boxes"] for count in counts[1:]), np.zeros_like(boxes))
+    if not boxes.any():
+        return []  # which is a finding of its own
+    least = FEW_IMAGES * len(splits[0].records)
+
+    def some(name, severity, chosen, advice, text):
+        cases = np.flatnonzero(chosen)
+        total = len(names)
+        return found(name, severity, cases, total, "classes", advice, lambda i: Place(text(i)))
+
+    def often(i):
+        box, image = (
+            ("box" if boxes[i] == 1 else "boxes"),
+            ("image" if images[i] == 1 else "images"),
+        )
+        return f"{names[i]}: {boxes[i]} {box} in {images[i]} {image}"
+
+    train = splits[0].name
+    never = boxes == 0
+    return [
+        *some(
+            f"classes of other sets that {train} never shows",
+            "warning",
+            never & (elsewhere > 0),
+            "They cannot be learnt, and count as 0 in the evaluation: divide the images anew.",
+            lambda i: f"{names[i]}: {elsewhere[i]} boxes elsewhere",
+        ),
+        *some(
+            f"classes that {train} shows in ignored boxes alone",
+            "warning",
+            never & (elsewhere == 0) & (ignored > 0),
+            "Boxes that are a crowd, difficult or a group are not learnt: label single objects.",
+            lambda i: f"{names[i]}: {ignored[i]} ignored boxes",
+        ),
+        *some(
+            "classes without any box",
+            "warning",
+            never & (elsewhere == 0) & (ignored == 0),
+            "They cannot be learnt: leave them out of the list of classes, or mend their name.",
+            lambda i: names[i],
+        ),
+        *some(
+            f"classes with fewer than {FEW_BOXES} boxes in {train}",
+            "warning",
+            ~never & (boxes < FEW_BOXES),
+            "Label more of them, or expect little.",
+            often,
+        ),
+        *some(
+            f"classes in under {FEW_IMAGES:.0%} of the images of {train}",
+            "note",
+            (boxes >= FEW_BOXES) & (images < least),
+            "Train on their images more often than on others (repeat-factor sampling).",
+            often,
+        ),
+    ]
+
+
+def alike(splits):
+    """Classes whose names are next to the same."""
+    groups = {}
+    for name in splits[0].dataset.class_names:
+        plain = "".join(letter for letter in name.casefold() if letter not in " \t_-")
+        groups.setdefault(plain, []).append(name)
+    return found(
+        "classes whose names differ by case, spaces or hyphens alone",
+        "warning",
+        [group for group in groups.values() if len(group) > 1],
+        len(splits[0].dataset.class_names),
+        "classes",
+        "If they are one class, give it one name.",
+        lambda group: Place(" and ".join(map(repr, group))),
+    )
+
+
+def empty(splits):
+    """Sets without any box, and images without any in the others."""
+    without = [split for split in splits if not learnt(split).any()]
+    findings = found(
+        "sets without a box that counts",
+        "error" if splits[0] in without else "warning",
+        without,
+        len(splits),
+        "sets",
+        "There is nothing to learn from, or to be measured by, in them.",
+        lambda split: Place(f"{split.name}: {len(split.records)} images"),
+    )
+    others = [split for split in splits if split not in without]
+    cases, shares = [], []
+    for split in others:
+        bare = [record for record in split.records if not len(record.boxes)]
+        cases += bare
+        shares.append(len(bare) / len(split.records))
+    return findings + found(
+        "images without any box",
+        "warning" if max(shares, default=0) > MOSTLY_EMPTY else "note",
+        cases,
+        sum(len(split.records) for split in others),
+        "images",
+        "Right where they show no object, for they are learnt as background.",
+        lambda record: Place(record.path, record.path),
+    )

@@ -1,0 +1,138 @@
+"""What a box is, by hand, and boxes drawn twice, against all pairs."""
+
+import numpy as np
+import pytest
+
+from keras_retinanet.boxes import iou
+from keras_retinanet.doctor.boxes import (
+    CUT,
+    EMPTY,
+    GOOD,
+    INVERTED,
+    NEAR,
+    OUTSIDE,
+    UNREAL,
+    pairs,
+    states,
+    twins,
+)
+from keras_retinanet.doctor.checks import examine
+from keras_retinanet.doctor.splits import Split
+from keras_retinanet.preprocessing.dataset import Dataset, make_record
+
+
+def split_of(*records, size=(96, 64)):
+    """A `Split` of records (boxes, labels, ignore) without a look at their pictures."""
+    made = [
+        make_record(f"{i}.png", i, *rest[:2], ignore=rest[2] if len(rest) > 2 else None, size=size)
+        for i, rest in enumerate(records)
+    ]
+    data = Dataset(made, ["cat", "dog"], [1, 2])
+    return Split("train", data, [record.path for record in made], [], [], {}, None)
+
+
+STATES = [
+    ((0, 0, 96, 64), GOOD),
+    ((-1, -1, 97, 65), GOOD),  # by 1 px
+    ((-1.5, 0, 10, 10), CUT),
+    ((0, 0, 10, 65.5), CUT),
+    ((-5, -5, 100, 100), CUT),
+    ((96, 0, 99, 10), OUTSIDE),  # beside it
+    ((0, -9, 10, 0), OUTSIDE),
+    ((200, 200, 210, 210), OUTSIDE),
+    ((5, 5, 5, 9), EMPTY),
+    ((5, 5, 9, 5), EMPTY),
+    ((9, 5, 5, 5), INVERTED),  # before empty
+    ((9, 5, 5, 9), INVERTED),
+    ((5, 9, 9, 5), INVERTED),
+    ((5, np.nan, 9, 9), UNREAL),
+    ((5, 5, np.inf, 9), UNREAL),
+    ((-np.inf, 5, np.inf, 9), UNREAL),
+]
+
+
+def test_what_a_box_is():
+    boxes = np.array([box for box, _ in STATES], float)
+    sizes = np.tile([96, 64], (len(boxes), 1))
+    assert states(boxes, sizes).tolist() == [state for _, state in STATES]
+
+
+def test_boxes_are_not_held_against_a_picture_of_another_size():
+    boxes = np.array([(200, 200, 210, 210), (-5, 0, 9, 9), (9, 5, 5, 9)], float)
+    mismatched = np.ones(3, bool)
+    assert states(boxes, np.full((3, 2), 64), mismatched).tolist() == [GOOD, GOOD, INVERTED]
+
+
+def test_no_boxes():
+    assert states(np.empty((0, 4)), np.empty((0, 2))).shape == (0,)
+    assert pairs(split_of()).shape == pairs(split_of(((), ()))).shape == (2, 0)
+
+
+def test_boxes_that_are_no_numbers_are_an_error(folder):
+    splits = folder.read()
+    data, _ = splits["train"]
+    record = data.records[0]
+    bad = [(5, np.nan, 9, 9), (5, 5, np.inf, 9)]
+    data.records[0] = make_record(
+        record.path, 0, [*record.boxes, *bad], [*record.labels, 0, 0], stated_size=(96, 64)
+    )
+    findings = examine(splits, min_side=None).findings
+    assert [(f.severity, f.count, f.total) for f in findings] == [("error", 2, 38)]
+    assert findings[0].name == "boxes that are no numbers"
+    assert findings[0].places[0].text.endswith("train0.png (box 5, nan, 9, 9 in 96 x 64 px)")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pairs_are_those_of_all_boxes_of_an_image(seed):
+    rng = np.random.default_rng(seed)
+    records = []
+    for count in (0, 1, 2, 40):
+        corner = rng.uniform(0, 30, (count, 2))
+        boxes = np.concatenate([corner, corner + rng.uniform(5, 30, (count, 2))], axis=1)
+        again = boxes[rng.permutation(count)] + rng.normal(0, 0.4, (count, 4))
+        boxes = np.concatenate([boxes, again, boxes[: count // 4]])
+        records.append((boxes, rng.integers(0, 2, len(boxes)), rng.random(len(boxes)) < 0.1))
+    split = split_of(*records)
+    expected = set()
+    for a in range(len(split.boxes)):
+        for b in range(a + 1, len(split.boxes)):
+            together = split.image[a] == split.image[b] and split.counted[[a, b]].all()
+            if together and iou(split.boxes[a], split.boxes[b]) > NEAR:
+                expected.add((a, b))
+    assert len(expected) > 20
+    found = pairs(split)
+    assert set(zip(*found.tolist(), strict=True)) == expected
+    assert found.shape[1] == len(expected)
+
+
+def test_twins_by_hand():
+    box, near, other = (0, 0, 10, 10), (0, 0, 10, 9.5), (20, 20, 40, 40)
+    split = split_of(
+        ([box, other, box, box], [0, 0, 0, 0]),  # two copies of the first
+        ([box, box], [0, 1]),
+        ([box, near], [0, 0]),
+        ([box, near], [0, 1]),  # two objects that nearly coincide
+        ([box, box], [0, 0], [True, False]),  # an ignored one
+    )
+    found = twins(split)
+    assert sorted(found["equal"]) == [2, 3]
+    assert found["classes"] == {5: 4}
+    assert found["near"] == {7: 6}
+
+
+def test_a_copy_and_a_near_one_are_counted_apart():
+    box, near = (0, 0, 10, 10), (0, 0, 10, 9.5)
+    found = twins(split_of(([near, box, box], [0, 0, 0])))
+    assert found["equal"] == {2: 1}
+    assert found["near"] == {1: 0}
+
+
+def test_ignored_boxes_are_not_tiny_or_twice_or_seen(folder):
+    splits = folder.read()
+    data, _ = splits["train"]
+    record = data.records[0]
+    extra = [(2, 2, 34, 34), (4, 4, 5, 5), (0, 0, 96, 64)]
+    boxes, labels = [*record.boxes, *extra], [*record.labels, 0, 0, 0]
+    ignore = [False] * 4 + [True] * 3
+    data.records[0] = make_record(record.path, 0, boxes, labels, ignore)
+    assert examine(splits, min_side=None).findings == []
