@@ -41,7 +41,7 @@ def main():
     seconds = run(
         "train", "--backbone", "mobilenet224_0.25", "--weights", args.weights, "--config", config,
         "--image-min-side", 256, "--image-max-side", 320, "--batch-size", 4,
-        "--feature-size", 64, "--head-depth", 2, "--box-loss", "giou", "--vertical-flip",
+        "--feature-size", 64, "--head-depth", 2, "--box-loss", "giou", "--augment", "vertical_flip",
         "--epochs", args.epochs, "--seed", args.seed, "--no-evaluation",
         "--snapshot-path", args.output, "pascal", args.data,
     )  # fmt: skip

@@ -40,6 +40,9 @@ def test_commands_are_the_promised_ones():
         "retinanet-evaluate",
         "retinanet-convert-model",
         "retinanet-detect",
+        "retinanet-doctor",
+        "retinanet-debug",
+        "retinanet-convert-dataset",
     }
 
 

@@ -1,11 +1,56 @@
-"""Choices with arguments on the command line: NAME, or NAME:argument=value,argument=value."""
+"""The choices of a command line: their names, and NAME or NAME:argument=value,argument=value."""
 
 import argparse
 import ast
 import re
 
+from ..errors import InputError
+
 INVERSE_FREQUENCY = "inverse_frequency"  # as alpha: from the data set
 ARGUMENT = re.compile(r"\w+=(?:\([^()]*\)|[^,()]+)")  # name=value, the value perhaps a tuple
+
+# named here too, for the modules that define them import Keras
+CLASSIFICATION_LOSSES = (
+    "cross_entropy",
+    "focal",
+    "softmax_focal",
+    "focal_star",
+    "ghm_classification",
+    "quality_focal",
+    "varifocal",
+)
+BOX_LOSSES = (
+    "l1",
+    "l2",
+    "smooth_l1",
+    "ohem_smooth_l1",
+    "ghm_regression",
+    "iou",
+    "giou",
+    "diou",
+    "ciou",
+    "dfl",
+    "gfl",
+)
+SELECTORS = ("ohem", "hard_negative")
+ASSIGNERS = ("iou", "atss")
+CODERS = ("center_size", "corners", "distances")
+AUGMENTATIONS = ("none", "light", "default", "strong")
+OPERATIONS = (
+    "flip",
+    "vertical_flip",
+    "scale",
+    "large_scale",
+    "affine",
+    "crop",
+    "colour",
+    "blur",
+    "noise",
+    "jpeg",
+    "cutout",
+    "mosaic",
+    "mixup",
+)
 
 
 def choice_of(names):
@@ -35,3 +80,21 @@ def choice_of(names):
 def value_of(text):
     """A number, True, False, None or a tuple of them; a word stands for itself."""
     return text if text == INVERSE_FREQUENCY else ast.literal_eval(text)
+
+
+def augmentation_of(args):
+    """{operation: {"chance", "strength"}} of --augmentation and --augment.
+
+    Raises:
+        InputError: for arguments that an operation does not take.
+    """
+    from ..preprocessing.augmentation import AUGMENTATIONS, complete
+
+    chosen = dict(AUGMENTATIONS["strong" if args.random_transform else args.augmentation])
+    for asked in args.augment:
+        arguments = {key: value for key, value in asked.items() if key != "name"}
+        chosen[asked["name"]] = {**chosen.get(asked["name"], {}), **arguments}
+    try:
+        return complete(chosen)
+    except ValueError as error:
+        raise InputError(f"--augment: {error}") from None

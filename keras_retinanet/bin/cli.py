@@ -1,4 +1,4 @@
-"""What the commands share: errors as one sentence, the data set arguments, models from files."""
+"""What the commands share: errors as one sentence, checks of arguments, models from files."""
 
 import contextlib
 import math
@@ -24,6 +24,8 @@ RANGES = {  # what a number must be: (the test, the arguments)
             "max_detections",
             "max_queue_size",
             "optimizer_clipnorm",
+            "multi_scale",
+            "number",
             "steps",
             "warmup_loss_epochs",
         ),
@@ -42,7 +44,7 @@ RANGES = {  # what a number must be: (the test, the arguments)
     ),
     "a number from 0 to 1": (
         lambda value: 0 <= value <= 1,
-        ("iou_threshold", "nms_threshold", "score_threshold"),
+        ("iou_threshold", "nms_threshold", "repeat_threshold", "score_threshold"),
     ),
     "a number between 0 and 1": (lambda value: 0 < value < 1, ("reduce_lr_factor",)),
 }
@@ -81,7 +83,8 @@ def check_numbers(parser, args):
     for expected, (fits, names) in RANGES.items():
         for name in names:
             value = getattr(args, name, None)
-            if value is not None and not fits(value):
+            values = value if isinstance(value, list) else [value]
+            if value is not None and not all(map(fits, values)):
                 parser.error(f"--{name.replace('_', '-')}: expected {expected}. Received: {value}")
     return args
 
@@ -131,75 +134,6 @@ def start_backend():
         os.dup2(terminal, 2)
         os.close(terminal)
         os.close(silence)
-
-
-def add_data_arguments(parser, training=False):
-    """One subcommand for each kind of data set; returns the subparsers."""
-    kinds = parser.add_subparsers(
-        dest="dataset_type", metavar="DATASET", required=True, prog=f"{parser.prog} [options]"
-    )
-
-    def kind(name, text):
-        return kinds.add_parser(name, help=text, description=text)
-
-    coco = kind("coco", "a COCO folder: annotations/instances_SET.json and images/SET")
-    coco.add_argument("coco_path", metavar="PATH", help="the folder")
-    pascal = kind("pascal", "a Pascal VOC folder: Annotations, ImageSets/Main, JPEGImages")
-    pascal.add_argument("pascal_path", metavar="PATH", help="the folder")
-    pascal.add_argument("--image-extension", default=".jpg", help="of the images (%(default)s)")
-    pascal.add_argument(
-        "--classes",
-        metavar="FILE",
-        help="class file, rows name,id; by default the"
-        " names found in the training annotations, or those of the model",
-    )
-    pascal.add_argument(
-        "--zero-based",
-        action="store_true",
-        help="coordinates count from 0: do not subtract 1, as VOC needs it",
-    )
-    csv = kind("csv", "a CSV file of rows path,x1,y1,x2,y2,class and one of rows name,id")
-    csv.add_argument("annotations", metavar="ANNOTATIONS", help="the annotation file")
-    csv.add_argument("classes", metavar="CLASSES", help="the class file")
-    csv.add_argument(
-        "--base-dir",
-        metavar="DIR",
-        help="where image paths start from (the annotation file's folder)",
-    )
-    sets = {coco: ("train2017", "val2017", "val2017"), pascal: ("train", "val", "test")}
-    for data, (train, val, test) in sets.items():
-        if training:
-            data.add_argument("--train-set", default=train, help="to train on (%(default)s)")
-            data.add_argument("--val-set", default=val, help="to evaluate on (%(default)s)")
-        else:
-            data.add_argument("--set", default=test, help="to evaluate on (%(default)s)")
-    if training:
-        csv.add_argument("--val-annotations", metavar="FILE", help="annotations to evaluate on")
-    return kinds
-
-
-def read_data(args, set_name=None, annotations=None, class_names=None):
-    """The `Dataset` that the data set arguments name, not yet checked.
-
-    `set_name` is for coco and pascal, `annotations` the file for csv; `class_names` are the
-    classes of a Pascal set when there is no class file.
-    """
-    from ..preprocessing.readers import read_coco, read_csv, read_pascal
-    from ..preprocessing.readers.coco import coco_paths
-    from ..preprocessing.readers.csv import read_classes
-
-    if args.dataset_type == "csv":
-        return read_csv(annotations, args.classes, args.base_dir)
-    if args.dataset_type == "coco":
-        return read_coco(*coco_paths(args.coco_path, set_name))
-    classes = read_classes(args.classes) if args.classes else class_names
-    return read_pascal(
-        args.pascal_path,
-        set_name,
-        classes,
-        image_extension=args.image_extension,
-        one_based=not args.zero_based,
-    )
 
 
 def load_snapshot(path, backbone=None):

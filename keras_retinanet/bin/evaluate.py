@@ -5,7 +5,6 @@ import sys
 
 from ..errors import InputError
 from .cli import (
-    add_data_arguments,
     check_classes,
     check_elsewhere,
     check_file,
@@ -14,9 +13,9 @@ from .cli import (
     check_sides,
     choose_gpu,
     load_inference_model,
-    read_data,
     user_errors,
 )
+from .data_options import TEST_SETS, choose_set, parse_with_data, read_data
 from .nms_options import add_nms_arguments, check_nms, nms_options
 
 
@@ -24,8 +23,8 @@ def parse_args(args):
     parser = argparse.ArgumentParser(
         prog="retinanet-evaluate",
         usage="%(prog)s [options] DATASET ... MODEL",
-        description="Evaluate a RetinaNet: COCO's figures and Pascal VOC's. Options stand before "
-        "the data set.",
+        description="Evaluate a RetinaNet: COCO's figures and Pascal VOC's.",
+        add_help=False,
     )
     parser.add_argument("--convert-model", action="store_true", help="MODEL is a training model")
     add_nms_arguments(parser, "with --convert-model: ")
@@ -58,10 +57,10 @@ def parse_args(args):
         action="store_true",
         help="stop at images and boxes that cannot be used instead of dropping them",
     )
-    kinds = add_data_arguments(parser)
-    for kind in kinds.choices.values():
-        kind.add_argument("model", metavar="MODEL", help="a .keras file")
-    return check_numbers(parser, parser.parse_args(args))
+    args = parse_with_data(
+        parser, args, "evaluate", {"model": {"metavar": "MODEL", "help": "a .keras file"}}
+    )
+    return check_numbers(parser, args)
 
 
 def create_generator(args, model, dataset):
@@ -90,8 +89,7 @@ def read_dataset(args, model):
     from ..preprocessing.dataset import checked, with_classes
 
     names = model.class_names
-    annotations = getattr(args, "annotations", None)
-    dataset = read_data(args, getattr(args, "set", None), annotations, names)
+    dataset = read_data(args, choose_set(args, args.set, TEST_SETS), classes=names)
     try:
         dataset = with_classes(dataset, names) if names else dataset
     except InputError as error:

@@ -4,52 +4,31 @@ import importlib.util
 import os
 import sys
 
-from ..detectors import DETECTORS
 from ..errors import InputError
-from .cli import (
-    check_classes,
-    check_folder,
-    choose_gpu,
-    load_snapshot,
-    read_config,
-    read_data,
-    start_backend,
-    user_errors,
-)
+from .choices import augmentation_of
+from .cli import check_folder, choose_gpu, start_backend, user_errors
+from .data_options import read_training
 from .stages import compile_stage, stages_of
+from .train_model import anchors_of, create_models, make_optimizer, rate_of
 from .train_options import parse_args
 
-SMALL_BATCH = 16  # below it the statistics of live batch norm are too noisy to train with
 
-
-def read_datasets(args, class_names=None):
+def read_datasets(args):
     """(training, validation or None), both checked."""
+    from ..doctor.checks import glance
+    from ..doctor.findings import sentence
     from ..preprocessing.dataset import checked
 
-    if args.dataset_type == "csv":
-        train = read_data(args, annotations=args.annotations)
-        names = train.class_names
-        val = args.val_annotations and read_data(args, annotations=args.val_annotations)
-    else:
-        train = read_data(args, args.train_set, class_names=class_names)
-        names = train.class_names
-        wanted = args.evaluation or args.compute_val_loss
-        val = wanted and read_data(args, args.val_set, class_names=names)
-    if val and val.class_names != names:
-        raise InputError(
-            f"Expected the same classes in both sets. Received: {names} to train on and "
-            f"{val.class_names} to evaluate on"
-        )
-    train = checked(train, args.strict)
-    return train, checked(val, args.strict, need_boxes=False) if val else None
-
-
-def augmentation_of(args):
-    """The arguments of `augment`."""
-    from ..preprocessing.augmentation import AUGMENTATIONS
-
-    chosen = AUGMENTATIONS["strong" if args.random_transform else args.augmentation]
-    return {**chosen, "flip_y_chance": 0.5} if args.vertical_flip else chosen
+    train, val = read_training(args, args.evaluation or args.compute_val_loss)
+    sets = {"train": checked(train, args.strict)}
+    if val:
+        sets["val"] = checked(val, args.strict, need_boxes=False)
+    sides = None if args.no_resize else (args.image_min_side, args.image_max_side)
+    for finding in glance(sets, sides):
+        if args.strict and finding.severity == "error":
+            raise InputError(f"Found {sentence(finding)}")
+        print(f"data, {finding.severity}: {sentence(finding)}")
+    return sets["train"], sets.get("val")
 
 
 def create_generators(args, train, val, model):
@@ -63,131 +42,26 @@ def create_generators(args, train, val, model):
         "image_max_side": model.image_max_side,
         "no_resize": args.no_resize,
         "anchor_params": model.anchor_params,
-        "pyramid_levels": model.pyramid_levels,
-        "assigner": model.progress.get("assigner", args.assigner),
+        # plain copies: what a model holds cannot be sent to worker processes
+        "pyramid_levels": list(model.pyramid_levels),
+        "assigner": dict(model.progress.get("assigner", args.assigner)),
         "compact": True,
         "seed": args.seed,
         "strict": args.strict,
     }
     if model.normalization is not None:
         common["preprocess_image"] = None
-    training = Generator(train, augmentation=augmentation_of(args), **common)
+    training = Generator(
+        train,
+        augmentation=augmentation_of(args),
+        multi_scale=args.multi_scale or (),
+        repeat_threshold=args.repeat_threshold,
+        **common,
+    )
     validation = val and Generator(
         val, **{**common, "group_method": "canvas"}, shuffle_groups=False
     )
     return training, validation
-
-
-def create_models(args, class_names):
-    """(training model, inference model), new or from the snapshot."""
-    from ..losses import CLASSIFICATION_LOSSES
-    from ..models import backbone, convert_model
-    from .trials import try_coder
-
-    if args.snapshot:
-        model = load_snapshot(args.snapshot, args.backbone)
-        if not model.is_training_model:
-            raise InputError(
-                f"{args.snapshot}: expected a training model. Received: an inference model"
-            )
-        check_classes(args.snapshot, model, class_names)
-        check_anchors(args.config, model)
-        if args.kept:
-            print(
-                f"{args.snapshot} keeps its own model, image size and losses; without effect: "
-                + ", ".join(args.kept)
-            )
-        return model, convert_model(model)
-    try:
-        chosen = backbone(args.backbone or "resnet50")
-    except ValueError as error:
-        raise InputError(f"--backbone: {error}") from None
-    weights = None if args.no_weights else args.weights or chosen.download_imagenet()
-    scratch_norm = "group" if args.batch_size < SMALL_BATCH else "batch"
-    norm = args.norm or (scratch_norm if weights is None else "batch")
-    kind = DETECTORS[args.detector]
-    anchors, levels = read_config(args.config, kind.get("anchor_side"))
-    if args.coder:
-        try_coder(args.coder)
-    closure = CLASSIFICATION_LOSSES[args.classification_loss["name"]]()
-    given = {"coder": args.coder, "head_norm": args.head_norm}
-    options = {
-        "head_norm": "group" if norm == "group" else "none",
-        **kind["model"],
-        **{name: value for name, value in given.items() if value is not None},
-    }
-    model = chosen.detector(
-        class_names,
-        weights,
-        freeze_bn=args.freeze_bn,
-        freeze=args.freeze_backbone,
-        norm=norm,
-        feature_size=args.feature_size,
-        head_size=args.head_size,
-        head_depth=args.head_depth,
-        anchors=anchors,
-        pyramid_levels=levels,
-        activation=closure.activation,
-        prior_probability=args.prior_probability,
-        iou_branch=args.iou_branch,
-        image_min_side=None if args.no_resize else args.image_min_side,
-        image_max_side=None if args.no_resize else args.image_max_side,
-        progress={
-            "start": "scratch" if weights is None else "pretrained",
-            "epoch": 0,
-            "assigner": args.assigner,
-        },
-        **options,
-    )
-    return model, convert_model(model)
-
-
-def check_anchors(path, model):
-    """InputError where an INI file describes other anchors than those of a snapshot."""
-    if path is None:
-        return
-    anchors, levels = read_config(path)
-    known = {"levels": model.pyramid_levels, **model.anchor_params.get_config()}
-    asked = {"levels": levels, **anchors.get_config()}
-    for name, values in known.items():
-        if asked[name] != values:
-            raise InputError(
-                f"{path}: expected the {name} {values} of the snapshot. Received: {asked[name]}"
-            )
-
-
-def make_optimizer(args, model, steps, first):
-    """The optimizer of the recipe of the model's start, to train from epoch `first` on; `steps` are
-    the batches of an epoch.
-
-    A snapshot keeps its optimizer's state, unless that has a schedule and now wants none.
-    """
-    from .. import recipes
-
-    start = model.progress.get("start", "pretrained")
-    width = model.get_layer(f"P{model.pyramid_levels[0]}").output.shape[-1]
-    rate = args.lr or recipes.peak_rate(start, args.batch_size * args.accumulate, width)
-    if args.reduce_lr_patience is None:
-        rate = recipes.cosine(rate, max(1, args.epochs * steps // args.accumulate))
-    if model.compiled:  # a snapshot
-        optimizer = model.optimizer
-        held = optimizer.gradient_accumulation_steps or 1
-        if held != args.accumulate:
-            raise InputError(
-                f"--accumulate: expected {held}, as in {args.snapshot}. Received: {args.accumulate}"
-            )
-        if args.reduce_lr_patience is None:
-            optimizer.learning_rate = rate
-            # where this run's schedule stands, should its steps be others than the snapshot's
-            next(v for v in optimizer.variables if v.name == "iteration").assign(first * steps)
-            return optimizer
-        if isinstance(optimizer.get_config()["learning_rate"], float):
-            if args.lr:  # else it goes on with what it was reduced to
-                optimizer.learning_rate = args.lr
-            return optimizer
-    default_decay = recipes.RECIPES[start]["weight_decay"]
-    decay = default_decay if args.weight_decay is None else args.weight_decay
-    return recipes.adamw(rate, decay, args.optimizer_clipnorm, args.accumulate)
 
 
 def create_callbacks(args, inference, validation):
@@ -240,6 +114,7 @@ def run(args):
         raise InputError(
             "--tensorboard-dir: expected TensorBoard: pip install 'keras-retinanet[tensorboard]'"
         )
+    augmentation_of(args)  # tells of mistakes before any work
     train, val = read_datasets(args)
     for folder in (args.snapshots and args.snapshot_path, args.tensorboard_dir):
         if folder:
@@ -250,11 +125,12 @@ def run(args):
     from ..callbacks.snapshots import Snapshots
     from ..distribution import scope
     from ..preprocessing.feed import feed
+    from .preflight import preflight
     from .trials import try_assigner, try_stage
 
     keras.utils.set_random_seed(args.seed)
     with scope(args.multi_gpu):
-        model, inference = create_models(args, train.class_names)
+        model, inference = create_models(args, train.class_names, anchors_of(args, train))
         training, validation = create_generators(args, train, val, model)
         steps = args.steps or len(training)
         first = model.progress.get("epoch", 0) if args.initial_epoch is None else args.initial_epoch
@@ -270,9 +146,13 @@ def run(args):
         try_stage(model, stage)
     try_assigner(model.progress.get("assigner", args.assigner), training)
     describe(train, val, training)
+    if args.preflight:
+        preflight(model, training, plan[0], rate_of(args, model))
+        keras.utils.set_random_seed(args.seed)
     callbacks = create_callbacks(args, inference, validation)
     snapshots = next((c for c in callbacks if isinstance(c, Snapshots)), None)
     options = {"workers": args.workers, "ahead": args.max_queue_size}
+    processes = {"processes": args.multiprocessing}
     validated = validation if args.compute_val_loss and val else None
     try:
         for stage in plan:
@@ -282,7 +162,7 @@ def run(args):
             with scope(args.multi_gpu):
                 compile_stage(model, optimizer, stage)
             model.fit(
-                feed(training, first * steps, **options),
+                feed(training, first * steps, **options, **processes),
                 steps_per_epoch=steps,
                 epochs=until,
                 initial_epoch=first,

@@ -4,35 +4,19 @@ import argparse
 import contextlib
 
 from ..detectors import DETECTORS
-from .choices import choice_of
-from .cli import add_data_arguments, check_numbers, check_sides
+from .choices import (
+    ASSIGNERS,
+    AUGMENTATIONS,
+    BOX_LOSSES,
+    CLASSIFICATION_LOSSES,
+    CODERS,
+    OPERATIONS,
+    SELECTORS,
+    choice_of,
+)
+from .cli import check_numbers, check_sides
+from .data_options import parse_with_data
 
-# named here too, for the modules that define them import Keras
-CLASSIFICATION_LOSSES = (
-    "cross_entropy",
-    "focal",
-    "softmax_focal",
-    "focal_star",
-    "ghm_classification",
-    "quality_focal",
-    "varifocal",
-)
-BOX_LOSSES = (
-    "l1",
-    "l2",
-    "smooth_l1",
-    "ohem_smooth_l1",
-    "ghm_regression",
-    "iou",
-    "giou",
-    "diou",
-    "ciou",
-    "dfl",
-    "gfl",
-)
-SELECTORS = ("ohem", "hard_negative")
-ASSIGNERS = ("iou", "atss")
-CODERS = ("center_size", "corners", "distances")
 # what a snapshot settles
 KEPT = (
     "--feature-size",
@@ -64,7 +48,8 @@ def parse_args(args):
     parser = argparse.ArgumentParser(
         prog="retinanet-train",
         usage="%(prog)s [options] DATASET ...",
-        description="Train a RetinaNet. Options stand before the data set.",
+        description="Train a RetinaNet.",
+        add_help=False,
     )
     start = parser.add_argument_group("start").add_mutually_exclusive_group()
     start.add_argument("--snapshot", metavar="FILE", help="resume the training of this snapshot")
@@ -84,6 +69,9 @@ def parse_args(args):
         "--backbone", help="resnet18/34/50/101/152, mobilenet224_1.0, ... (resnet50)"
     )
     model.add_argument("--config", metavar="FILE", help="INI file with anchors and pyramid levels")
+    model.add_argument(
+        "--fit-anchors", action="store_true", help="fit anchors and pyramid levels to the data"
+    )
     model.add_argument("--feature-size", type=int, default=256, help="pyramid width (%(default)s)")
     model.add_argument("--head-size", type=int, help="width of the heads (that of the pyramid)")
     model.add_argument(
@@ -188,14 +176,32 @@ def parse_args(args):
     data.add_argument(
         "--augmentation",
         default="default",
-        choices=["none", "light", "default", "strong"],
+        choices=AUGMENTATIONS,
         help="(%(default)s)",
     )
     data.add_argument("--random-transform", action="store_true", help="as --augmentation strong")
     data.add_argument(
-        "--vertical-flip",
-        action="store_true",
-        help="also flip upside down, for pictures without an up",
+        "--augment",
+        type=choice_of(OPERATIONS),
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"besides --augmentation, or instead of what that does: {', '.join(OPERATIONS)}; "
+        "NAME:chance=0.5,strength=1, with chance=0 to switch it off",
+    )
+    data.add_argument(
+        "--multi-scale",
+        type=numbers,
+        metavar="PX,PX",
+        help="short sides, of which each batch takes one, instead of --image-min-side",
+    )
+    data.add_argument(
+        "--repeat-threshold",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="repeat images with a class that fewer of the images show than this share, such as "
+        "0.1 (%(default)s: none)",
     )
     data.add_argument(
         "--group-method",
@@ -209,10 +215,19 @@ def parse_args(args):
         help="stop at images and boxes that cannot be used instead of dropping them",
     )
     data.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
-    data.add_argument("--workers", type=int, default=1, help="threads that load (%(default)s)")
+    data.add_argument("--workers", type=int, default=1, help="that load (%(default)s)")
     data.add_argument("--max-queue-size", type=int, default=10, help="batches ahead (%(default)s)")
-    data.add_argument("--multiprocessing", action="store_true", help=argparse.SUPPRESS)
+    data.add_argument(
+        "--multiprocessing",
+        action="store_true",
+        help="workers are processes with shared memory instead of threads",
+    )
     fit = parser.add_argument_group("training")
+    fit.add_argument(
+        "--preflight",
+        action="store_true",
+        help="first see whether one batch can be learnt by heart, and stop if not",
+    )
     fit.add_argument("--epochs", type=int, default=50, help="(%(default)s)")
     fit.add_argument("--steps", type=int, help="batches to an epoch (the data set)")
     fit.add_argument("--initial-epoch", type=int, help="(where the snapshot stopped, or 0)")
@@ -259,9 +274,8 @@ def parse_args(args):
         default="epoch",
         help="epoch, batch, or a number of batches (%(default)s)",
     )
-    add_data_arguments(parser, training=True)
     given = {arg.partition("=")[0] for arg in args}
-    args = check_numbers(parser, parser.parse_args(args))
+    args = check_numbers(parser, parse_with_data(parser, args, "train"))
     args.kept = [option for option in KEPT if args.snapshot and option in given]
     if (args.warmup_loss is None) != (args.warmup_loss_epochs is None):
         parser.error("expected --warmup-loss and --warmup-loss-epochs together")
@@ -270,7 +284,16 @@ def parse_args(args):
         if getattr(args, name) is None:
             setattr(args, name, chosen[name])
     check_sides(args.image_min_side, args.image_max_side)
+    if args.multi_scale and args.no_resize:
+        parser.error("expected --multi-scale or --no-resize. Received: both")
+    if args.fit_anchors and (args.config or args.snapshot):
+        parser.error("expected --fit-anchors, or the anchors of --config or --snapshot")
     return args
+
+
+def numbers(text):
+    """Whole numbers, separated by commas."""
+    return [int(word) for word in text.split(",")]
 
 
 def prior(text):

@@ -112,3 +112,18 @@ def text_mask(text, size):
     mask = Image.new("L", (int(font.getlength(text)) + 1 + 2 * margin, ascent + descent + margin))
     ImageDraw.Draw(mask).text((margin, margin // 2), text, fill=255, font=font)
     return np.asarray(mask, "float32") / 255
+
+
+def contact_sheet(images, columns=4, side=320):
+    """Images (H, W, 3) uint8 beside and below each other, each in a square of `side` px."""
+    columns = max(1, min(columns, len(images)))
+    rows = max(1, -(-len(images) // columns))
+    sheet = np.full((rows * side, columns * side, 3), 32, "uint8")
+    for i, image in enumerate(images):
+        scale = (side - 4) / max(image.shape[:2])
+        width, height = (max(1, round(length * scale)) for length in image.shape[1::-1])
+        y = i // columns * side + (side - height) // 2
+        x = i % columns * side + (side - width) // 2
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        sheet[y : y + height, x : x + width] = small
+    return sheet

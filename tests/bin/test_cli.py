@@ -10,7 +10,16 @@ import warnings
 
 import pytest
 
-from keras_retinanet.bin import cli, convert_model, detect, evaluate, train
+from keras_retinanet.bin import (
+    cli,
+    convert_dataset,
+    convert_model,
+    debug,
+    detect,
+    doctor,
+    evaluate,
+    train,
+)
 from keras_retinanet.errors import InputError
 
 COMMANDS = {
@@ -18,12 +27,18 @@ COMMANDS = {
     "retinanet-evaluate": evaluate,
     "retinanet-convert-model": convert_model,
     "retinanet-detect": detect,
+    "retinanet-doctor": doctor,
+    "retinanet-debug": debug,
+    "retinanet-convert-dataset": convert_dataset,
 }
 REST = {  # what a command cannot do without
     "retinanet-train": ["coco", "x"],
     "retinanet-evaluate": ["coco", "x", "y"],
     "retinanet-convert-model": ["x", "y"],
     "retinanet-detect": ["x", "y", "--output", "z"],
+    "retinanet-doctor": ["coco", "x"],
+    "retinanet-debug": ["coco", "x"],
+    "retinanet-convert-dataset": ["coco", "x", "csv", "y"],
 }
 
 
@@ -80,6 +95,10 @@ NUMBERS = [
     ("--accumulate", "0", "more than 0"),
     ("--feature-size", "0", "more than 0"),
     ("--image-min-side", "-5", "more than 0"),
+    ("--multi-scale", "0", "more than 0"),
+    ("--multi-scale", "640,x", "invalid numbers"),
+    ("--number", "0", "more than 0"),
+    ("--repeat-threshold", "2", "from 0 to 1"),
     ("--max-detections", "0", "more than 0"),
     ("--seed", "-1", "0 or more"),
     ("--workers", "-1", "0 or more"),
@@ -137,7 +156,8 @@ def test_help_comes_at_once_and_without_a_backend(tmp_path):
         "try: m.main(['--help'])\n"
         "finally: print('keras' in sys.modules, 'tensorflow' in sys.modules, file=sys.stderr)"
     )
-    for command in ("train", "evaluate", "convert_model", "detect"):
+    for module in COMMANDS.values():
+        command = module.__name__.rsplit(".", 1)[-1]
         start = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-c", script.format(command)], capture_output=True, text=True

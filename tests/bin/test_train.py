@@ -106,7 +106,7 @@ def test_logs_for_tensorboard(fit, refuse_training, data, tmp_path):
 
 def test_all_the_other_options_together(fit, held_out, capsys):
     folder = fit(
-        *("--epochs", "2", "--steps", "2", "--random-transform", "--vertical-flip"),
+        *("--epochs", "2", "--steps", "2", "--random-transform", "--augment=vertical_flip"),
         *("--compute-val-loss", "--weighted-average", "--freeze-backbone"),
         *("--accumulate", "2", "--workers", "2", "--max-queue-size", "3"),
         *("--norm", "group", "--head-size", "8", "--group-method", "ratio", "--strict"),
@@ -415,9 +415,15 @@ def test_augmentation_follows_the_options():
 
     assert arguments("--augmentation", "none") == {}
     assert arguments("--random-transform") == arguments("--augmentation", "strong")
-    assert arguments("--augmentation", "light", "--vertical-flip") == {
-        "flip_x_chance": 0.5,
-        "flip_y_chance": 0.5,
+    light = ["--augmentation", "light"]
+    assert arguments(*light, "--augment", "vertical_flip") == {
+        **arguments(*light),
+        "vertical_flip": {"chance": 0.5, "strength": 1},
+    }
+    added = ["--augment", "flip:chance=0", "--augment", "blur:chance=0.2,strength=2"]
+    assert arguments(*light, *added) == {
+        "flip": {"chance": 0, "strength": 1.0},
+        "blur": {"chance": 0.2, "strength": 2},
     }
 
 
@@ -425,9 +431,9 @@ def test_the_old_defaults_stay():
     args = train.parse_args(["coco", "x"])
     assert (args.batch_size, args.epochs, args.snapshot_path) == (1, 50, "./snapshots")
     assert (args.image_min_side, args.image_max_side) == (800, 1333)
-    assert (args.train_set, args.val_set) == ("train2017", "val2017")
+    assert (args.train_set, args.val_set) == (None, None)  # the first usual one that is there
     args = train.parse_args(["pascal", "x"])
-    assert (args.train_set, args.val_set, args.image_extension) == ("train", "val", ".jpg")
+    assert (args.train_set, args.val_set, args.image_extension) == (None, None, ".jpg")
     assert args.steps is None
     assert args.evaluation
     assert args.snapshots

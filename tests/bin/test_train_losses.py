@@ -53,7 +53,7 @@ def test_gfl_goes_on_from_its_snapshot(gfl, eagerly, data, tmp_path):
 
     def create_generators(*args):
         generators = create(*args)
-        assigners.append(generators[0].assign.func.__module__)
+        assigners.append(generators[0].assign.assign.func.__module__)
         return generators
 
     with eagerly(), pytest.MonkeyPatch.context() as patch:

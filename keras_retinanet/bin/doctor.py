@@ -1,0 +1,115 @@
+"""Says what is wrong with a data set: `retinanet-doctor [options] DATASET ...`."""
+
+import argparse
+import os
+import sys
+
+from ..errors import InputError
+from .cli import check_file, check_numbers, check_sides, read_config, user_errors
+from .convert_dataset import FORMATS
+from .data_options import parse_with_data, read_sets
+
+CHANGES = "changes.csv"  # what --fix changed
+
+
+def parse_args(args):
+    parser = argparse.ArgumentParser(
+        prog="retinanet-doctor",
+        usage="%(prog)s [options] DATASET ...",
+        description="Report what is wrong with a data set, all of its sets together. Exit status "
+        "1 where something would spoil training.",
+        add_help=False,
+    )
+    parser.add_argument(
+        "--html", default="doctor.html", metavar="FILE", help="report with pictures (%(default)s)"
+    )
+    parser.add_argument("--no-html", dest="html", action="store_const", const=None)
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="do not decode the pictures: damage within files, and copies, are not found",
+    )
+    parser.add_argument("--image-min-side", type=int, default=800, help="px (%(default)s)")
+    parser.add_argument("--image-max-side", type=int, default=1333, help="px (%(default)s)")
+    parser.add_argument("--no-resize", action="store_true", help="leave images as they are")
+    parser.add_argument(
+        "--config", metavar="FILE", help="INI file with the anchors and pyramid levels to look at"
+    )
+    parser.add_argument(
+        "--write-config",
+        metavar="FILE",
+        help="write anchors fitted to the data there, for --config",
+    )
+    parser.add_argument(
+        "--fix",
+        metavar="DIR",
+        help=f"write a cleaned copy there, and {CHANGES}, the list of what was changed",
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, help="of --fix (that of the data set, or coco)"
+    )
+    args = check_numbers(parser, parse_with_data(parser, args, "look"))
+    check_sides(args.image_min_side, args.image_max_side)
+    args.format = args.format or (args.dataset_type if args.dataset_type in FORMATS else "coco")
+    return args
+
+
+def fix(args, examination):
+    """Writes the cleaned sets and the list of changes."""
+    from ..doctor.repair import repair, write_changes
+    from ..preprocessing.writers import WRITERS
+
+    cleaned, changes = repair(examination.splits)
+    for name, dataset in cleaned.items():
+        if dataset.records:
+            WRITERS[args.format](dataset, args.fix, name)
+    path = os.path.join(args.fix, CHANGES)
+    write_changes(path, changes)
+    print(f"wrote {args.fix} ({args.format}); {len(changes)} changes: {path}")
+
+
+def run(args):
+    """Whether training would be spoilt."""
+    from ..doctor.anchors import suggest
+    from ..doctor.checks import examine
+    from ..doctor.findings import spoils
+    from ..doctor.page import write_page
+    from ..doctor.report import report
+    from ..utils.config import write_config
+
+    if args.fix and os.path.isdir(args.fix) and os.listdir(args.fix):
+        raise InputError(f"{args.fix}: expected a new or empty folder")
+    for path in filter(None, (args.html, args.write_config)):
+        check_file(path)
+    anchors, levels = read_config(args.config)
+    examination = examine(
+        read_sets(args),
+        not args.quick,
+        None if args.no_resize else args.image_min_side,
+        args.image_max_side,
+        anchors,
+        levels,
+        progress=sys.stderr.isatty(),
+    )
+    suggestion = suggest(examination.splits[0], examination.coverage)
+    print(report(examination, suggestion))
+    if args.write_config:
+        write_config(args.write_config, suggestion.params, suggestion.levels)
+        print(f"wrote {args.write_config}")
+    if args.html:
+        write_page(args.html, examination, args.path, suggestion)
+        print(f"wrote {args.html}")
+    if args.fix:
+        fix(args, examination)
+    return spoils(examination.findings)
+
+
+def main(args=None):
+    with user_errors("retinanet-doctor"):
+        spoilt = run(parse_args(sys.argv[1:] if args is None else args))
+    if spoilt:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""What retinanet-train does with its data: anchors, mixtures, scales, processes, findings."""
+
+import pytest
+
+from keras_retinanet.bin import cli, train
+from keras_retinanet.bin.choices import AUGMENTATIONS, OPERATIONS
+from keras_retinanet.preprocessing import augmentation
+
+
+def test_choices_are_those_of_the_package():
+    assert tuple(augmentation.AUGMENTATIONS) == AUGMENTATIONS
+    assert tuple(augmentation.OPERATIONS) == OPERATIONS
+
+
+@pytest.mark.usefixtures("eager")
+def test_anchors_are_fitted_and_kept_with_the_model(tiny, data, tmp_path, capsys):
+    at = tiny.index("--config")
+    options = [*tiny[:at], *tiny[at + 2 :], "--no-weights", "--snapshot-path", str(tmp_path)]
+    train.main([*options, "--fit-anchors", "--epochs=1", "--steps=1", *data])
+    assert "fitted anchors reach " in capsys.readouterr().out
+    model = cli.load_snapshot(str(tmp_path / "resnet10_0.25_csv_last.keras"))
+    assert model.anchor_params.sizes[0] < 32  # that of the defaults
+
+
+def test_mixtures_scales_repetitions_and_processes_together(fit, data):
+    more = ["--augment", "mosaic:chance=0.5", "--augment", "mixup:chance=0.5"]
+    more += ["--multi-scale=48,64", "--repeat-threshold=0.9"]
+    more += ["--multiprocessing", "--workers=1", "--max-queue-size=2"]
+    folder = fit(*more, "--epochs=1", "--steps=2", *data)
+    assert (folder / "resnet10_0.25_csv_last.keras").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fit-anchors", "--config", "x.ini"], "expected --fit-anchors, or the anchors of"),
+        (["--fit-anchors", "--snapshot", "x.keras"], "expected --fit-anchors, or the anchors of"),
+        (["--multi-scale", "64", "--no-resize"], "expected --multi-scale or --no-resize"),
+        (["--augment", "swirl"], "expected one of flip, vertical_flip"),
+        (["--augment", "blur=1"], "expected one of flip"),
+    ],
+)
+def test_options_that_contradict_each_other_or_name_nothing(refuse, options, message):
+    assert message in refuse(train.parse_args, *options, "coco", "x")
+
+
+@pytest.mark.parametrize("wrong", ["chance=2", "strength=-1", "force=1", "chance=(1,2)"])
+def test_operations_out_of_range_are_refused(refuse_training, data, wrong):
+    assert "blur" in refuse_training("--augment", f"blur:{wrong}", *data)
+
+
+def test_training_says_what_is_odd_about_its_data(csv_data, fit, capsys):
+    rows = "a.jpg,8,8,40,40,ball\na.jpg,8,8,40,40,ball\nb.jpg,8,8,40,40,star\n"
+    train_csv = csv_data(rows)
+    csv_data("b.jpg,8,8,40,40,star\n", name="val.csv")
+    val = train_csv[1].replace("boxes.csv", "val.csv")
+    fit("--epochs=1", "--steps=1", *train_csv, "--val-annotations", val)
+    out = capsys.readouterr().out
+    assert "data, error: " in out
+    assert "in more than one set" in out
+    assert "data, warning: " in out
+    assert "boxes written twice: 1 of 4 boxes; the first: " in out
+
+
+def test_strict_stops_at_what_would_spoil_training(csv_data, refuse_training):
+    train_csv = csv_data("a.jpg,8,8,40,40,ball\nb.jpg,8,8,40,40,star\n")
+    csv_data("b.jpg,8,8,40,40,star\n", name="val.csv")
+    val = train_csv[1].replace("boxes.csv", "val.csv")
+    message = refuse_training("--strict", *train_csv, "--val-annotations", val)
+    assert "in more than one set" in message
