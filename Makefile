@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV = .venv
 TORCH_VENV = .venv-torch
 WHEEL_VENV = build/venv-wheel
+PARALLEL = --numprocesses 2 --dist worksteal  # each takes up to 2 GB
 COMMANDS = retinanet-train retinanet-evaluate retinanet-convert-model retinanet-detect \
   retinanet-doctor retinanet-debug retinanet-convert-dataset
 
@@ -36,8 +37,8 @@ demo: $(VENV)/.installed  ## draw a data set, train on it, evaluate and detect; 
 	$(VENV)/bin/python -m keras_retinanet.bin.demo
 
 test: $(VENV)/.installed-test  ## all tests on TensorFlow, the core ones on JAX, and lint
-	KERAS_BACKEND=tensorflow $(VENV)/bin/python -m pytest
-	KERAS_BACKEND=jax $(VENV)/bin/python -m pytest -m core
+	KERAS_BACKEND=tensorflow $(VENV)/bin/python -m pytest $(PARALLEL)
+	KERAS_BACKEND=jax $(VENV)/bin/python -m pytest $(PARALLEL) -m core
 	$(MAKE) --no-print-directory lint
 
 test-torch: $(TORCH_VENV)/.installed  ## the core tests on PyTorch

@@ -57,7 +57,7 @@ def read_image_rgb(path):
 
 def read_image_bgr(path):
     """`read_image_rgb` with the channels in OpenCV's order."""
-    return np.ascontiguousarray(read_image_rgb(path)[..., ::-1])
+    return cv2.cvtColor(read_image_rgb(path), cv2.COLOR_RGB2BGR)
 
 
 def write_image_bgr(path, image):
