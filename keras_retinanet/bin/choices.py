@@ -4,8 +4,6 @@ import argparse
 import ast
 import re
 
-from ..errors import InputError
-
 INVERSE_FREQUENCY = "inverse_frequency"  # as alpha: from the data set
 ARGUMENT = re.compile(r"\w+=(?:\([^()]*\)|[^,()]+)")  # name=value, the value perhaps a tuple
 
@@ -80,21 +78,3 @@ def choice_of(names):
 def value_of(text):
     """A number, True, False, None or a tuple of them; a word stands for itself."""
     return text if text == INVERSE_FREQUENCY else ast.literal_eval(text)
-
-
-def augmentation_of(args):
-    """{operation: {"chance", "strength"}} of --augmentation and --augment.
-
-    Raises:
-        InputError: for arguments that an operation does not take.
-    """
-    from ..preprocessing.augmentation import AUGMENTATIONS, complete
-
-    chosen = dict(AUGMENTATIONS["strong" if args.random_transform else args.augmentation])
-    for asked in args.augment:
-        arguments = {key: value for key, value in asked.items() if key != "name"}
-        chosen[asked["name"]] = {**chosen.get(asked["name"], {}), **arguments}
-    try:
-        return complete(chosen)
-    except ValueError as error:
-        raise InputError(f"--augment: {error}") from None

@@ -5,6 +5,7 @@ import sys
 
 from .cli import user_errors
 from .data_options import parse_with_data, read_sets
+from .image_options import add_strict_argument
 
 FORMATS = ("csv", "coco", "pascal", "kitti", "oid", "yolo")
 KNOWN = ("train", "val", "test")  # how a set is called that every format can name
@@ -25,11 +26,7 @@ def parse_args(args):
         help="copy them, link them (no further room on the disk), or write annotations alone that "
         "name them where they are: csv and coco (%(default)s)",
     )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at images and boxes that cannot be used instead of dropping them",
-    )
+    add_strict_argument(parser)
     last = {
         "format": {"metavar": "FORMAT", "choices": FORMATS, "help": ", ".join(FORMATS)},
         "folder": {"metavar": "FOLDER", "help": "to write into"},

@@ -138,6 +138,8 @@ def choose_set(args, wanted, usual, needed=True):
     if wanted or not sets:
         return wanted
     found = next((name for name in usual if name in sets), None)
+    if found is None and needed and len(sets) == 1:
+        return sets[0]
     if found is None and needed:
         raise InputError(f"{args.path}: expected the name of a set among {listed(sets)}")
     return found

@@ -5,9 +5,15 @@ import os
 import sys
 
 from ..errors import InputError
-from .choices import ASSIGNERS, AUGMENTATIONS, OPERATIONS, augmentation_of, choice_of
+from .choices import ASSIGNERS, choice_of
 from .cli import check_elsewhere, check_folder, check_numbers, check_sides, read_config, user_errors
 from .data_options import TRAIN_SETS, choose_set, parse_with_data, read_data
+from .image_options import (
+    add_augmentation_arguments,
+    add_grouping_argument,
+    add_size_arguments,
+    augmentation_of,
+)
 
 GREEN, RED, GREY, YELLOW = (0, 200, 0), (0, 0, 230), (150, 150, 150), (0, 220, 240)  # BGR
 SHEET = "contact_sheet.jpg"
@@ -28,31 +34,13 @@ def parse_args(args):
     parser.add_argument("--anchors", action="store_true", help="also draw these anchors (yellow)")
     parser.add_argument("--display-name", action="store_true", help="write the file's name too")
     parser.add_argument("--show-annotations", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--augmentation", default="none", choices=AUGMENTATIONS, help="(%(default)s)"
-    )
-    parser.add_argument("--random-transform", action="store_true", help="as --augmentation strong")
-    parser.add_argument(
-        "--augment",
-        type=choice_of(OPERATIONS),
-        action="append",
-        default=[],
-        metavar="NAME",
-        help=f"{', '.join(OPERATIONS)}; NAME:chance=1,strength=1",
-    )
-    parser.add_argument("--image-min-side", type=int, default=800, help="px (%(default)s)")
-    parser.add_argument("--image-max-side", type=int, default=1333, help="px (%(default)s)")
-    parser.add_argument("--no-resize", action="store_true", help="leave images as they are")
+    add_augmentation_arguments(parser, "none")
+    add_size_arguments(parser)
     parser.add_argument("--config", metavar="FILE", help="INI file with anchors and pyramid levels")
     parser.add_argument(
         "--assigner", type=choice_of(ASSIGNERS), default={"name": "iou"}, help="iou or atss (iou)"
     )
-    parser.add_argument(
-        "--group-method",
-        default="none",
-        choices=["canvas", "ratio", "random", "none"],
-        help="the order of the pictures (%(default)s)",
-    )
+    add_grouping_argument(parser, "none")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
     parser.add_argument(
         "--number", type=int, default=48, help="of pictures, with --no-gui (%(default)s)"

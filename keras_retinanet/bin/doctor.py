@@ -8,6 +8,7 @@ from ..errors import InputError
 from .cli import check_file, check_numbers, check_sides, read_config, user_errors
 from .convert_dataset import FORMATS
 from .data_options import parse_with_data, read_sets
+from .image_options import add_size_arguments
 
 CHANGES = "changes.csv"  # what --fix changed
 
@@ -29,9 +30,7 @@ def parse_args(args):
         action="store_true",
         help="do not decode the pictures: damage within files, and copies, are not found",
     )
-    parser.add_argument("--image-min-side", type=int, default=800, help="px (%(default)s)")
-    parser.add_argument("--image-max-side", type=int, default=1333, help="px (%(default)s)")
-    parser.add_argument("--no-resize", action="store_true", help="leave images as they are")
+    add_size_arguments(parser)
     parser.add_argument(
         "--config", metavar="FILE", help="INI file with the anchors and pyramid levels to look at"
     )

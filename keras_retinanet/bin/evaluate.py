@@ -16,6 +16,7 @@ from .cli import (
     user_errors,
 )
 from .data_options import TEST_SETS, choose_set, parse_with_data, read_data
+from .image_options import add_grouping_argument, add_size_arguments, add_strict_argument
 from .nms_options import add_nms_arguments, check_nms, nms_options
 
 
@@ -40,23 +41,12 @@ def parse_args(args):
     parser.add_argument("--detections", metavar="FILE", help="write the detections as COCO results")
     parser.add_argument("--ground-truth", metavar="FILE", help="write the data set as COCO JSON")
     parser.add_argument("--save-path", metavar="DIR", help="write pictures with detections there")
-    parser.add_argument("--image-min-side", type=int, help="px (that of the model)")
-    parser.add_argument("--image-max-side", type=int, help="px (that of the model)")
-    parser.add_argument("--no-resize", action="store_true", help="leave images as they are")
+    add_size_arguments(parser, None, None)
     parser.add_argument(
         "--config", metavar="FILE", help="anchors for --convert-model (the model's)"
     )
-    parser.add_argument(
-        "--group-method",
-        default="canvas",
-        choices=["canvas", "ratio", "random", "none"],
-        help="(%(default)s)",
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at images and boxes that cannot be used instead of dropping them",
-    )
+    add_grouping_argument(parser)
+    add_strict_argument(parser)
     args = parse_with_data(
         parser, args, "evaluate", {"model": {"metavar": "MODEL", "help": "a .keras file"}}
     )

@@ -5,9 +5,9 @@ import os
 import sys
 
 from ..errors import InputError
-from .choices import augmentation_of
 from .cli import check_folder, choose_gpu, start_backend, user_errors
 from .data_options import read_training
+from .image_options import augmentation_of
 from .stages import compile_stage, stages_of
 from .train_model import anchors_of, create_models, make_optimizer, rate_of
 from .train_options import parse_args

@@ -6,16 +6,20 @@ import contextlib
 from ..detectors import DETECTORS
 from .choices import (
     ASSIGNERS,
-    AUGMENTATIONS,
     BOX_LOSSES,
     CLASSIFICATION_LOSSES,
     CODERS,
-    OPERATIONS,
     SELECTORS,
     choice_of,
 )
 from .cli import check_numbers, check_sides
 from .data_options import parse_with_data
+from .image_options import (
+    add_augmentation_arguments,
+    add_grouping_argument,
+    add_size_arguments,
+    add_strict_argument,
+)
 
 # what a snapshot settles
 KEPT = (
@@ -170,25 +174,8 @@ def parse_args(args):
     )
     data = parser.add_argument_group("data")
     data.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
-    data.add_argument("--image-min-side", type=int, default=800, help="px (%(default)s)")
-    data.add_argument("--image-max-side", type=int, default=1333, help="px (%(default)s)")
-    data.add_argument("--no-resize", action="store_true", help="leave images as they are")
-    data.add_argument(
-        "--augmentation",
-        default="default",
-        choices=AUGMENTATIONS,
-        help="(%(default)s)",
-    )
-    data.add_argument("--random-transform", action="store_true", help="as --augmentation strong")
-    data.add_argument(
-        "--augment",
-        type=choice_of(OPERATIONS),
-        action="append",
-        default=[],
-        metavar="NAME",
-        help=f"besides --augmentation, or instead of what that does: {', '.join(OPERATIONS)}; "
-        "NAME:chance=0.5,strength=1, with chance=0 to switch it off",
-    )
+    add_size_arguments(data)
+    add_augmentation_arguments(data)
     data.add_argument(
         "--multi-scale",
         type=numbers,
@@ -203,17 +190,8 @@ def parse_args(args):
         help="repeat images with a class that fewer of the images show than this share, such as "
         "0.1 (%(default)s: none)",
     )
-    data.add_argument(
-        "--group-method",
-        default="canvas",
-        choices=["canvas", "ratio", "random", "none"],
-        help="which images share a batch (%(default)s)",
-    )
-    data.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at images and boxes that cannot be used instead of dropping them",
-    )
+    add_grouping_argument(data)
+    add_strict_argument(data)
     data.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
     data.add_argument("--workers", type=int, default=1, help="that load (%(default)s)")
     data.add_argument("--max-queue-size", type=int, default=10, help="batches ahead (%(default)s)")
