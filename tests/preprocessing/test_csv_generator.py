@@ -335,3 +335,16 @@ def test_readers_do_not_import_keras():
         "sys.exit(bool({'keras', 'tensorflow', 'cv2'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_pictures_lie_in_the_folder_after_which_the_file_is_named(tmp_path):
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").write_bytes(b"")
+        (tmp_path / f"{name}_labels.csv").write_text("a.jpg,1,1,9,9,dog\n")
+    for name in ("train", "test"):
+        [record] = read_csv(str(tmp_path / f"{name}_labels.csv")).records
+        assert record.path == str(tmp_path / name / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(b"")  # beside the file goes first
+    [record] = read_csv(str(tmp_path / "train_labels.csv")).records
+    assert record.path == str(tmp_path / "a.jpg")

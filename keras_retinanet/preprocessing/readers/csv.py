@@ -8,6 +8,7 @@ import os
 
 from keras_retinanet.errors import InputError, collect
 from keras_retinanet.preprocessing.dataset import Dataset, default_category_ids, make_record
+from keras_retinanet.preprocessing.readers.files import folders_in, stem
 from keras_retinanet.preprocessing.readers.parsing import (
     class_labels,
     label_of,
@@ -43,7 +44,9 @@ def read_csv(annotations, classes=None, base_dir=None, faults=None):
             without objects. Columns of a header may also be the width and height of the picture.
         classes: file of rows `name,id`, ids 0 to K - 1, or the names in the order of their labels;
             None takes the names found, sorted.
-        base_dir: folder that paths start from; by default that of the annotation file.
+        base_dir: folder that paths start from; by default that of the annotation file, or, where
+            the pictures are there, the folder in it after which the file is named, such as train
+            for train_labels.csv.
         faults: list for what is malformed, which is then left out; None raises the first.
 
     Raises:
@@ -54,7 +57,7 @@ def read_csv(annotations, classes=None, base_dir=None, faults=None):
     known = None if classes is None else class_labels(classes)
     rows = _read(annotations, 5, _box_rows, known, faults)
     labels = class_labels(known, (name for _, _, _, name, _ in rows if name is not None))
-    folder = os.path.dirname(annotations) if base_dir is None else base_dir
+    folder = _picture_folder(annotations, base_dir, [path for _, path, *_ in rows])
     images = {}  # path as written: (stated size, [(line, box, class name)])
     for line, path, box, name, size in rows:
         _, objects = images.setdefault(path, (size, []))
@@ -73,6 +76,18 @@ def read_csv(annotations, classes=None, base_dir=None, faults=None):
         for path, (size, objects) in images.items()
     ]
     return Dataset(records, list(labels), default_category_ids(labels))
+
+
+def _picture_folder(annotations, base_dir, paths):
+    """The folder that paths start from."""
+    folder = os.path.dirname(annotations) if base_dir is None else base_dir
+    first = paths[0].replace("\\", "/") if paths else ""
+    if not os.path.isfile(os.path.join(folder, first)):
+        for name in folders_in(folder or "."):
+            inner = os.path.join(folder, name)
+            if stem(annotations).startswith(name) and os.path.isfile(os.path.join(inner, first)):
+                return inner
+    return folder
 
 
 def read_classes(path):
