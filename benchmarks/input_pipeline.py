@@ -97,9 +97,9 @@ def encode_largest(batches, index):
     batches.compute_targets([np.empty((800, 1333, 3), "uint8")], [annotations], (800, 1344))
 
 
-def throughput(make, workers, steps=4 * IMAGES):
+def throughput(make, workers, steps=16 * IMAGES):
     """Images a second, after the first few."""
-    start, warm = None, steps // 8
+    start, warm = None, steps // 4
     for done, _ in enumerate(prefetch(make, range(steps), workers, 2 * workers)):
         if done == warm:
             start = time.perf_counter()

@@ -5,7 +5,7 @@ import os
 import sys
 
 from ..errors import InputError
-from .cli import check_file, check_numbers, check_sides, read_config, user_errors
+from .cli import check_file, check_folder, check_numbers, check_sides, read_config, user_errors
 from .convert_dataset import FORMATS
 from .data_options import parse_with_data, read_sets
 from .image_options import add_size_arguments
@@ -59,12 +59,15 @@ def fix(args, examination):
     from ..preprocessing.writers import WRITERS
 
     cleaned, changes = repair(examination.splits)
+    check_folder(args.fix)
     for name, dataset in cleaned.items():
-        if dataset.records:
+        if dataset.records and dataset.class_names:
             WRITERS[args.format](dataset, args.fix, name)
+        else:
+            print(f"{name}: nothing is left to write")
     path = os.path.join(args.fix, CHANGES)
     write_changes(path, changes)
-    print(f"wrote {args.fix} ({args.format}); {len(changes)} changes: {path}")
+    print(f"wrote {args.fix} ({args.format}); what was changed, in {len(changes)} rows: {path}")
 
 
 def run(args):

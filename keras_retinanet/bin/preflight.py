@@ -21,6 +21,7 @@ def preflight(model, training, stage, rate):
         InputError: names the cause, where no anchor matches an object or the loss stays.
     """
     images, targets = batch_with_objects(training)
+    print("preflight: learning one batch by heart ...", flush=True)
     losses = overfit(model, stage, images, targets, rate)
     print(f"preflight: {told(losses)}", flush=True)
     if fell(losses["loss"]):

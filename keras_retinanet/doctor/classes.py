@@ -52,14 +52,14 @@ def classes(splits):
             "warning",
             never & (elsewhere > 0),
             "They cannot be learnt, and count as 0 in the evaluation: divide the images anew.",
-            lambda i: f"{names[i]}: {elsewhere[i]} boxes elsewhere",
+            lambda i: f"{names[i]}, boxes in other sets: {elsewhere[i]}",
         ),
         *some(
             f"classes that {train} shows in ignored boxes alone",
             "warning",
             never & (elsewhere == 0) & (ignored > 0),
             "Boxes that are a crowd, difficult or a group are not learnt: label single objects.",
-            lambda i: f"{names[i]}: {ignored[i]} ignored boxes",
+            lambda i: f"{names[i]}, ignored boxes: {ignored[i]}",
         ),
         *some(
             "classes without any box",
@@ -79,7 +79,7 @@ def classes(splits):
             f"classes in under {FEW_IMAGES:.0%} of the images of {train}",
             "note",
             (boxes >= FEW_BOXES) & (images < least),
-            "Train on their images more often than on others (repeat-factor sampling).",
+            "Train on their images more often than on others: --repeat-threshold.",
             often,
         ),
     ]
@@ -112,7 +112,7 @@ def empty(splits):
         len(splits),
         "sets",
         "There is nothing to learn from, or to be measured by, in them.",
-        lambda split: Place(f"{split.name}: {len(split.records)} images"),
+        lambda split: Place(f"{split.name}, images: {len(split.records)}"),
     )
     others = [split for split in splits if split not in without]
     cases, shares = [], []

@@ -59,7 +59,8 @@ def make_record(
     stated_size=None,
 ):
     """A `Record` of plain lists: dtypes set, (0, 4) for no boxes, area of the box, not ignored."""
-    boxes = np.asarray(boxes, "float32").reshape(-1, 4)  # (n, 4)
+    with np.errstate(over="ignore"):  # a number too large becomes infinity, and the box is dropped
+        boxes = np.asarray(boxes, "float32").reshape(-1, 4)  # (n, 4)
     labels = np.asarray(labels, "int64")
     ignore = np.zeros(len(boxes), bool) if ignore is None else np.asarray(ignore, bool)
     area = box_math.area(boxes) if area is None else np.asarray(area, "float32")

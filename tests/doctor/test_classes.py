@@ -31,7 +31,7 @@ def test_a_class_seen_in_ignored_boxes_alone(folder):
     findings = examine(splits, min_side=None).findings
     assert [(f.severity, f.count) for f in findings] == [("warning", 1)]
     assert findings[0].name == "classes that train shows in ignored boxes alone"
-    assert findings[0].places[0].text == "dog: 12 ignored boxes"
+    assert findings[0].places[0].text == "dog, ignored boxes: 12"
 
 
 def test_a_class_in_few_images_is_noted(folder):
@@ -55,7 +55,7 @@ def test_a_training_set_without_a_box_is_an_error(folder):
         data.records[:] = [make_record(r.path, r.image_id) for r in data.records]
     findings = examine(splits, min_side=None).findings
     assert [(f.severity, f.count) for f in findings] == [("error", 2)]
-    assert [place.text for place in findings[0].places] == ["train: 6 images", "val: 3 images"]
+    assert [place.text for place in findings[0].places] == ["train, images: 6", "val, images: 3"]
 
 
 def test_sets_may_have_classes_of_their_own(folder):
