@@ -3,10 +3,10 @@ place.
 
     OMP_NUM_THREADS=1 python benchmarks/input_pipeline.py
 
-On 2 cores, ms an image on one: decode 2.0, flip and resize 1.2, pad 0.2, encode its 20 boxes
-0.7, also at 800x1344; the whole 4.3 (235 images a second), with the default augmentation 4.5, with
-the strong one 7.1. With two workers 366 images a second in threads and 236 in processes, whose
-batches the third process has to copy. Resident memory: 342 MB after 2 epochs, 350 MB after 20.
+On 2 cores, ms an image on one: decode 1.7, flip and resize 1.2, pad 0.2, encode its 20 boxes
+0.7, also at 800x1344; the whole 4.2 (240 images a second), with the default augmentation 4.6, with
+the strong one 7.1. With two workers 374 images a second in threads and 220 in processes, whose
+batches the third process has to copy. Resident memory: 345 MB after 2 epochs, 349 MB after 20.
 """
 
 import argparse

@@ -37,7 +37,6 @@ RANGES = {  # what a number must be: (the test, the arguments)
             "initial_epoch",
             "multi_gpu",
             "reduce_lr_patience",
-            "seed",
             "weight_decay",
             "workers",
         ),
@@ -46,6 +45,7 @@ RANGES = {  # what a number must be: (the test, the arguments)
         lambda value: 0 <= value <= 1,
         ("iou_threshold", "nms_threshold", "repeat_threshold", "score_threshold"),
     ),
+    "0 to 4294967295": (lambda value: 0 <= value < 2**32, ("seed",)),
     "a number between 0 and 1": (lambda value: 0 < value < 1, ("reduce_lr_factor",)),
 }
 
@@ -68,10 +68,14 @@ def user_errors(program):
         except InputError as error:
             print(f"{program}: error: {error}", file=sys.stderr)
             sys.exit(2)
+        except BrokenPipeError:  # whoever read the output, such as `head`, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         except OSError as error:
-            if error.filename is None:
+            if error.errno is None:
                 raise
-            print(f"{program}: error: {error.filename}: {error.strerror}", file=sys.stderr)
+            where = "" if error.filename is None else f"{error.filename}: "
+            print(f"{program}: error: {where}{error.strerror}", file=sys.stderr)
             sys.exit(2)
         except KeyboardInterrupt:
             print(f"\n{program}: stopped", file=sys.stderr)
@@ -113,6 +117,27 @@ def check_file(path):
     if os.path.isdir(path):
         raise InputError(f"{path}: expected a file to write. Received: a folder")
     check_folder(os.path.dirname(path) or ".")
+
+
+def check_files(args, *names, pictures=()):
+    """`check_file` of the arguments of these names; InputError where one of them is a picture, or
+    the file of another argument.
+    """
+    taken = {os.path.realpath(path) for path in pictures}
+    for name, value in vars(args).items():
+        if name not in names:
+            values = value if isinstance(value, list) else [value]
+            paths = [path for path in values if isinstance(path, str) and os.path.exists(path)]
+            taken.update(map(os.path.realpath, paths))
+    for name in names:
+        path = getattr(args, name)
+        if path is None:
+            continue
+        check_file(path)
+        if os.path.realpath(path) in taken:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option}: expected a file that is not needed. Received: {path}")
+        taken.add(os.path.realpath(path))
 
 
 def choose_gpu(gpu):

@@ -41,8 +41,11 @@ def run(args):
     sets = read_sets(args, tolerant=False)
     if len(sets) == 1 and not next(iter(sets)).startswith(KNOWN):
         sets = dict(zip(["train"], sets.values(), strict=True))
-    for name, (dataset, _) in sets.items():
-        dataset = checked(dataset, args.strict, need_boxes=False)
+    # all of them before the first is written, so that nothing is left half done
+    sets = {
+        name: checked(dataset, args.strict, need_boxes=False) for name, (dataset, _) in sets.items()
+    }
+    for name, dataset in sets.items():
         WRITERS[args.format](dataset, args.folder, name, pictures=args.pictures)
         boxes = sum(len(record.boxes) for record in dataset.records)
         print(f"{name}: read {len(dataset.records)} images with {boxes} boxes")

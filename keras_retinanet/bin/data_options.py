@@ -54,17 +54,22 @@ def parse_with_data(parser, argv, use, last=None):
     if rest[0] not in KINDS:
         rest = [_kind_of(parser, rest[0]), *rest]
     kind = rest[0]
-    return _kind_parser(parser, kind, use, last).parse_args(
+    args = _kind_parser(parser, kind, use, last).parse_args(
         [*rest[1:], *["--help"] * wants_help],
         argparse.Namespace(**vars(args), dataset_type=kind),
     )
+    if args.images is not None and not os.path.isdir(args.images):
+        parser.error(f"--images: no such folder: {args.images!r}")
+    return args
 
 
 def _kind_of(parser, path):
     from ..preprocessing.readers.recognise import kind_of
 
     if not os.path.exists(path):
-        parser.error(f"DATASET: expected a path, or one of {listed(KINDS)}. Received: {path!r}")
+        parser.error(
+            f"DATASET: no such file or folder: {path!r}, nor a kind of data set ({listed(KINDS)})"
+        )
     return kind_of(path)
 
 
@@ -135,6 +140,10 @@ def choose_set(args, wanted, usual, needed=True):
     Where there is none of the usual ones, that is an InputError, or None if it is not `needed`.
     """
     sets = sets_of(args)
+    if wanted and not sets:
+        raise InputError(
+            f"{args.path}: expected no name of a set, for it holds but one. Received: {wanted}"
+        )
     if wanted or not sets:
         return wanted
     found = next((name for name in usual if name in sets), None)
@@ -212,6 +221,8 @@ def read_sets(args, tolerant=True):
     wanted = [(name, args.path) for name in args.set or in_order(sets_of(args)) or ["train"]]
     if args.val_annotations:
         wanted.append(("val", args.val_annotations))
+    for name in args.set or ():
+        choose_set(args, name, ())
     splits = {}
     for name, path in wanted:
         faults = [] if tolerant else None

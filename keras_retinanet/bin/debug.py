@@ -85,7 +85,7 @@ def draw(batches, index, epoch, args):
 
     from ..utils.visualization import draw_annotations, draw_boxes, draw_caption
 
-    image, annotations = batches.sample(index, (batches.seed, epoch, index))
+    image, annotations = batches.sample(index, (batches.seed, epoch, index, 0))
     if not image.size:
         return None, 0, 0
     shape = batches.canvas(index)[::-1]
@@ -121,21 +121,28 @@ def write(batches, indices, args):
     from ..utils.image import write_image_bgr
     from ..utils.visualization import contact_sheet
 
+    sheet = os.path.join(args.output_dir, SHEET)
     check_folder(args.output_dir)
-    check_elsewhere(args.output_dir, [batches.image_path(index) for index in indices])
+    if os.listdir(args.output_dir) and not os.path.exists(sheet):
+        raise InputError(
+            f"{args.output_dir}: expected a new or empty folder, or one of {SHEET}, which is "
+            "written anew"
+        )
+    paths = [
+        os.path.join(args.output_dir, name)
+        for name in output_paths(batches, indices, args.flatten_output)
+    ]
+    for path in paths:
+        check_folder(os.path.dirname(path))
+        check_elsewhere(os.path.dirname(path), [batches.image_path(index) for index in indices])
     small, boxes, missed = [], 0, 0
-    for index, name in zip(
-        indices, output_paths(batches, indices, args.flatten_output), strict=True
-    ):
+    for index, path in zip(indices, paths, strict=True):
         image, count, without = draw(batches, index, 0, args)
         if image is None:
             continue
         boxes, missed = boxes + count, missed + without
-        path = os.path.join(args.output_dir, name)
-        check_folder(os.path.dirname(path))
         write_image_bgr(path, image)
         small.append(image)
-    sheet = os.path.join(args.output_dir, SHEET)
     write_image_bgr(sheet, contact_sheet(small))
     print(f"{len(small)} pictures with {boxes} boxes, {missed} of them without an anchor")
     print(f"wrote {sheet} and the pictures beside it")

@@ -8,7 +8,7 @@ import sys
 from ..errors import InputError
 from .cli import (
     check_elsewhere,
-    check_file,
+    check_files,
     check_folder,
     check_numbers,
     choose_gpu,
@@ -122,8 +122,7 @@ def run(args):
     check_nms(args.model, model, args)
     if args.output:
         check_output(args.output, paths)
-    if args.json:
-        check_file(args.json)
+    check_files(args, "json", pictures=paths)
 
     from ..evaluation.coco import results
     from ..evaluation.detections import detect, readable

@@ -5,7 +5,7 @@ import os
 import sys
 
 from ..errors import InputError
-from .cli import check_file, check_folder, check_numbers, check_sides, read_config, user_errors
+from .cli import check_files, check_folder, check_numbers, check_sides, read_config, user_errors
 from .convert_dataset import FORMATS
 from .data_options import parse_with_data, read_sets
 from .image_options import add_size_arguments
@@ -28,7 +28,8 @@ def parse_args(args):
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="do not decode the pictures: damage within files, and copies, are not found",
+        help="do not decode the pictures: damage in files, and copies under other names, are not "
+        "found",
     )
     add_size_arguments(parser)
     parser.add_argument(
@@ -81,11 +82,12 @@ def run(args):
 
     if args.fix and os.path.isdir(args.fix) and os.listdir(args.fix):
         raise InputError(f"{args.fix}: expected a new or empty folder")
-    for path in filter(None, (args.html, args.write_config)):
-        check_file(path)
+    sets = read_sets(args)
+    pictures = [record.path for dataset, _ in sets.values() for record in dataset.records]
+    check_files(args, "html", "write_config", pictures=pictures)
     anchors, levels = read_config(args.config)
     examination = examine(
-        read_sets(args),
+        sets,
         not args.quick,
         None if args.no_resize else args.image_min_side,
         args.image_max_side,

@@ -7,7 +7,7 @@ from ..errors import InputError
 from .cli import (
     check_classes,
     check_elsewhere,
-    check_file,
+    check_files,
     check_folder,
     check_numbers,
     check_sides,
@@ -97,11 +97,11 @@ def run(args):
     check_nms(args.model, model, args)
     dataset = read_dataset(args, model)
     generator = create_generator(args, model, dataset)
-    for path in filter(None, (args.json, args.ground_truth, args.detections)):
-        check_file(path)
+    pictures = [record.path for record in dataset.records]
+    check_files(args, "json", "ground_truth", "detections", pictures=pictures)
     if args.save_path:
         check_folder(args.save_path)
-        check_elsewhere(args.save_path, [record.path for record in dataset.records])
+        check_elsewhere(args.save_path, pictures)
 
     from ..evaluation.coco import evaluate_coco, ground_truth, results
     from ..evaluation.detections import detect, readable

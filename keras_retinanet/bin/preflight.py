@@ -6,10 +6,12 @@ import math
 import numpy as np
 
 from ..errors import InputError
+from ..preprocessing.coverage import anchor_coverage
 
 STEPS = 40
 LEARNT = 0.5  # of the loss at the start, at most, that a batch learnt by heart may leave
 SAFE_RATES = {"pretrained": 5e-4, "scratch": 2e-3}  # to tell a bad rate from bad data
+REACHED = 0.5  # of the objects of a class, at least
 LOOKED_AT = 50  # batches, for one with objects
 
 
@@ -20,6 +22,7 @@ def preflight(model, training, stage, rate):
     Raises:
         InputError: names the cause, where no anchor matches an object or the loss stays.
     """
+    check_anchors(training)
     images, targets = batch_with_objects(training)
     print("preflight: learning one batch by heart ...", flush=True)
     losses = overfit(model, stage, images, targets, rate)
@@ -34,6 +37,16 @@ def preflight(model, training, stage, rate):
             f"{safe:g}: {told(again)}. Pass another --lr"
         )
     raise InputError(f"--preflight: {cause(model, again)}: {told(again)}")
+
+
+def check_anchors(training):
+    """InputError where the anchors miss most objects of a class: they are in no loss."""
+    for name, (count, share) in anchor_coverage(training).items():
+        if count and share < REACHED:
+            raise InputError(
+                f"--preflight: the anchors miss {1 - share:.0%} of the {count} objects of class "
+                f"{name}: pass --fit-anchors, or another image size"
+            )
 
 
 def batch_with_objects(training):

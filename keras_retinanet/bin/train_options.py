@@ -55,6 +55,30 @@ def parse_args(args):
         description="Train a RetinaNet.",
         add_help=False,
     )
+    add_start_arguments(parser)
+    add_model_arguments(parser)
+    add_loss_arguments(parser)
+    add_data_arguments(parser)
+    add_training_arguments(parser)
+    add_result_arguments(parser)
+    given = {arg.partition("=")[0] for arg in args}
+    args = check_numbers(parser, parse_with_data(parser, args, "train"))
+    args.kept = [option for option in KEPT if args.snapshot and option in given]
+    if (args.warmup_loss is None) != (args.warmup_loss_epochs is None):
+        parser.error("expected --warmup-loss and --warmup-loss-epochs together")
+    chosen = DETECTORS[args.detector]
+    for name in ("classification_loss", "box_loss", "assigner"):
+        if getattr(args, name) is None:
+            setattr(args, name, chosen[name])
+    check_sides(args.image_min_side, args.image_max_side)
+    if args.multi_scale and args.no_resize:
+        parser.error("expected --multi-scale or --no-resize. Received: both")
+    if args.fit_anchors and (args.config or args.snapshot):
+        parser.error("expected --fit-anchors, or the anchors of --config or --snapshot")
+    return args
+
+
+def add_start_arguments(parser):
     start = parser.add_argument_group("start").add_mutually_exclusive_group()
     start.add_argument("--snapshot", metavar="FILE", help="resume the training of this snapshot")
     start.add_argument(
@@ -68,6 +92,9 @@ def parse_args(args):
         help="start from a file of weights of the bare backbone",
     )
     start.add_argument("--no-weights", action="store_true", help="start from scratch")
+
+
+def add_model_arguments(parser):
     model = parser.add_argument_group("model")
     model.add_argument(
         "--backbone", help="resnet18/34/50/101/152, mobilenet224_1.0, ... (resnet50)"
@@ -132,6 +159,9 @@ def parse_args(args):
         choices=["none", "group"],
         help="of pyramid and heads (default: none; with --norm group: group)",
     )
+
+
+def add_loss_arguments(parser):
     loss = parser.add_argument_group(
         "losses and assigner",
         "NAME, or NAME:argument=value,argument=value, such as focal:gamma=1,alpha=0.5",
@@ -172,6 +202,9 @@ def parse_args(args):
         help="which anchors stand for a box: iou, by thresholds (positive_overlap=0.5, "
         "negative_overlap=0.4, best_anchor=False), or atss (top_k=9) (iou; gfl: atss)",
     )
+
+
+def add_data_arguments(parser):
     data = parser.add_argument_group("data")
     data.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
     add_size_arguments(data)
@@ -200,6 +233,9 @@ def parse_args(args):
         action="store_true",
         help="workers are processes with shared memory instead of threads",
     )
+
+
+def add_training_arguments(parser):
     fit = parser.add_argument_group("training")
     fit.add_argument(
         "--preflight",
@@ -230,6 +266,9 @@ def parse_args(args):
         "--multi-gpu", type=int, default=0, help="train on this many GPUs (TensorFlow)"
     )
     fit.add_argument("--multi-gpu-force", action="store_true", help=argparse.SUPPRESS)
+
+
+def add_result_arguments(parser):
     out = parser.add_argument_group("results")
     out.add_argument("--snapshot-path", default="./snapshots", metavar="DIR", help="(%(default)s)")
     out.add_argument("--no-snapshots", dest="snapshots", action="store_false", help="save nothing")
@@ -252,21 +291,6 @@ def parse_args(args):
         default="epoch",
         help="epoch, batch, or a number of batches (%(default)s)",
     )
-    given = {arg.partition("=")[0] for arg in args}
-    args = check_numbers(parser, parse_with_data(parser, args, "train"))
-    args.kept = [option for option in KEPT if args.snapshot and option in given]
-    if (args.warmup_loss is None) != (args.warmup_loss_epochs is None):
-        parser.error("expected --warmup-loss and --warmup-loss-epochs together")
-    chosen = DETECTORS[args.detector]
-    for name in ("classification_loss", "box_loss", "assigner"):
-        if getattr(args, name) is None:
-            setattr(args, name, chosen[name])
-    check_sides(args.image_min_side, args.image_max_side)
-    if args.multi_scale and args.no_resize:
-        parser.error("expected --multi-scale or --no-resize. Received: both")
-    if args.fit_anchors and (args.config or args.snapshot):
-        parser.error("expected --fit-anchors, or the anchors of --config or --snapshot")
-    return args
 
 
 def numbers(text):

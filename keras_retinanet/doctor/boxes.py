@@ -11,6 +11,8 @@ NEAR = 0.9  # IoU above which two boxes of a class in an image are taken for one
 TINY = 2  # px of the model's input
 TOLERANCE = 1  # px that a box may stick out of its picture, which is rounding
 WHOLE = 0.95  # share of the picture that a box covers which stands for all of it
+NEARLY = 0.01  # by which shares of a picture may be below 0 or above 1
+FROM_ZERO = "The coordinates seem to count from 0: read Pascal VOC with --zero-based. "
 
 GOOD, UNREAL, INVERTED, EMPTY, OUTSIDE, CUT = range(6)  # what a box is; the first that applies
 
@@ -74,11 +76,57 @@ def states_of(split):
 def defects(splits):
     """Boxes that are none, or that their picture does not hold."""
     every = [states_of(split) for split in splits]
-    return [
-        finding
-        for state, (name, severity, advice) in DEFECTS.items()
-        for finding in found_boxes(name, severity, splits, [s == state for s in every], advice)
-    ]
+    findings = []
+    for state, (name, severity, advice) in DEFECTS.items():
+        masks = [each == state for each in every]
+        if state == OUTSIDE and _hold_all(masks, [_begins_before(split) for split in splits]):
+            advice = FROM_ZERO + "--fix leaves these boxes out."
+        findings += found_boxes(name, severity, splits, masks, advice)
+    return findings
+
+
+def from_zero(splits):
+    """Boxes that begin 1 px before their picture, as a 0 does that is read as counted from 1."""
+    begins = [_begins_before(split) for split in splits]
+    masks = [begin & placed(split) for begin, split in zip(begins, splits, strict=True)]
+    before = [placed(s) & (s.boxes[:, :2].min(axis=1, initial=np.inf) < 0) for s in splits]
+    if not _hold_all(before, begins):
+        return []
+    advice = FROM_ZERO + "--fix clips these boxes."
+    return found_boxes("boxes that begin 1 px before their picture", "note", splits, masks, advice)
+
+
+def _begins_before(split):
+    """Which boxes begin exactly 1 px left of or above their picture, and no further: (N,) bool."""
+    return split.boxes[:, :2].min(axis=1, initial=np.inf) == -1
+
+
+def _hold_all(masks, conditions):
+    """Whether the condition (N,) of each split holds for all boxes that its mask (N,) chooses."""
+    return all((~mask | holds).all() for mask, holds in zip(masks, conditions, strict=True))
+
+
+def in_shares(split):
+    """Images whose boxes seem to be shares of the picture, not px: (n,) bool.
+
+    All of their coordinates are 0 to 1, or nearly; where those are few, they are small boxes in px.
+    """
+    fits = ((split.boxes >= -NEARLY) & (split.boxes <= 1 + NEARLY)).all(axis=1)
+    count = np.bincount(split.image, minlength=len(split.records))
+    images = (count > 0) & (np.bincount(split.image[fits], minlength=len(count)) == count)
+    return images & (2 * count[images].sum() > count.sum())
+
+
+def shares(splits):
+    """Boxes that seem to be shares of the picture."""
+    return found_boxes(
+        "boxes that look like shares of the picture, not px",
+        "error",
+        splits,
+        [in_shares(split)[split.image] for split in splits],
+        "Multiply x by the width and y by the height of the picture; the readers of YOLO and Open "
+        "Images do so themselves. --fix lists these images and leaves them as they are.",
+    )
 
 
 def learnt(split):
@@ -88,7 +136,7 @@ def learnt(split):
 
 def placed(split):
     """Those of the learnt boxes that are in px of their picture, as far as its size tells."""
-    return learnt(split) & ~split.mismatched[split.image]
+    return learnt(split) & ~(split.mismatched | in_shares(split))[split.image]
 
 
 def tiny(splits):
@@ -185,7 +233,7 @@ def doubled(splits):
     total = sum(int(split.counted.sum()) for split in splits)
     findings = []
     for kind, (name, advice) in TWINS.items():
-        cases = [(s, index, before) for s, kinds in every for index, before in kinds[kind].items()]
+        cases = [(s, *pair) for s, kinds in every for pair in sorted(kinds[kind].items())]
         findings += found(name, "warning", cases, total, "boxes", advice, _twin_place)
     return findings
 

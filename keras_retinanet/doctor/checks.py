@@ -15,6 +15,8 @@ CHECKS = {  # what is looked at: a function from [Split] to [Finding]
     "sizes": pictures.sizes,
     "identical pictures": pictures.identical,
     "boxes": boxes.defects,
+    "shares of the picture": boxes.shares,
+    "coordinates from 0": boxes.from_zero,
     "objects with two boxes": boxes.doubled,
     "tiny boxes": boxes.tiny,
     "whole pictures": boxes.whole,

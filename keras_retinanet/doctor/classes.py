@@ -24,65 +24,74 @@ def class_counts(split):
 
 def classes(splits):
     """Classes that the first set, which is trained on, shows never or rarely."""
-    names = splits[0].dataset.class_names
     counts = [class_counts(split) for split in splits]
-    boxes, images, ignored = (counts[0][key] for key in ("boxes", "images", "ignored"))
-    elsewhere = sum((count["boxes"] for count in counts[1:]), np.zeros_like(boxes))
-    if not boxes.any():
+    if not counts[0]["boxes"].any():
         return []  # which is a finding of its own
-    least = FEW_IMAGES * len(splits[0].records)
+    return _never(splits, counts) + _rarely(splits[0], counts[0])
 
-    def some(name, severity, chosen, advice, text):
-        cases = np.flatnonzero(chosen)
-        total = len(names)
-        return found(name, severity, cases, total, "classes", advice, lambda i: Place(text(i)))
 
-    def often(i):
-        box, image = (
-            ("box" if boxes[i] == 1 else "boxes"),
-            ("image" if images[i] == 1 else "images"),
-        )
-        return f"{names[i]}: {boxes[i]} {box} in {images[i]} {image}"
-
-    train = splits[0].name
+def _never(splits, counts):
+    """Classes that the first set never shows, by where they are seen instead."""
+    names, train = splits[0].dataset.class_names, splits[0].name
+    boxes, ignored = counts[0]["boxes"], counts[0]["ignored"]
+    elsewhere = sum((count["boxes"] for count in counts[1:]), np.zeros_like(boxes))
     never = boxes == 0
+    alone = never & (elsewhere == 0)
     return [
-        *some(
+        *_some(
             f"classes of other sets that {train} never shows",
             "warning",
             never & (elsewhere > 0),
             "They cannot be learnt, and count as 0 in the evaluation: divide the images anew.",
             lambda i: f"{names[i]}, boxes in other sets: {elsewhere[i]}",
         ),
-        *some(
+        *_some(
             f"classes that {train} shows in ignored boxes alone",
             "warning",
-            never & (elsewhere == 0) & (ignored > 0),
+            alone & (ignored > 0),
             "Boxes that are a crowd, difficult or a group are not learnt: label single objects.",
             lambda i: f"{names[i]}, ignored boxes: {ignored[i]}",
         ),
-        *some(
+        *_some(
             "classes without any box",
             "warning",
-            never & (elsewhere == 0) & (ignored == 0),
+            alone & (ignored == 0),
             "They cannot be learnt: leave them out of the list of classes, or mend their name.",
             lambda i: names[i],
         ),
-        *some(
-            f"classes with fewer than {FEW_BOXES} boxes in {train}",
+    ]
+
+
+def _rarely(split, counts):
+    """Classes that a set shows, but in few boxes or few images."""
+    names, boxes, images = split.dataset.class_names, counts["boxes"], counts["images"]
+
+    def often(i):
+        box, image = "box" if boxes[i] == 1 else "boxes", "image" if images[i] == 1 else "images"
+        return f"{names[i]}: {boxes[i]} {box} in {images[i]} {image}"
+
+    return [
+        *_some(
+            f"classes with fewer than {FEW_BOXES} boxes in {split.name}",
             "warning",
-            ~never & (boxes < FEW_BOXES),
+            (boxes > 0) & (boxes < FEW_BOXES),
             "Label more of them, or expect little.",
             often,
         ),
-        *some(
-            f"classes in under {FEW_IMAGES:.0%} of the images of {train}",
+        *_some(
+            f"classes in under {FEW_IMAGES:.0%} of the images of {split.name}",
             "note",
-            (boxes >= FEW_BOXES) & (images < least),
+            (boxes >= FEW_BOXES) & (images < FEW_IMAGES * len(split.records)),
             "Train on their images more often than on others: --repeat-threshold.",
             often,
         ),
     ]
+
+
+def _some(name, severity, chosen, advice, text):
+    """The finding of the classes that a mask (K,) chooses, each as `text(index)` has it."""
+    cases = np.flatnonzero(chosen)
+    return found(name, severity, cases, len(chosen), "classes", advice, lambda i: Place(text(i)))
 
 
 def alike(splits):

@@ -31,11 +31,11 @@ def _listen(paths):
         input=os.fsencode("\0".join(paths)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        check=True,
+        check=False,  # a picture that ends the program must not end the doctor
     )
     result = {}
-    for part in os.fsdecode(program.stderr).split("\0")[1:]:
-        path, _, said = part.partition("\n")
+    parts = os.fsdecode(program.stderr).split("\0")  # what comes before, path, said, path, said
+    for path, said in zip(parts[1::2], parts[2::2], strict=False):
         lines = [line for line in said.splitlines() if "JPEG" in line]
         if lines:
             result[path] = lines[0]
@@ -48,7 +48,7 @@ def _speak():
 
     cv2.setNumThreads(1)
     for path in filter(None, os.fsdecode(sys.stdin.buffer.read()).split("\0")):
-        sys.stderr.buffer.write(b"\0" + os.fsencode(path) + b"\n")
+        sys.stderr.buffer.write(b"\0" + os.fsencode(path) + b"\0")
         sys.stderr.buffer.flush()
         cv2.imread(path, cv2.IMREAD_REDUCED_GRAYSCALE_8)  # reads all of the data, but fast
 

@@ -105,7 +105,10 @@ def agree(record, other):
 def identical(splits):
     """Pictures that are there more than once, in a set or in two."""
     groups = [group for split in splits for group in copies(split)]
-    differing = [g for g in groups if not all(agree(g[0], other) for other in g[1:])]
+    agreeing, differing = [], []
+    for group in groups:
+        same = all(agree(group[0], other) for other in group[1:])
+        (agreeing if same else differing).append(group)
     total = sum(len(split.records) for split in splits)
 
     def again(name, severity, chosen, advice):
@@ -120,7 +123,7 @@ def identical(splits):
             total,
             "images",
             "What is evaluated on them was learnt by heart: keep each in one set; --fix leaves "
-            "them in the later one.",
+            "them in the one that is evaluated on.",
             _shared_place,
         ),
         *again(
@@ -132,8 +135,8 @@ def identical(splits):
         *again(
             "pictures that are there again",
             "warning",
-            [group for group in groups if group not in differing],
-            "They count more than others in training; --fix keeps one.",
+            agreeing,
+            "They count more than others, in training and in the evaluation; --fix keeps one.",
         ),
     ]
 
@@ -149,6 +152,7 @@ def _copies_place(group):
     first, other = group[0], next((r for r in group[1:] if not agree(group[0], r)), group[1])
     text = " and ".join(dict.fromkeys(record.path for record in group))
     if len({record.path for record in group}) == 1:
-        text = f"{first.path}: " + " and ".join(place_of(record) for record in group)
+        entries = [place_of(r) if r.entries else f"image {r.image_id}" for r in group]
+        text = f"{first.path}: " + " and ".join(entries)
     boxes = () if agree(first, other) else other.boxes
     return Place(text, first.path, boxes, first.boxes)

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_retinanet import boxes as box_math
-from keras_retinanet.doctor.boxes import EMPTY, INVERTED, OUTSIDE, UNREAL, states, twins
+from keras_retinanet.doctor.boxes import EMPTY, INVERTED, OUTSIDE, UNREAL, in_shares, states, twins
 from keras_retinanet.doctor.findings import box_text, place_of
 from keras_retinanet.doctor.pictures import copies
 
 SAME_SHAPE = 0.01  # by which width / height may differ between the stated size and the picture's
+IMPORTANCE = {"train": 0, "test": 3, "val": 2, "dev": 2}  # of a set by what its name holds, else 1
 LEFT = {"classes": "left to you: two classes", "near": "left to you: boxes nearly coincide"}
 
 
@@ -29,28 +30,34 @@ def repair(splits):
     """({set name: cleaned Dataset}, [Change]) of the splits of an `Examination`.
 
     Left out are entries and pictures that cannot be read, boxes that are empty, outside or no
-    numbers, second copies of boxes and pictures, and pictures that a later set has too. Corners are
-    swapped and boxes clipped; boxes are scaled where the annotation states another size of the same
-    shape, else their image is left out. Objects with two classes or with two boxes that nearly
-    coincide are only listed.
+    numbers, second copies of boxes and pictures, and pictures of the training set that are
+    evaluated on. Corners are swapped and boxes clipped; boxes are scaled where the annotation
+    states another size of the same shape, else their image is left out. Objects with two classes or
+    with two boxes that nearly coincide, and boxes that look like shares of the picture, are only
+    listed.
     """
     changes = []
     mended = [_mended(split, changes) for split in splits]
     mended = [_without_copies(split, changes) for split in mended]
-    later = {}  # key of a picture: the last set that has it
-    for split in mended:
-        later.update(dict.fromkeys(split.keys, split.name))
+    owners = {}  # key of a picture: the set that keeps it
+    for split in sorted(mended, key=lambda split: _importance(split.name)):
+        owners.update(dict.fromkeys(split.keys, split.name))
     result = {}
     for split in mended:
         kept = []
         for key, record in zip(split.keys, split.records, strict=True):
-            if later[key] == split.name:
+            if owners[key] == split.name:
                 kept.append(record)
                 continue
-            after = f"is in {later[key]} too"
+            after = f"is in {owners[key]} too"
             changes.append(Change(split.name, "image left out", record.path, after=after))
         result[split.name] = dataclasses.replace(split.dataset, records=kept)
     return result, changes
+
+
+def _importance(name):
+    """The rank of a set among those that hold a picture; of equal ones the later keeps it."""
+    return next((rank for word, rank in IMPORTANCE.items() if word in name.lower()), 1)
 
 
 def write_changes(path, changes):
@@ -72,7 +79,11 @@ def _mended(split, changes):
     for record, why in split.broken:
         note("image left out", record.path, after=why)
     kept = []
-    for key, record in zip(split.keys, split.records, strict=True):
+    for key, record, unclear in zip(split.keys, split.records, in_shares(split), strict=True):
+        if unclear:
+            note("left to you: boxes look like shares", place_of(record), box_text(record.boxes[0]))
+            kept.append((key, record))
+            continue
         record = _to_size(record, note)
         if record is None:
             continue

@@ -130,6 +130,9 @@ def _look(record, thorough):
         record = upright(record, *measure(record.path))
     if not thorough:
         return record, os.path.realpath(record.path), ""
-    pixels = read_image_rgb(record.path)
+    try:
+        pixels = read_image_rgb(record.path)
+    except InputError as error:
+        raise InputError(f"{record.path}: damaged or cut off ({error.__cause__})") from None
     shape = repr(pixels.shape).encode()
     return record, hashlib.blake2b(pixels, digest_size=16, key=shape).hexdigest(), ""

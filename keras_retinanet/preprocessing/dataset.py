@@ -59,11 +59,12 @@ def make_record(
     stated_size=None,
 ):
     """A `Record` of plain lists: dtypes set, (0, 4) for no boxes, area of the box, not ignored."""
-    with np.errstate(over="ignore"):  # a number too large becomes infinity, and the box is dropped
+    # a number too large becomes infinity, and the box is dropped
+    with np.errstate(over="ignore", invalid="ignore"):
         boxes = np.asarray(boxes, "float32").reshape(-1, 4)  # (n, 4)
+        area = box_math.area(boxes) if area is None else np.asarray(area, "float32")
     labels = np.asarray(labels, "int64")
     ignore = np.zeros(len(boxes), bool) if ignore is None else np.asarray(ignore, bool)
-    area = box_math.area(boxes) if area is None else np.asarray(area, "float32")
     for name, values in {"labels": labels, "ignore": ignore, "area": area}.items():
         if values.shape != (len(boxes),):
             raise ValueError(f"Expected {len(boxes)} {name}. Received: shape {values.shape}.")
@@ -81,10 +82,10 @@ def checked(dataset, strict=False, need_boxes=True):
     """The data set with what cannot be used left out, and the size of every picture filled in.
 
     Boxes drawn on a picture as it is stored are turned upright with it (EXIF orientation). Drops
-    images that are missing, unreadable or truncated, and boxes that have no area or lie off their
-    image; clips boxes that stick out of it. Each of the three is one counted `UserWarning` that
-    names the first case (clipping by up to 1 px goes without). A picture whose size the reader has
-    measured already is not looked at again.
+    images that are missing, unreadable or truncated, and boxes that have no area, lie off their
+    image or are not finite; clips boxes that stick out of it. Each of the three is one counted
+    `UserWarning` that names the first case (clipping by up to 1 px goes without). A
+    picture whose size the reader has measured already is not looked at again.
 
     Args:
         strict: raise what would be a warning.
@@ -157,7 +158,8 @@ def _fit(record):
     An area shrinks with its box, for no object is larger than that.
     """
     boxes = box_math.clip(record.boxes, *record.size)  # (n, 4)
-    kept = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])  # (n,), False for NaN too
+    kept = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])  # (n,)
+    kept &= np.isfinite(record.boxes).all(axis=1)  # nothing is known of one that has no end
     if kept.all() and (boxes == record.boxes).all():
         return record, [], []
     moved = np.abs(boxes - record.boxes).max(axis=1)  # (n,) px

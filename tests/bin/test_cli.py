@@ -1,5 +1,6 @@
 """What the commands share: errors and warnings as a person sees them, numbers, configurations."""
 
+import argparse
 import contextlib
 import io
 import os
@@ -61,6 +62,41 @@ def test_a_file_that_cannot_be_used_is_one_sentence_too(capsys):
     assert capsys.readouterr().err == "command: error: out.json: Permission denied\n"
 
 
+def test_a_full_disk_is_one_sentence(capsys):
+    with pytest.raises(SystemExit) as stop:
+        fail_with(OSError(28, "No space left on device"))
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "command: error: No space left on device\n"
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly():
+    script = (
+        "from keras_retinanet.bin.cli import user_errors\n"
+        "with user_errors('command'):\n"
+        "    for _ in range(99999): print('a line')"
+    )
+    command = f'{sys.executable} -c "{script}" | head -n 1'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("a line\n", "")
+
+
+def test_files_that_are_needed_are_not_written_over(tmp_path):
+    needed = tmp_path / "boxes.csv"
+    needed.write_text("kept")
+    picture = tmp_path / "a.jpg"
+    picture.write_text("kept")
+
+    def check(**args):
+        cli.check_files(argparse.Namespace(path=str(needed), **args), *args, pictures=[picture])
+
+    check(json=str(tmp_path / "new.json"), html=None)
+    for path in (needed, picture, tmp_path / "." / "boxes.csv"):
+        with pytest.raises(InputError, match="--json: expected a file that is not needed"):
+            check(json=str(path), html=None)
+    with pytest.raises(InputError, match="--html: expected a file that is not needed"):
+        check(json=str(tmp_path / "one"), html=str(tmp_path / "one"))
+
+
 def test_our_own_mistakes_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         fail_with(ZeroDivisionError())
@@ -100,7 +136,8 @@ NUMBERS = [
     ("--number", "0", "more than 0"),
     ("--repeat-threshold", "2", "from 0 to 1"),
     ("--max-detections", "0", "more than 0"),
-    ("--seed", "-1", "0 or more"),
+    ("--seed", "-1", "0 to 4294967295"),
+    ("--seed", "99999999999999999999", "0 to 4294967295"),
     ("--workers", "-1", "0 or more"),
     ("--initial-epoch", "-1", "0 or more"),
     ("--head-depth", "-1", "0 or more"),

@@ -54,3 +54,14 @@ def test_what_cannot_be_written_is_one_sentence(refuse, coco_folder, tmp_path):
     assert (tmp_path / "out" / "train2017.csv").read_text() == "mine"
     assert "pictures" in refuse(main, "--pictures=none", coco_folder, "yolo", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_nothing_is_written_where_a_later_set_cannot_be_read(refuse, csv_data, tmp_path):
+    data = csv_data("a.jpg,8,8,40,40,ball\n")
+    gone = tmp_path / "gone.csv"
+    out = tmp_path / "out"
+    refuse(convert_dataset.main, *data, "yolo", out, "--val-annotations", gone)
+    assert not out.exists()
+    gone.write_text("nowhere.jpg,8,8,40,40,ball\n")
+    refuse(convert_dataset.main, *data, "yolo", out, "--val-annotations", gone)
+    assert not out.exists()

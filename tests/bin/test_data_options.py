@@ -46,11 +46,12 @@ def test_a_path_is_a_data_set_of_its_own_kind(sample, coco_folder, pascal_folder
     [
         ([], "required: DATASET"),
         (["--rate", "2"], "required: DATASET"),
-        (["nowhere"], "expected a path, or one of csv, coco"),
+        (["nowhere"], "no such file or folder: 'nowhere', nor a kind of data set (csv, coco"),
         (["--speed", "coco", "x"], "unrecognized arguments: --speed"),
         (["coco"], "required: PATH"),
         (["coco", "x", "y"], "unrecognized arguments: y"),
         (["coco", "x", "--zero-based"], "unrecognized arguments: --zero-based"),
+        (["coco", "x", "--images", "nowhere"], "--images: no such folder: 'nowhere'"),
     ],
 )
 def test_what_is_missing_or_unknown_is_named(capsys, argv, message):
@@ -100,6 +101,17 @@ def test_usual_sets_are_found_and_others_asked_for(coco_folder, tmp_path):
     args = parse("coco", tmp_path, use="train")
     with pytest.raises(InputError, match="name of a set among train_a, val_a"):
         data_options.read_training(args)
+
+
+def test_the_only_set_needs_no_name_and_a_file_has_none(coco_folder, tmp_path):
+    (tmp_path / "annotations").mkdir()
+    source = coco_folder / "annotations" / "instances_val2017.json"
+    file = shutil.copy(source, tmp_path / "annotations" / "instances_all.json")
+    args = parse("coco", tmp_path, use="train")
+    assert data_options.choose_set(args, None, data_options.TRAIN_SETS) == "all"
+    assert data_options.choose_set(args, None, data_options.VAL_SETS, needed=False) is None
+    with pytest.raises(InputError, match="expected no name of a set"):
+        data_options.read_sets(parse("coco", file, "--set", "all"))
 
 
 def test_data_without_a_usual_set_to_evaluate_on_are_trained_on_all_the_same(

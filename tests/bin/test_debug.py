@@ -103,3 +103,26 @@ def test_the_pictures_themselves_are_safe(refuse, sample):
     folder = sample / "images" / "train"
     data = [sample / "train.csv", sample / "classes.csv"]
     assert str(folder) in refuse(debug.main, "--no-gui", "--output-dir", folder, "csv", *data)
+
+
+def test_pictures_in_folders_below_the_output_are_safe_too(refuse, csv_data, tmp_path):
+    (tmp_path / "in").mkdir()
+    csv_data("")
+    (tmp_path / "a.jpg").rename(tmp_path / "in" / "a.jpg")
+    (tmp_path / "boxes.csv").write_text("in/a.jpg,,,,,\nb.jpg,,,,,\n")
+    data = ["csv", tmp_path / "boxes.csv", "--no-gui", "--output-dir"]
+    assert "expected a new or empty folder" in refuse(debug.main, *data, tmp_path)
+    (tmp_path / debug.SHEET).write_text("as if written before")
+    assert "expected a folder without the pictures" in refuse(debug.main, *data, tmp_path)
+    assert not (tmp_path / "in" / "a.png").exists()
+
+
+def test_only_its_own_folder_is_written_anew(show, refuse, sample, tmp_path):
+    show("--number=1")
+    show("--number=1")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "00000.png").write_text("kept")
+    data = [sample / "train.csv", sample / "classes.csv"]
+    message = refuse(debug.main, "--no-gui", "--output-dir", tmp_path / "mine", "csv", *data)
+    assert "expected a new or empty folder" in message
+    assert (tmp_path / "mine" / "00000.png").read_text() == "kept"

@@ -12,6 +12,9 @@ from keras_retinanet.doctor.boxes import (
     NEAR,
     OUTSIDE,
     UNREAL,
+    defects,
+    from_zero,
+    in_shares,
     pairs,
     states,
     twins,
@@ -136,3 +139,57 @@ def test_ignored_boxes_are_not_tiny_or_twice_or_seen(folder):
     ignore = [False] * 4 + [True] * 3
     data.records[0] = make_record(record.path, 0, boxes, labels, ignore)
     assert examine(splits, min_side=None).findings == []
+
+
+SHARE, LARGE = (0.1, 0.2, 0.5, 0.9), (10, 10, 40, 40)
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        ([[SHARE, (-0.005, 0, 1.005, 1)], [SHARE]], [True, True]),
+        ([[(0, 0, 1, 1)], [LARGE, LARGE]], [False, False]),  # a real box of 1 px
+        ([[SHARE], [SHARE], []], [True, True, False]),
+        ([[SHARE, SHARE], [LARGE]], [True, False]),  # two boxes of three
+        ([[SHARE], [LARGE]], [False, False]),  # not most
+        ([[SHARE, SHARE, SHARE, LARGE]], [False]),  # not all of the image
+        ([[SHARE, (0, np.nan, 1, 1)]], [False]),
+        ([[(0.5, 0.5, 1.1, 0.9)]], [False]),
+        ([[], []], [False, False]),
+        ([], []),
+    ],
+)
+def test_boxes_in_shares_of_their_picture(images, expected):
+    split = split_of(*((boxes, [0] * len(boxes)) for boxes in images))
+    assert in_shares(split).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("boxes", "count"),
+    [
+        ([(-1, 5, 20, 20), LARGE, (5, -1, 20, 20), (-1, -1, 20, 20)], 3),
+        ([(-1, 5, 20, 20), (-0.5, 5, 20, 20)], None),  # rounding
+        ([(-1, 5, 20, 20), (-3, 5, 20, 20)], None),
+        ([(-1, -2, 20, 20)], None),
+        ([LARGE], None),
+        ([], None),
+    ],
+)
+def test_boxes_that_begin_at_minus_1_count_from_0(boxes, count):
+    findings = from_zero([split_of((boxes, [0] * len(boxes)))])
+    assert [f.count for f in findings] == [count] * (count is not None)
+    assert all("--zero-based" in finding.advice for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "from_0"),
+    [
+        ([(-1, 5, 0, 20), (5, -1, 20, 0)], True),
+        ([(-1, 5, 0, 20), (-9, 5, -1, 20)], False),
+        ([(-1, 5, 0, 20), (96, 5, 99, 20)], False),
+    ],
+)
+def test_the_advice_for_boxes_outside(boxes, from_0):
+    (finding,) = defects([split_of((boxes, [0, 0]))])
+    assert finding.name == "boxes outside their picture"
+    assert ("--zero-based" in finding.advice) is from_0

@@ -6,7 +6,7 @@ from PIL import Image
 
 from keras_retinanet.doctor.checks import examine
 from keras_retinanet.doctor.jpeg import damages
-from keras_retinanet.doctor.pictures import agree
+from keras_retinanet.doctor.pictures import agree, identical
 from keras_retinanet.doctor.splits import inspect
 from keras_retinanet.preprocessing.dataset import Dataset, make_record
 
@@ -121,3 +121,49 @@ def test_of_many_places_the_first_are_kept(folder):
     data.records[0] = make_record(path, 0, box, [0] * 1200)
     finding = next(f for f in examine(splits, min_side=None).findings if "outside" in f.name)
     assert (finding.count, len(finding.places)) == (1200, 1000)
+
+
+def hurt(path):
+    """Damages a JPEG file amid its data."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 300] = bytes(300)
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_damages_of_a_file_with_a_newline_in_its_name(folder, tmp_path):
+    names = ["a\nCorrupt JPEG.jpg", "b\nc.jpg", "d.jpg"]
+    for i, name in enumerate(names):
+        folder.draw(name, i)
+    paths = [hurt(tmp_path / name) for name in names[1:]]
+    found = damages([str(tmp_path / names[0]), *paths])
+    assert set(found) == set(paths)
+
+
+def test_no_damages_are_found_where_the_program_ends(folder, tmp_path, monkeypatch):
+    folder.draw("a.jpg", 0)
+    path = hurt(tmp_path / "a.jpg")
+    assert set(damages([path])) == {path}
+    monkeypatch.setattr("sys.executable", "false")
+    assert damages([path]) == {}
+
+
+def test_an_image_listed_twice_is_named_by_its_id(folder):
+    path = str(folder.path / "train0.png")
+    data = Dataset([make_record(path, i, [A], [0]) for i in (7, 8)], ["cat"], [1])
+    findings = identical([inspect("train", data)])
+    assert [(f.name, f.count) for f in findings] == [("pictures that are there again", 1)]
+    assert findings[0].places[0].text == f"{path}: image 7 and image 8"
+
+
+def test_groups_that_agree_and_that_differ_are_told_apart(folder):
+    records = [
+        make_record(folder.path / f"train{i}.png", copy, [A if copy and i % 2 else B], [0])
+        for i in range(5)
+        for copy in (0, 1)
+    ]
+    findings = identical([inspect("train", Dataset(records, ["cat"], [1]))])
+    assert [(f.name, f.count) for f in findings] == [
+        ("pictures that are there again with other boxes", 2),
+        ("pictures that are there again", 3),
+    ]

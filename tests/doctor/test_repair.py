@@ -210,6 +210,48 @@ def test_pictures_of_a_later_set_are_taken_out_of_the_earlier(folder):
     assert findings == []
 
 
+@pytest.mark.parametrize(
+    ("sets", "keeper"),
+    [
+        (("train", "val"), "val"),
+        (("val", "train"), "val"),
+        (("test", "val", "train"), "test"),
+        (("validation", "trainval"), "validation"),
+        (("minival2014", "test-dev", "train2017"), "test-dev"),
+        (("first", "second"), "second"),  # the first is trained on
+        (("val", "other"), "val"),
+    ],
+)
+def test_a_set_that_is_evaluated_on_keeps_its_pictures(folder, sets, keeper):
+    data, _ = folder.read()["train"]
+    cleaned, changes = repair(examine({name: (data, []) for name in sets}, min_side=None).splits)
+    assert {name: len(data.records) for name, data in cleaned.items()} == {
+        name: 6 * (name == keeper) for name in sets
+    }
+    assert {change.after for change in changes} == {f"is in {keeper} too"}
+
+
+@pytest.mark.parametrize("stated", ["96,64", "192,128"])
+def test_shares_of_the_picture_are_left_to_the_person(folder, stated):
+    folder.rows["train"] = []
+    folder.add_image("train0.png", boxes={"cat": [(0.1, 0.1, 0.5, 0.5), (0.5, 0.2, 1.004, 0.4)]})
+    folder.replace("96,64", stated)
+    cleaned, changes, findings = mend(folder)
+    np.testing.assert_array_equal(
+        cleaned["train"].records[0].boxes,
+        np.array([(0.1, 0.1, 0.5, 0.5), (0.5, 0.2, 1.004, 0.4)], "float32"),
+    )
+    assert changes == [
+        Change(
+            "train",
+            "left to you: boxes look like shares",
+            "train.csv: line 2",
+            "0.1, 0.1, 0.5, 0.5",
+        )
+    ]
+    assert "boxes that look like shares of the picture, not px" in [f.name for f in findings]
+
+
 def test_everything_at_once_written_and_read_back(folder):
     folder.add("train0.png", (20, 60, 4, 50))
     folder.add("train1.png", (20, 50, 20, 60))

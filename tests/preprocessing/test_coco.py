@@ -55,7 +55,10 @@ ENTRIES = {  # a file of tests/data/coco with one bad entry: what it gives
     "number_as_bbox": f"{NUMBERS}Received: bbox=7, area=20",
     "text_in_bbox": f"{NUMBERS}Received: bbox=[1, 2, 3, 'x'], area=20",
     "nan_in_bbox": f"{NUMBERS}Received: bbox=[1, 2, nan, 3], area=20",
-    "text_as_area": f"{NUMBERS}Received: bbox=[3, 4, 5, 6], area=large",
+    "text_as_area": f"{NUMBERS}Received: bbox=[3, 4, 5, 6], area='large'",
+    "too_large": f"{NUMBERS}Received: bbox=[1, 2, 3, 1e+300], area=20",
+    "endless_integer": f"{NUMBERS}Received: bbox=[1, 2, 3, 1000000",
+    "no_text_as_file_name": "image 8: expected a file_name. Received: None",
     "image_without_file_name": "images, entry 8: expected the keys id, file_name. "
     "Missing: file_name",
     "text_as_image": "images, entry #1: expected the keys id, file_name. Missing: id, file_name",
@@ -95,6 +98,22 @@ def test_read_coco(write):
     assert f"{a.origin} {a.entries[2]}".endswith("instances.json: annotation 4")
     assert b.boxes.shape == (0, 4)
     assert b.ignore.shape == (0,)
+
+
+def test_an_image_whose_boxes_are_all_faults_is_left_out(write):
+    bad = {**CONTENT["annotations"][0], "bbox": [1, 2, "x", 3]}
+    unknown = {**CONTENT["annotations"][0], "image_id": 3, "category_id": 77}
+    good = CONTENT["annotations"][1]
+    for annotations, ids in {(): [7, 3], (0,): [3], (0, 1): [], (0, 1, 2): [7]}.items():
+        chosen, faults = [(bad, unknown, good)[i] for i in annotations], []
+        data = read_coco(write({**CONTENT, "annotations": chosen}), "images", faults=faults)
+        assert [record.image_id for record in data.records] == ids
+        assert len(faults) == min(2, len(annotations))
+
+
+def test_file_names_are_resolved(write):
+    data = read_coco(write(changed(file_name="./x/../a.png")), "images")
+    assert data.records[0].path == "images/a.png"
 
 
 def test_a_file_without_boxes(write):

@@ -25,6 +25,8 @@ ROWS = {  # a file of tests/data/csv with one bad row: what it gives
     "malformed_number": "line 2: malformed y1: 'two' is no number",
     "not_a_number": "line 2: malformed x2: 'nan' is no number",
     "endless_number": "line 2: malformed y2: 'inf' is no number",
+    "too_large": "line 2: malformed x2: '1e300' is too large",
+    "underscore": "line 2: malformed x2: '1_0' is no number",
     "missing_number": "line 2: malformed y2: '' is no number",
     "unknown_class": "line 2: unknown class name: 'dgo' (classes: dog, cat)",
     "no_class": "line 2: unknown class name: '' (classes: dog, cat)",
@@ -39,6 +41,7 @@ FILES = {  # a file of no use
     "header_alone": " holds no rows",
     "header_without_class": "line 1: expected a header that names class (class, classname, label,",
     "header_of_width_and_height": "line 1: expected a header that names x2 (x2, xmax, right), y2",
+    "header_with_a_column_twice": "line 1: the header names a column twice: x1",
     "not_utf8": "line 2: expected UTF-8 text",
     "utf16": "line 1: expected UTF-8 text",
     "nul_byte": "line 2: expected text. Received: a NUL byte",
@@ -145,6 +148,23 @@ def test_read_csv(write, tmp_path):
 def test_paths_start_from_the_base_folder(write):
     text = "a.jpg,0,1,2,3,cat\n"
     assert read_csv(*write(text), base_dir="/images").records[0].path == "/images/a.jpg"
+
+
+def test_a_path_spelled_in_several_ways_is_one_image(write, tmp_path):
+    names = ["./a/x.jpg", "a/x.jpg", "a/../a/x.jpg", "a\\x.jpg", f"{tmp_path}/a/x.jpg"]
+    data = read_csv(*write("".join(f"{name},0,0,{i},2,cat\n" for i, name in enumerate(names, 1))))
+    (record,) = data.records
+    assert record.path == str(tmp_path / "a/x.jpg")
+    assert record.image_id == "./a/x.jpg"  # as it is written first
+    assert record.boxes[:, 2].tolist() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("x2", "fine"), [("1e9", True), ("1000000001", False), ("1e39", False)])
+def test_what_a_coordinate_may_be(write, x2, fine):
+    faults = []
+    data = read_csv(*write(f"a.jpg,-4e8,-4e8,{x2},4e8,cat\n"), faults=faults)
+    assert len(data.records) == fine
+    assert len(faults) == 1 - fine
 
 
 def test_rows_of_an_image_need_not_be_adjacent(write):

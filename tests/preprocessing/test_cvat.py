@@ -15,6 +15,7 @@ SHAPES = {  # a file of tests/data/cvat with one bad entry: what it gives
     "polyline, points. Received: <skeleton>",
     "box_without_side": "image good.png: shape 2: malformed xbr: None is no number",
     "malformed_number": "image good.png: shape 2: malformed xbr: 'wide' is no number",
+    "too_large": "image good.png: shape 2: malformed xbr: '1e39' is too large",
     "malformed_points": "image good.png: shape 2: expected points 'x,y;x,y;...'. Received: '1,2;3'",
     "malformed_number_of_points": "image good.png: shape 2: malformed y: 'x' is no number",
     "unknown_class": "image good.png: shape 2: unknown class name: 'dgo' (classes: dog, cat)",
@@ -53,6 +54,26 @@ def write(tmp_path):
         return str(tmp_path)
 
     return write
+
+
+def test_an_image_whose_shapes_are_all_faults_is_left_out(write):
+    bad, faults = box(sides=(1, 2, "x", 4)), []
+    images = [image("a", bad), image("b", bad, box()), image("c"), image("d", box("cow"))]
+    data = read_cvat(write(*images), ["dog", "cat"], faults=faults)
+    assert [record.image_id for record in data.records] == ["b", "c"]
+    assert len(faults) == 3
+
+
+@pytest.mark.parametrize(("label", "side"), [("", 3), ("dog", "x")])
+def test_a_frame_whose_shapes_are_all_faults_is_left_out(write, label, side):
+    bad = box(sides=(1, 2, side, 4), more='frame="0"')
+    tracks = f'<track id="0" label="{label}">{bad}</track>'
+    tracks += '<track id="1" label="dog">' + box(more='frame="1"') + "</track>"
+    pictures = [f"images/frame_00000{i}.png" for i in range(3)]
+    faults = []
+    data = read_cvat(write(tracks, pictures=pictures), faults=faults)
+    assert [record.image_id for record in data.records] == ["frame_000001", "frame_000002"]
+    assert len(faults) == 1
 
 
 def test_read_cvat(write, tmp_path):

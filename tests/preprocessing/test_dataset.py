@@ -211,7 +211,7 @@ def test_sizes_of_many_images(image, tmp_path):
 @pytest.mark.parametrize("name", CHECK)
 def test_each_defect_gives_its_message(name):
     file = f"{DATA / name}.csv"
-    images = f"{DATA / name.partition('/')[0]}/../images"
+    images = DATA / "images"
     data = read_csv(file, ["dog"], faults=[])
     with pytest.raises(InputError) as caught:
         checked(data, strict=True)
@@ -415,3 +415,16 @@ def test_with_classes_names_a_class_that_the_model_lacks():
     mine = Dataset([], ["dog", "egg"], [1, 2])
     with pytest.raises(InputError, match=r"Expected the classes dog, cat\. Received: 'egg'"):
         with_classes(mine, ["dog", "cat"])
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("value", [1e39, -1e300, np.inf, np.nan])
+@pytest.mark.parametrize("side", range(4))
+def test_a_box_without_an_end_is_dropped(tmp_path, value, side):
+    boxes = [[1, 2, 3, 4], [1, 2, 30, 30]]
+    boxes[1][side] = value
+    record = make_record(draw(tmp_path / "a.png"), "a", boxes, [0, 0])
+    with pytest.warns(UserWarning, match="^Dropped 1 of 2 boxes") as told:
+        (fitted,) = checked(Dataset([record], ["dog"], [1])).records
+    assert len(told) == 1
+    assert fitted.boxes.tolist() == [[1, 2, 3, 4]]

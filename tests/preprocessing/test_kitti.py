@@ -15,6 +15,7 @@ LINES = {  # a file of tests/data/kitti with one bad line: what it gives
     "many_fields": "line 2: expected 15 fields, or 16 with a score. Received: 17",
     "malformed_number": "line 2: malformed right: 'right' is no number",
     "not_a_number": "line 2: malformed right: 'nan' is no number",
+    "too_large": "line 2: malformed right: '1e39' is too large",
     "unknown_class": "line 2: unknown class name: 'Tank' (classes: Car)",
 }
 FILES = {"not_utf8": "line 2: expected UTF-8 text"}
@@ -52,6 +53,14 @@ def specimen(tmp_path):
         return str(tmp_path), f"{folders[0]}/{name}.txt"
 
     return specimen
+
+
+def test_an_image_whose_lines_are_all_faults_is_left_out(write):
+    bad, faults = line(box="1 2 x 14"), []
+    folder = write({"0": bad, "1": bad + line(), "2": "", "3": line("Tank")})
+    data = read_kitti(folder, classes=["Car"], faults=faults)
+    assert [record.image_id for record in data.records] == ["1", "2"]
+    assert len(faults) == 3
 
 
 def test_read_kitti(write, tmp_path):

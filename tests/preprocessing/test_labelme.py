@@ -19,6 +19,8 @@ SHAPES = {  # a file of tests/data/labelme with one bad shape: what it gives
     "no_points": "shape 2: expected points [x, y]. Received: []",
     "short_point": "shape 2: expected points [x, y]. Received: [[1, 2], [3]]",
     "malformed_number": "shape 2: malformed y: 'low' is no number",
+    "too_large": "shape 2: malformed y: 1e+300 is too large",
+    "endless_integer": "shape 2: malformed y: 1000000",
     "unknown_class": "shape 2: unknown class name: 'dgo' (classes: dog, cat)",
 }
 FILES = {  # a file of no use
@@ -134,6 +136,31 @@ def test_faults_are_collected_and_the_rest_kept():
     assert [record.image_id for record in data.records] == sorted(SHAPES)
     assert all(record.boxes.tolist() == [[1, 2, 11, 22]] for record in data.records)
     assert len(checked(data, strict=True).records) == len(SHAPES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_single_file_of_no_use(name):
+    path = DATA / f"{name}.json"
+    if name == "broken_image_data":  # its boxes are sound, so the file is, and the picture a fault
+        faults = []
+        assert read_labelme(path, faults=faults).records == []
+        assert len(faults) == 1
+        return
+    with pytest.raises(InputError) as caught:
+        read_labelme(path, faults=[])
+    assert str(caught.value).startswith(f"{path}: {FILES[name]}")
+
+
+def test_an_image_whose_shapes_are_all_faults_is_left_out(write):
+    good, bad = shape("point", [[1, 2]]), shape("point", [["x", 2]])
+    write(bad, name="a")
+    write(bad, good, name="b")
+    write(name="c")
+    write(shape("point", [[1, 2]], "cow"), name="d")
+    faults = []
+    data = read_labelme(write(good, name="e"), ["dog"], faults=faults)
+    assert [record.image_id for record in data.records] == ["b", "c", "e"]
+    assert len(faults) == 3
 
 
 def test_every_specimen_has_its_message():

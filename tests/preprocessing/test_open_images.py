@@ -71,6 +71,16 @@ FOLDER = {
 }
 
 
+def test_an_image_whose_rows_are_all_faults_is_left_out(write):
+    boxes = HEAD + row("a", "/m/2", "0.25,1e39,0.1,0.9") + row("b", "/m/9") + row("b", "/m/1")
+    listing = {"train-images-with-rotation.csv": IMAGES + "a,train,0\nb,train,0\nc,train,0\n"}
+    faults, folder = [], write({**FOLDER, **listing, "train-annotations-bbox.csv": boxes}, "abc")
+    data = read_open_images(folder, faults=faults)
+    assert [record.image_id for record in data.records] == ["b", "c"]
+    assert "line 2: malformed XMax: '1e39' is too large" in faults[0]
+    assert len(faults) == 2
+
+
 def test_read_open_images(write, tmp_path):
     data = read_open_images(write(FOLDER), "train")
     assert data.class_names == ["Animal", "Cat", "Dog", "Car"]

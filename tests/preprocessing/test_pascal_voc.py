@@ -53,6 +53,32 @@ def test_read_pascal(write, folder):
     assert a.boxes.shape == (0, 4)
 
 
+def test_a_box_that_begins_at_0_tells_of_zero_based_coordinates(write, folder, recwarn):
+    zero = BOX.replace("<ymin>2<", "<ymin>0<")
+    path = write({"a": thing(), "b": thing() + thing(box=zero), "c": thing(box=zero)})
+    with pytest.warns(UserWarning, match="^2 boxes have") as told:
+        data = read_pascal(path, "train")
+    assert len(told) == 1
+    assert str(told[0].message) == (
+        "2 boxes have an xmin or ymin of 0, but pixels are counted from 1; the first: "
+        f"{folder}/Annotations/b.xml: object 2. The coordinates seem to count from 0: "
+        "one_based=False (--zero-based) reads them so."
+    )
+    assert data.records[1].boxes[1].tolist() == [10, -1, 20.5, 12]  # 1 is subtracted all the same
+    read_pascal(path, "train", one_based=False)
+    write({"a": thing()})
+    read_pascal(path, "train")
+    assert not recwarn.list
+
+
+def test_an_image_whose_objects_are_all_faults_is_left_out(write):
+    bad, faults = thing(box=BOX.replace("11", "x")), []
+    path = write({"a": bad, "b": bad + thing(), "c": "", "d": thing("cow")})
+    data = read_pascal(path, "train", ["dog"], faults=faults)
+    assert [record.image_id for record in data.records] == ["b", "c"]
+    assert len(faults) == 3
+
+
 def test_zero_based_coordinates(write):
     data = read_pascal(write({"a": thing()}), "train", one_based=False)
     assert data.records[0].boxes.tolist() == [[11, 2, 21.5, 13]]
@@ -149,6 +175,7 @@ OBJECTS = {  # a file of tests/data/pascal with one bad object: what it gives
     "object_without_name": "object 2: expected a <name>",
     "object_without_box": "object 2 (dog): expected a <bndbox>",
     "box_without_side": "object 2: expected an <ymin> in <bndbox>",
+    "too_large": "object 2: malformed xmin: '1e39' is too large",
     "malformed_number": "object 2: malformed xmin: 'left' is no number",
     "not_a_number": "object 2: malformed xmin: 'nan' is no number",
     "unknown_class": "object 2: unknown class name: 'dgo' (classes: dog, cat)",

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -196,3 +197,57 @@ def test_fixtures_of_others(shared, name):
         records += checked(data, need_boxes=False).records
     assert len(records) == images
     assert sum(len(record.boxes) for record in records) == boxes
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """Closes folders, which the file system does not do to root."""
+
+    def close(*folders):
+        scandir = os.scandir
+
+        def denying(path="."):
+            if str(path) in map(str, folders):
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", denying)
+
+    return close
+
+
+def test_a_closed_folder(tmp_path, closed):
+    closed(tmp_path)
+    for look in (kind_of, *SETS.values()):
+        with pytest.raises(InputError) as caught:
+            look(str(tmp_path))
+        assert str(caught.value) == f"{tmp_path}: Permission denied"
+    for kind in READERS.keys() - {"csv", "coco"}:  # which read a file
+        with pytest.raises(InputError, match=f"^{tmp_path}: Permission denied$"):
+            READERS[kind](str(tmp_path))
+
+
+def test_a_closed_inner_folder(tmp_path, closed):
+    for name in ("Annotations", "lost+found"):
+        (tmp_path / name).mkdir()
+    closed(tmp_path / "Annotations", tmp_path / "lost+found")
+    for look in (kind_of, READERS["pascal"]):
+        with pytest.raises(InputError, match=f"^{tmp_path}/Annotations: Permission denied$"):
+            look(str(tmp_path))
+
+
+def test_a_disk_has_folders_that_are_closed(tmp_path, closed):
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "train.json").write_text(COCO)
+    closed(tmp_path / "lost+found")
+    assert kind_of(tmp_path) == "coco"
+
+
+@pytest.mark.parametrize("text", ["", "train: images\n"])
+@pytest.mark.parametrize("name", ["data.yaml", "obj.data"])
+def test_a_yolo_file_without_names_is_known_by_its_own(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    for path in (tmp_path, tmp_path / name):
+        assert kind_of(path) == "yolo"
+        with pytest.raises(InputError, match=f"{name}: expected "):
+            READERS["yolo"](path)

@@ -26,6 +26,7 @@ LINES = {  # a file of tests/data/yolo/labels with one bad line: what it gives
     "odd_polygon": FORMAT + "8 fields",
     "malformed_number": "line 2: malformed value: 'half' is no number",
     "not_a_number": "line 2: malformed value: 'nan' is no number",
+    "too_large": "line 2: malformed value: '1e39' is too large",
     "pixels_for_shares": SHARES + "30",
     "negative": SHARES + "-0.1",
     "polygon_outside": SHARES + "1.2",
@@ -38,6 +39,8 @@ FILES = {  # a file of tests/data/yolo that is of no use
     "other_count.yaml": "other_count.yaml: expected 3 class names. Received: 2",
     "gap.yaml": "gap.yaml: names: expected the keys 0 to 1. Received: 0, 2",
     "text_as_names.yaml": "text_as_names.yaml: names: expected a list of class names. Received: '",
+    "class_twice.yaml": "class_twice.yaml: names: class name twice: 'cat'",
+    "class_without_name.yaml": "class_without_name.yaml: names: expected a class name. Received: N",
     "missing_folder.yaml": "missing_folder.yaml: train: no such folder or file: 'pictures'",
     "folder_without_images.yaml": "folder_without_images.yaml: train holds no images",
     "empty_list.yaml": "empty_list.yaml: train holds no images",
@@ -213,6 +216,31 @@ def test_places_of_the_pictures(write, tmp_path, yaml, image, label):
     (record,) = read_yolo(folder, "train").records
     assert Path(record.path).samefile(tmp_path / image)
     assert record.boxes.tolist() == [BOX]
+
+
+@pytest.mark.parametrize("entry", ["nowhere", "/home/me/nowhere/images", "images/trian"])
+def test_a_folder_that_is_nowhere_is_not_replaced_by_another(write, entry):
+    yaml = f"train: {entry}\nnames: [cat, dog]\n"
+    folder = write("images/train/a.jpg", "train/images/a.jpg", **{"data.yaml": yaml})
+    assert sets(folder) == []
+    with pytest.raises(InputError) as caught:
+        read_yolo(folder)
+    message = f"{folder}/data.yaml: train: no such folder or file: '{entry}'"
+    assert str(caught.value) == message
+
+
+def test_paths_are_resolved(write):
+    files = {"data.yaml": "train: list.txt\nnames: [cat]\n", "list.txt": "./a.jpg\nb/../a.jpg\n"}
+    folder = write("a.jpg", "b/b.jpg", **files)
+    assert [record.path for record in read_yolo(folder).records] == [f"{folder}/a.jpg"]
+
+
+def test_an_image_whose_lines_are_all_faults_is_left_out(write):
+    files = {"a.txt": "9 0.5 0.5 0.1 0.1\n", "b.txt": f"cat\n{ROW}", "c.txt": ""}
+    faults = []
+    folder = write("a.jpg", "b.jpg", "c.jpg", **files, **{"classes.txt": "cat\ndog\n"})
+    assert list(boxes_of(read_yolo(folder, faults=faults))) == ["b.jpg", "c.jpg"]
+    assert len(faults) == 2
 
 
 @pytest.mark.parametrize("key", ["val", "valid"])

@@ -23,6 +23,7 @@ OPERATIONS = {
     "mixup": mixup,
 }
 DEFAULTS = {"chance": 0.5, "strength": 1.0}  # of every operation that is named
+MOST = 10  # as a strength
 
 LIGHT = {"flip": {"chance": 0.5, "strength": 1.0}}
 DEFAULT = {
@@ -91,9 +92,9 @@ def complete(operations):
     operations = {name: {**DEFAULTS, **arguments} for name, arguments in operations.items()}
     for name, arguments in operations.items():
         numbers = all(isinstance(value, int | float) for value in arguments.values())
-        if not (numbers and 0 <= arguments["chance"] <= 1 and 0 <= arguments["strength"] < np.inf):
+        if not (numbers and 0 <= arguments["chance"] <= 1 and 0 <= arguments["strength"] <= MOST):
             raise ValueError(
-                f"Expected {name} with a chance of 0 to 1 and a strength of at least 0. "
+                f"Expected {name} with a chance of 0 to 1 and a strength of 0 to {MOST}. "
                 f"Received: {arguments}"
             )
     return operations

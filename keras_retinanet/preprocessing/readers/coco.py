@@ -2,12 +2,25 @@
 
 import math
 import os
+import reprlib
 from pathlib import Path
 
 from keras_retinanet.errors import InputError, collect
 from keras_retinanet.preprocessing.dataset import Dataset, make_record
-from keras_retinanet.preprocessing.readers.files import PICTURES, find_file, holds, stem
-from keras_retinanet.preprocessing.readers.parsing import choose_set, read_json, stated_size
+from keras_retinanet.preprocessing.readers.files import (
+    PICTURES,
+    find_file,
+    folders_in,
+    holds,
+    stem,
+)
+from keras_retinanet.preprocessing.readers.gather import collect_of, without_lost
+from keras_retinanet.preprocessing.readers.parsing import (
+    LARGEST,
+    choose_set,
+    read_json,
+    stated_size,
+)
 from keras_retinanet.utils.text import listed
 
 KEYS = {  # what every entry must have
@@ -26,6 +39,7 @@ LAYOUTS = (  # where the file of a set lies in its folder
 
 def sets(path):
     """The names of the sets in a COCO folder, sorted."""
+    folders_in(path), folders_in(os.path.join(path, "annotations"))  # raise where denied
     for layout in LAYOUTS:
         head, tail = layout.split("{}")
         files = [file.relative_to(path).as_posix() for file in Path(path).glob(head + "*" + tail)]
@@ -99,7 +113,8 @@ def read_coco(annotations_json, images_dir=None, faults=None):
     for category_id in sorted(categories):
         classes.setdefault(str(categories[category_id]["name"]), []).append(category_id)
     labels = {i: label for label, ids in enumerate(classes.values()) for i in ids}
-    rows = _boxes(content["annotations"], images, labels, annotations_json, faults)
+    lost = set()
+    rows = _boxes(content["annotations"], images, labels, annotations_json, lost, faults)
     records = [
         make_record(
             find_file(str(image["file_name"]), [images_dir]),
@@ -114,10 +129,10 @@ def read_coco(annotations_json, images_dir=None, faults=None):
         )
         for image_id, image in images.items()
     ]
-    return Dataset(records, list(classes), [ids[0] for ids in classes.values()])
+    return Dataset(without_lost(records, lost), list(classes), [ids[0] for ids in classes.values()])
 
 
-def _boxes(annotations, images, labels, path, faults):
+def _boxes(annotations, images, labels, path, lost, faults):
     """{image id: [(box, label, crowd, area, annotation id)]}; `labels` are {category id: label}."""
     rows = {image_id: [] for image_id in images}
     for position, annotation in enumerate(annotations):
@@ -126,9 +141,10 @@ def _boxes(annotations, images, labels, path, faults):
             entry = _name(annotation, position)
             where = f"{path}: annotation {entry}"
             image_rows = _look_up(rows, annotation, "image_id", where)
-            label = _look_up(labels, annotation, "category_id", where)
-            box, area = _box(annotation, where)
-            image_rows.append((box, label, bool(annotation.get("iscrowd")), area, entry))
+            with collect_of(annotation["image_id"], lost, faults):
+                label = _look_up(labels, annotation, "category_id", where)
+                box, area = _box(annotation, where)
+                image_rows.append((box, label, bool(annotation.get("iscrowd")), area, entry))
     return rows
 
 
@@ -151,6 +167,9 @@ def _by_id(content, kind, id_type, path, faults):
             key, where = entry["id"], f"{path}: {singular}"
             if not isinstance(key, id_type) or isinstance(key, bool):
                 raise InputError(f"{where}: expected an integer as id. Received: {key!r}")
+            name = entry.get("file_name", "-")
+            if kind == "images" and (not isinstance(name, str) or not name.strip()):
+                raise InputError(f"{where} {key}: expected a file_name. Received: {name!r}")
             if key in result:
                 raise InputError(f"{where} {key}: stands there twice")
             result[key] = entry
@@ -187,11 +206,13 @@ def _box(annotation, where):
         x, y, width, height = (float(value) for value in annotation["bbox"])
         given = annotation.get("area")
         area = width * height if given is None else float(given)
-    except (TypeError, ValueError):
-        area = math.nan
-    if not math.isfinite(area) or not math.isfinite(x + y + width + height):
+        sound = max(map(abs, (x, y, width, height))) <= LARGEST and abs(area) <= LARGEST**2
+    except (OverflowError, TypeError, ValueError):  # OverflowError: an integer of 400 digits
+        sound = False
+    if not sound or math.isnan(x + y + width + height):
+        bbox, area = (reprlib.repr(annotation.get(key)) for key in ("bbox", "area"))
         raise InputError(
             f"{where}: expected a bbox of 4 numbers x, y, width, height, and a number as area. "
-            f"Received: bbox={annotation['bbox']}, area={annotation.get('area')}"
+            f"Received: bbox={bbox}, area={area}"
         )
     return (x, y, x + width, y + height), area

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import operator
 import os
 
@@ -10,6 +9,7 @@ from keras_retinanet.errors import InputError, collect
 from keras_retinanet.preprocessing.dataset import Dataset, default_category_ids, make_record
 from keras_retinanet.preprocessing.readers.files import folders_in, stem
 from keras_retinanet.preprocessing.readers.parsing import (
+    LARGEST,
     class_labels,
     label_of,
     number,
@@ -58,30 +58,36 @@ def read_csv(annotations, classes=None, base_dir=None, faults=None):
     rows = _read(annotations, 5, _box_rows, known, faults)
     labels = class_labels(known, (name for _, _, _, name, _ in rows if name is not None))
     folder = _picture_folder(annotations, base_dir, [path for _, path, *_ in rows])
-    images = {}  # path as written: (stated size, [(line, box, class name)])
-    for line, path, box, name, size in rows:
-        _, objects = images.setdefault(path, (size, []))
+    images = {}  # path: (path as written first, stated size, [(line, box, class name)])
+    for line, written, box, name, size in rows:
+        path = os.path.normpath(os.path.join(folder, _plain(written)))
+        *_, objects = images.setdefault(path, (written, size, []))
         if box:
             objects.append((line, box, name))
     records = [
         make_record(
-            os.path.join(folder, path.replace("\\", "/")),
             path,
+            written,
             boxes=[box for _, box, _ in objects],
             labels=[labels[name] for _, _, name in objects],
             origin=f"{annotations}: line",
             entries=[line for line, _, _ in objects],
             stated_size=size,
         )
-        for path, (size, objects) in images.items()
+        for path, (written, size, objects) in images.items()
     ]
     return Dataset(records, list(labels), default_category_ids(labels))
+
+
+def _plain(path):
+    """A path in the one way to spell it: "a/b.jpg" for "a\\b.jpg", "./a/b.jpg", "a/../a/b.jpg"."""
+    return os.path.normpath(path.replace("\\", "/"))
 
 
 def _picture_folder(annotations, base_dir, paths):
     """The folder that paths start from."""
     folder = os.path.dirname(annotations) if base_dir is None else base_dir
-    first = paths[0].replace("\\", "/") if paths else ""
+    first = _plain(paths[0]) if paths else ""
     if not os.path.isfile(os.path.join(folder, first)):
         for name in folders_in(folder or "."):
             inner = os.path.join(folder, name)
@@ -208,16 +214,19 @@ def _delimiter(csv_reader):
 def _header(fields, where):
     """{column: position} of a header, None for a row of data."""
     names = [field.lower().translate(str.maketrans("", "", " _-")) for field in fields]
-    columns = {}
+    columns, twice = {}, []
     for column, known in COLUMNS.items():
         found = next((name for name in known if name in names), None)
         if found:
             columns[column] = names.index(found)
+            twice += [found] if names.count(found) > 1 else []
     if len(columns.keys() & set(CORNERS)) < 2 or any(map(_is_number, fields)):
         return None
     missing = [f"{name} ({', '.join(COLUMNS[name])})" for name in NEEDED if name not in columns]
     if missing:
         raise InputError(f"{where}: expected a header that names {listed(missing)}")
+    if twice:
+        raise InputError(f"{where}: the header names a column twice: {listed(twice)}")
     return columns
 
 
@@ -233,10 +242,10 @@ def _box(texts, where, faults):
     """(x1, y1, x2, y2); inverted boxes are for the check to find where faults are collected."""
     try:
         x1, y1, x2, y2 = box = tuple(map(float, texts))
-        finite = math.isfinite(x1 + y1 + x2 + y2)
+        sound = abs(x1) + abs(y1) + abs(x2) + abs(y2) <= LARGEST and "_" not in "".join(texts)
     except ValueError:
-        finite = False
-    if not finite:
+        sound = False
+    if not sound:
         x1, y1, x2, y2 = box = tuple(map(number, texts, CORNERS, [where] * 4))
     if faults is None and x2 <= x1:
         raise InputError(f"{where}: x2 ({x2:.9g}) must be higher than x1 ({x1:.9g})")

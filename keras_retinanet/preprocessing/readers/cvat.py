@@ -5,7 +5,7 @@ import os
 
 from keras_retinanet.errors import InputError, collect
 from keras_retinanet.preprocessing.readers.files import find_file, names_in, pictures_by_stem
-from keras_retinanet.preprocessing.readers.gather import Found, gather
+from keras_retinanet.preprocessing.readers.gather import Found, collect_of, gather
 from keras_retinanet.preprocessing.readers.parsing import (
     box_around,
     number,
@@ -32,12 +32,14 @@ def read_cvat(path, classes=None, images_dir=None, faults=None):
     root = read_xml(file, "annotations")
     folder = os.path.dirname(file)
     folders = [images_dir] if images_dir else [os.path.join(folder, "images"), folder]
-    images = [*_images(root, file, folders, faults), *_frames(root, file, folders, faults)]
+    lost = set()
+    images = _images(root, file, folders, lost, faults)
+    images += _frames(root, file, folders, lost, faults)
     if not images and not faults:
         raise InputError(f"{file} holds no images")
     if classes is None:
         classes = _task_labels(root) or None
-    return gather(images, classes, faults)
+    return gather(images, classes, faults, lost)
 
 
 def _annotation_file(path):
@@ -58,7 +60,7 @@ def _task_labels(root):
     return list(dict.fromkeys(label.findtext("name", "").strip() for label in labels))
 
 
-def _images(root, file, folders, faults):
+def _images(root, file, folders, lost, faults):
     """`Found` of each <image>."""
     images = []
     for position, image in enumerate(root.iterfind("image"), start=1):
@@ -68,7 +70,8 @@ def _images(root, file, folders, faults):
                 raise InputError(f"{file}: image {position}: expected a name")
             image_id = f"{subset}/{name}" if subset else name
             origin = f"{file}: image {image_id}: shape"
-            shapes = _shapes(image, origin, faults)
+            with collect_of(image_id, lost, faults):
+                shapes = _shapes(image, origin, faults)
             inner = [os.path.join(folder, subset) for folder in folders]
             picture = find_file(name, [*inner, *folders])
             size = stated_size(image.get("width"), image.get("height"))
@@ -87,22 +90,27 @@ def _shapes(image, origin, faults):
     return shapes
 
 
-def _frames(root, file, folders, faults):
+def _frames(root, file, folders, lost, faults):
     """`Found` of each frame of a video that has a shape of a <track>, or whose picture is there."""
     tracks = root.findall("track")
     pictures = pictures_by_stem(folders) if tracks else {}
     frames = {name: [] for name in pictures if name.startswith("frame_")}
     for track in tracks:
-        entry = f"track {track.get('id')}"
+        entry, label = f"track {track.get('id')}", None
         with collect(faults):
             label = _label(track, f"{file}: {entry}")
-            for shape in track:
-                where = f"{file}: {entry}: frame {shape.get('frame')}"
-                with collect(faults):
-                    frame = f"frame_{int(number(shape.get('frame'), 'frame', where)):06d}"
-                    if shape.get("outside") != "1":
-                        box = _box(shape, where)
-                        frames.setdefault(frame, []).append((entry, label, box, False))
+        for shape in track:
+            where = f"{file}: {entry}: frame {shape.get('frame')}"
+            with collect(faults):
+                frame = f"frame_{int(number(shape.get('frame'), 'frame', where)):06d}"
+                if shape.get("outside") == "1":
+                    continue
+                if label is None:
+                    lost.add(frame)
+                    continue
+                with collect_of(frame, lost, faults):
+                    box = _box(shape, where)
+                    frames.setdefault(frame, []).append((entry, label, box, False))
     size = stated_size(
         root.findtext("meta/*/original_size/width"), root.findtext("meta/*/original_size/height")
     )

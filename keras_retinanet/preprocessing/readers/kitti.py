@@ -9,7 +9,7 @@ from keras_retinanet.preprocessing.readers.files import (
     pictures_by_stem,
     stem,
 )
-from keras_retinanet.preprocessing.readers.gather import Found, gather
+from keras_retinanet.preprocessing.readers.gather import Found, collect_of, gather
 from keras_retinanet.preprocessing.readers.parsing import number
 from keras_retinanet.utils.text import listed, read_text
 
@@ -60,15 +60,15 @@ def read_kitti(path, set_name=None, classes=None, images_dir=None, faults=None):
     parent = os.path.dirname(labels_dir)
     folders = [images_dir] if images_dir else [os.path.join(parent, name) for name in IMAGES]
     pictures = pictures_by_stem([*folders, labels_dir])
-    images = []
+    images, lost = [], set()
     for image_id in ids:
-        with collect(faults):
+        with collect_of(image_id, lost, faults):
             file = os.path.join(labels_dir, f"{image_id}.txt")
             path = pictures.get(image_id) or os.path.join(folders[0], f"{image_id}.png")
             images.append(Found(path, image_id, f"{file}: line", _objects(file, faults)))
     if classes is None:
         classes = _in_order(name for image in images for _, name, *_ in image.objects)
-    return gather(images, classes, faults)
+    return gather(images, classes, faults, lost)
 
 
 def _annotated(path, set_name):

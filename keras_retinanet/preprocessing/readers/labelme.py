@@ -10,7 +10,7 @@ import tempfile
 
 from keras_retinanet.errors import InputError, collect
 from keras_retinanet.preprocessing.readers.files import files_under, find_file
-from keras_retinanet.preprocessing.readers.gather import Found, gather
+from keras_retinanet.preprocessing.readers.gather import Found, collect_of, gather
 from keras_retinanet.preprocessing.readers.parsing import (
     box_around,
     number,
@@ -38,16 +38,18 @@ def read_labelme(path, classes=None, images_dir=None, faults=None):
     if not files:
         raise InputError(f"{path}: expected labelme's JSON files")
     folder = path if os.path.isdir(path) else os.path.dirname(path)
-    images = []
+    if os.path.isfile(path):
+        _read(path)  # without it there is no data set, so it is no fault of one entry
+    images, lost = [], set()
     for file in files:
-        with collect(faults):
+        image_id = os.path.relpath(file, folder).removesuffix(".json")
+        with collect_of(image_id, lost, faults):
             content = _read(file)
             size = stated_size(content.get("imageWidth"), content.get("imageHeight"))
             picture = _picture(content, file, images_dir)
-            image_id = os.path.relpath(file, folder).removesuffix(".json")
             shapes = _shapes(content, file, faults)
             images.append(Found(picture, image_id, f"{file}: shape", shapes, size))
-    return gather(images, classes, faults)
+    return gather(images, classes, faults, lost)
 
 
 def _read(file):

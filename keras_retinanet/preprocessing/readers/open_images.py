@@ -5,11 +5,12 @@ import difflib
 import operator
 import os
 
-from keras_retinanet.errors import InputError, collect
+from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import Dataset, default_category_ids, make_record
 from keras_retinanet.preprocessing.measure import image_sizes
 from keras_retinanet.preprocessing.readers import open_images_files as files
 from keras_retinanet.preprocessing.readers.files import PICTURES, pictures_by_stem
+from keras_retinanet.preprocessing.readers.gather import collect_of, without_lost
 from keras_retinanet.preprocessing.readers.parsing import number, read_json
 from keras_retinanet.utils.text import listed, read_text
 
@@ -52,7 +53,8 @@ def read_open_images(
     wanted = _wanted(labels_filter, parent_label, names, found)
     folders = [images_dir] if images_dir else found.images
     pictures = pictures_by_stem(folders)
-    images, seen = _boxes(found.boxes, names, wanted, pictures, faults)
+    lost = set()
+    images, seen = _boxes(found.boxes, names, wanted, pictures, lost, faults)
     if found.listing and wanted is None:
         listed_ids = _listed_ids(found.listing, found.subset)
         images = {i: images.get(i, ()) for i in listed_ids if i in images or i in pictures} | images
@@ -76,7 +78,7 @@ def read_open_images(
         )
         for image_id, objects in images.items()
     ]
-    return Dataset(records, class_names, default_category_ids(class_names))
+    return Dataset(without_lost(records, lost), class_names, default_category_ids(class_names))
 
 
 def _record(path, image_id, objects, labels, size, origin):
@@ -121,7 +123,7 @@ def _rows(path, needed, more=()):
         raise InputError(f"{path}: line {csv_reader.line_num}: {error}") from None
 
 
-def _boxes(path, names, wanted, pictures, faults):
+def _boxes(path, names, wanted, pictures, lost, faults):
     """{image id: [(line, class name, whether of a group, box)]} and the names of all classes seen.
 
     What has no picture has no boxes, for those of a whole release are more than fit into memory.
@@ -129,16 +131,15 @@ def _boxes(path, names, wanted, pictures, faults):
     known, chosen = set(names.values()), wanted and set(wanted)
     images, seen = {}, set()
     for line, fields in _rows(path, ("ImageID", "LabelName", *CORNERS), ["IsGroupOf"]):
-        image_id, label, *corners, group = fields
-        where = f"{path}: line {line}"
-        with collect(faults):
+        written, label, *corners, group = fields
+        image_id, where = _image_id(written), f"{path}: line {line}"
+        with collect_of(image_id, lost, faults):
             name = names.get(label, label)
             if name not in known and (names or not name):
                 raise InputError(f"{where}: unknown LabelName: {label!r}{_nearest(label, known)}")
             if chosen and name not in chosen:
                 continue
             seen.add(name)
-            image_id = _image_id(image_id)
             if not image_id:
                 raise InputError(f"{where}: expected an ImageID")
             if image_id in pictures:

@@ -2,11 +2,14 @@
 
 import json
 import math
+import reprlib
 import xml.etree.ElementTree as ElementTree
 from xml.parsers import expat
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.utils.text import listed, read_text
+
+LARGEST = 1e9  # what no coordinate in px goes beyond
 
 
 def read_json(path):
@@ -42,14 +45,18 @@ def read_xml(path, tag):
 
 
 def number(text, name, where):
-    """A finite float; InputError says that `name` is malformed."""
+    """A float up to `LARGEST` in size; InputError says that `name` is malformed."""
     try:
-        value = float(text)
+        value = math.nan if "_" in str(text) else float(text)  # 1_0 is a number to Python alone
+    except OverflowError:  # an integer of JSON
+        value = math.inf
     except (TypeError, ValueError):
         value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{where}: malformed {name}: {text!r} is no number")
-    return value
+    if abs(value) <= LARGEST:
+        return value
+    too_large = math.isfinite(value) or str(text).strip("+-").isdecimal()
+    reason = "is too large" if too_large else "is no number"
+    raise InputError(f"{where}: malformed {name}: {reprlib.repr(text)} {reason}")
 
 
 def stated_size(width, height):

@@ -1,6 +1,7 @@
 """Pascal VOC: one XML file an image, in the layout of the VOCdevkit or in a flat folder."""
 
 import os
+import warnings
 
 from keras_retinanet.errors import InputError, collect
 from keras_retinanet.preprocessing.readers.files import (
@@ -11,7 +12,7 @@ from keras_retinanet.preprocessing.readers.files import (
     pictures_by_stem,
     stem,
 )
-from keras_retinanet.preprocessing.readers.gather import Found, gather
+from keras_retinanet.preprocessing.readers.gather import Found, collect_of, gather
 from keras_retinanet.preprocessing.readers.parsing import number, read_xml, stated_size
 from keras_retinanet.utils.text import listed, read_text
 
@@ -85,7 +86,8 @@ def read_pascal(
             and other extensions are.
         skip_truncated: leave out objects marked as truncated.
         skip_difficult: leave out objects marked as difficult.
-        one_based: the file counts pixels from 1, so 1 is subtracted from all four coordinates.
+        one_based: the file counts pixels from 1, so 1 is subtracted from all four coordinates. A
+            `UserWarning` says where a box begins at 0.
         images_dir: folder of the pictures; None looks in JPEGImages, images and beside the
             annotations.
         faults: list for what is malformed, which is then left out; None raises the first.
@@ -101,19 +103,33 @@ def read_pascal(
     folders = [images_dir] if images_dir else [*filter(os.path.isdir, own)]
     folders += [os.path.dirname(file) for _, file in files[:1]]  # beside the annotations
     pictures = pictures_by_stem(folders)
-    images = []
+    images, lost, at_zero = [], set(), []
     for image_id, file in files:
-        with collect(faults):
+        with collect_of(image_id, lost, faults):
             root = read_xml(file, "annotation")
+            found = _objects(root, file, skipped, faults)
+            at_zero += [f"{file}: object {entry}" for entry, _, box, _ in found if 0 in box[:2]]
             objects = [
                 (position, name, [value - one_based for value in box], difficult)
-                for position, name, box, difficult in _objects(root, file, skipped, faults)
+                for position, name, box, difficult in found
             ]
             names = [image_id + image_extension, root.findtext("filename", "").strip()]
             picture = _picture(names, image_id, folders, pictures)
             size = stated_size(root.findtext("size/width"), root.findtext("size/height"))
             images.append(Found(picture, image_id, f"{file}: object", objects, size))
-    return gather(images, classes, faults)
+    if one_based and at_zero:
+        _tell_of_zero(at_zero)
+    return gather(images, classes, faults, lost)
+
+
+def _tell_of_zero(places):
+    """Warns of boxes that begin where no pixel is, if they are counted from 1."""
+    message = (
+        f"{len(places)} boxes have an xmin or ymin of 0, but pixels are counted from 1; the first: "
+        f"{places[0]}. The coordinates seem to count from 0: one_based=False (--zero-based) reads "
+        "them so."
+    )
+    warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def _lists_folder(path):

@@ -34,7 +34,10 @@ def kind_of(path):
     path = str(path)
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file or folder")
-    kind = _of_folder(path) if os.path.isdir(path) else _of_file(path)
+    try:
+        kind = _of_folder(path) if os.path.isdir(path) else _of_file(path)
+    except OSError as error:
+        raise InputError(f"{error.filename or path}: {error.strerror}") from None
     if kind is None:
         tables = names_in(path, (".csv",))
         hint = f". Name one of its CSV files: {listed(tables)}" if tables else ""
@@ -78,7 +81,8 @@ def _of_text_files(path, folders):
         if kind == "kitti":
             return kind
     has_names = any(os.path.isfile(os.path.join(f, n)) for f in folders for n in NAME_FILES)
-    return "yolo" if has_names else None
+    named = any(os.path.isfile(os.path.join(path, name)) for name in YOLO_FILES)
+    return "yolo" if has_names or named else None  # or its reader says what is missing
 
 
 def _of_few(folder, suffix):
@@ -88,6 +92,8 @@ def _of_few(folder, suffix):
             files = (e.path for e in entries if e.name.endswith(suffix) and e.name[0] != ".")
             kinds = map(OF_SUFFIX.get(suffix, _of_label_file), itertools.islice(files, FEW))
             return next(filter(None, kinds), None)
+    except PermissionError:
+        raise
     except OSError:
         return None
 
@@ -104,7 +110,7 @@ def _of_names(path):
 def _of_xml(path):
     try:
         _, root = next(ElementTree.iterparse(path, events=["start"]))
-    except (ElementTree.ParseError, LookupError, OSError, StopIteration, ValueError):
+    except (ElementTree.ParseError, LookupError, StopIteration, ValueError):
         return None
     return ROOTS.get(root.tag)
 
@@ -129,6 +135,7 @@ def _ends(path):
         return head, file.read()
 
 
+YOLO_FILES = ("data.yaml", "dataset.yaml", "obj.data")
 YOLO_SUFFIXES = (".yaml", ".yml", ".data")
 OF_SUFFIX = {
     ".csv": _of_csv,

@@ -5,6 +5,7 @@ import os
 from keras_retinanet.errors import InputError, collect
 from keras_retinanet.preprocessing.dataset import Dataset, default_category_ids, make_record
 from keras_retinanet.preprocessing.measure import image_sizes
+from keras_retinanet.preprocessing.readers.gather import collect_of, without_lost
 from keras_retinanet.preprocessing.readers.parsing import box_around, choose_set, number
 from keras_retinanet.preprocessing.readers.yolo_files import (
     SYNONYMS,
@@ -48,15 +49,16 @@ def read_yolo(path, set_name=None, images_dir=None, faults=None):
         set_name = SYNONYMS[set_name]
     set_name = choose_set(layout.sets, set_name, path)
     pairs = pictures_of(layout, set_name, images_dir)
-    records = []
+    records, lost = [], set()
     for (image, label_file), size in zip(pairs.items(), image_sizes(pairs), strict=True):
-        with collect(faults):
+        image_id = os.path.relpath(image, layout.roots[0])
+        with collect_of(image_id, lost, faults):
             rows = _rows(label_file, layout, faults) if label_file and size else []
             width, height = size or (0, 0)
             records.append(
                 make_record(
                     image,
-                    os.path.relpath(image, layout.roots[0]),
+                    image_id,
                     boxes=[
                         (x1 * width, y1 * height, x2 * width, y2 * height)
                         for *_, (x1, y1, x2, y2) in rows
@@ -67,7 +69,7 @@ def read_yolo(path, set_name=None, images_dir=None, faults=None):
                     entries=[line for line, *_ in rows],
                 )
             )
-    return Dataset(records, layout.names, default_category_ids(layout.names))
+    return Dataset(without_lost(records, lost), layout.names, default_category_ids(layout.names))
 
 
 def _rows(file, layout, faults):

@@ -81,7 +81,19 @@ def _names(names, path):
         names = [names[label] for label in range(len(names))]
     if not isinstance(names, list) or not names:
         raise InputError(f"{path}: names: expected a list of class names. Received: {names!r}")
-    return [str(name) for name in names]
+    return _checked_names(names, path)
+
+
+def _checked_names(names, path):
+    """The names as texts, once each."""
+    for name in names:
+        if name is None or isinstance(name, list | dict):
+            raise InputError(f"{path}: names: expected a class name. Received: {name!r}")
+    names = [str(name) for name in names]
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise InputError(f"{path}: names: class name twice: {twice[0]!r}")
+    return names
 
 
 def _check_count(count, names, path):
@@ -107,7 +119,7 @@ def _names_in(path):
     names = [*filter(None, map(str.strip, read_text(path).splitlines()))]
     if not names:
         raise InputError(f"{path} holds no class names")
-    return names
+    return _checked_names(names, path)
 
 
 def _folders(path):
@@ -164,10 +176,15 @@ def resolve(layout, set_name, entry):
     tails = [_plain(entry), *("/".join(parts[start:]) for start in range(len(parts)))]
     if len(parts) > 1 and parts[-1].lower() == "images":
         del tails[-1]  # which could be the folder of all sets
-    for name in filter(None, (set_name, SYNONYMS.get(set_name))):
-        tails += [f"{name}/images", f"images/{name}"]
+    tails += [_with_synonym(tail) for tail in tails]  # Roboflow's val lies in valid
     paths = (os.path.join(root, tail) for tail in tails for root in layout.roots)
-    return next(filter(os.path.exists, paths), None)
+    found = next(filter(os.path.exists, paths), None)
+    return found and os.path.normpath(found)
+
+
+def _with_synonym(path):
+    """A path with valid for val, and val for valid."""
+    return "/".join(SYNONYMS.get(part, part) for part in path.split("/"))
 
 
 def _of_list(path, layout, images_dir):

@@ -225,7 +225,7 @@ def test_defaults_stand_for_what_is_not_given():
         ({"flip": {"p": 0.5}}, "flip as a dict of chance, strength. Received: {'p': 0.5}"),
         ({"flip": 0.5}, "flip as a dict of chance, strength. Received: 0.5"),
         ({"flip": {"chance": 1.1}}, "flip with a chance of 0 to 1"),
-        ({"blur": {"strength": -1}}, "a strength of at least 0. Received: .*-1"),
+        ({"blur": {"strength": -1}}, "a strength of 0 to 10. Received: .*-1"),
         ({"blur": {"strength": float("nan")}}, "Expected blur"),
     ],
 )
