@@ -218,15 +218,16 @@ def read_sets(args, tolerant=True):
     """
     from ..preprocessing.dataset import with_classes
 
-    wanted = [(name, args.path) for name in args.set or in_order(sets_of(args)) or ["train"]]
-    if args.val_annotations:
-        wanted.append(("val", args.val_annotations))
     for name in args.set or ():
         choose_set(args, name, ())
+    names = args.set or in_order(sets_of(args))
+    wanted = [(name, name, args.path) for name in names] or [("train", None, args.path)]
+    if args.val_annotations:
+        known = sets_of(args, args.val_annotations)
+        wanted.append(("val", "val" if known else None, args.val_annotations))
     splits = {}
-    for name, path in wanted:
+    for name, set_name, path in wanted:
         faults = [] if tolerant else None
-        set_name = name if sets_of(args, path) else None
         splits[name] = read_data(args, set_name, path, faults=faults), faults
     names = dict.fromkeys(name for data, _ in splits.values() for name in data.class_names)
     return {

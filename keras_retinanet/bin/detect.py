@@ -17,8 +17,6 @@ from .cli import (
 )
 from .nms_options import add_nms_arguments, check_nms, nms_options
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-
 
 def parse_args(args):
     parser = argparse.ArgumentParser(
@@ -54,11 +52,13 @@ def parse_args(args):
 
 def find_images(sources):
     """The image files that the sources name, in order, each once."""
+    from ..preprocessing.readers.files import PICTURES
+
     paths = []
     for source in sources:
         if os.path.isdir(source):
             inside = sorted(os.path.join(source, name) for name in os.listdir(source))
-            found = [path for path in inside if path.lower().endswith(EXTENSIONS)]
+            found = [path for path in inside if path.lower().endswith(PICTURES)]
         else:
             found = (
                 [source] if os.path.exists(source) else sorted(glob.glob(source, recursive=True))

@@ -6,7 +6,6 @@ import math
 import numpy as np
 
 from ..errors import InputError
-from ..preprocessing.coverage import anchor_coverage
 
 STEPS = 40
 LEARNT = 0.5  # of the loss at the start, at most, that a batch learnt by heart may leave
@@ -22,7 +21,6 @@ def preflight(model, training, stage, rate):
     Raises:
         InputError: names the cause, where no anchor matches an object or the loss stays.
     """
-    check_anchors(training)
     images, targets = batch_with_objects(training)
     print("preflight: learning one batch by heart ...", flush=True)
     losses = overfit(model, stage, images, targets, rate)
@@ -39,9 +37,12 @@ def preflight(model, training, stage, rate):
     raise InputError(f"--preflight: {cause(model, again)}: {told(again)}")
 
 
-def check_anchors(training):
-    """InputError where the anchors miss most objects of a class: they are in no loss."""
-    for name, (count, share) in anchor_coverage(training).items():
+def check_coverage(coverage):
+    """InputError where the anchors miss most objects of a class, which are then in no loss.
+
+    `coverage` is that of `preprocessing.coverage.anchor_coverage`.
+    """
+    for name, (count, share) in coverage.items():
         if count and share < REACHED:
             raise InputError(
                 f"--preflight: the anchors miss {1 - share:.0%} of the {count} objects of class "

@@ -97,14 +97,12 @@ def create_callbacks(args, inference, validation):
     return callbacks
 
 
-def describe(train, val, generator):
+def describe(train, val, coverage):
     """Prints what is trained on, and which share of each class's boxes the anchors reach."""
-    from ..preprocessing.coverage import anchor_coverage
-
     held_out = f", {len(val.records)} to evaluate on" if val else ""
     print(f"{len(train.records)} images to train on{held_out}")
     print("class: boxes, share that an anchor reaches at IoU 0.5")
-    for name, (count, share) in anchor_coverage(generator).items():
+    for name, (count, share) in coverage.items():
         print(f"  {name}: {count}, {'-' if share is None else f'{share:.1%}'}")
 
 
@@ -124,8 +122,9 @@ def run(args):
 
     from ..callbacks.snapshots import Snapshots
     from ..distribution import scope
+    from ..preprocessing.coverage import anchor_coverage
     from ..preprocessing.feed import feed
-    from .preflight import preflight
+    from .preflight import check_coverage, preflight
     from .trials import try_assigner, try_stage
 
     keras.utils.set_random_seed(args.seed)
@@ -145,8 +144,10 @@ def run(args):
     for stage in plan:
         try_stage(model, stage)
     try_assigner(model.progress.get("assigner", args.assigner), training)
-    describe(train, val, training)
+    coverage = anchor_coverage(training)
+    describe(train, val, coverage)
     if args.preflight:
+        check_coverage(coverage)
         preflight(model, training, plan[0], rate_of(args, model))
         keras.utils.set_random_seed(args.seed)
     callbacks = create_callbacks(args, inference, validation)

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_retinanet.preprocessing.dataset import place_of
+
 SEVERITIES = ("error", "warning", "note")  # an error spoils the training
 MOST_PLACES = 1000  # of a finding that are kept
 
@@ -72,13 +74,6 @@ def found_boxes(name, severity, splits, masks, advice):
     ]
     total = sum(len(mask) for mask in masks)
     return found(name, severity, cases, total, "boxes", advice, lambda case: box_place(*case))
-
-
-def place_of(record, index=0):
-    """Where box `index` of an image, or the image, was written: "train.csv: line 7"."""
-    if not record.entries:
-        return record.path
-    return f"{record.origin} {record.entries[index]}"
 
 
 def box_text(box):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_retinanet.doctor.findings import Place, found, place_of
+from keras_retinanet.doctor.findings import Place, found
+from keras_retinanet.preprocessing.dataset import place_of
 
 SAME = 1  # px by which boxes of identical pictures may differ
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from keras_retinanet import boxes as box_math
 from keras_retinanet.doctor.boxes import EMPTY, INVERTED, OUTSIDE, UNREAL, in_shares, states, twins
-from keras_retinanet.doctor.findings import box_text, place_of
+from keras_retinanet.doctor.findings import box_text
 from keras_retinanet.doctor.pictures import copies
+from keras_retinanet.preprocessing.dataset import only, place_of
 
 SAME_SHAPE = 0.01  # by which width / height may differ between the stated size and the picture's
 IMPORTANCE = {"train": 0, "test": 3, "val": 2, "dev": 2}  # of a set by what its name holds, else 1
@@ -117,15 +118,8 @@ def _without_boxes(split, indices, note):
         for own in np.flatnonzero(mask):
             box = box_text(record.boxes[own])
             note("second copy of a box left out", place_of(record, own), box)
-        kept.append((key, _choose(record, ~mask) if mask.any() else record))
+        kept.append((key, only(record, ~mask) if mask.any() else record))
     return _with(split, kept)
-
-
-def _choose(record, kept):
-    """The record with the chosen (n,) boxes alone."""
-    entries = record.entries and tuple(record.entries[i] for i in np.flatnonzero(kept))
-    columns = {name: getattr(record, name)[kept] for name in ("boxes", "labels", "ignore", "area")}
-    return dataclasses.replace(record, entries=entries, **columns)
 
 
 def _to_size(record, note):
@@ -171,7 +165,7 @@ def _sound(record, note):
     tell("box left out", dropped)
     area = np.where(moved, np.minimum(record.area, box_math.area(clipped)), record.area)
     area = np.where(inverted, box_math.area(clipped), area)
-    return _choose(dataclasses.replace(record, boxes=clipped, area=area), ~dropped)
+    return only(dataclasses.replace(record, boxes=clipped, area=area), ~dropped)
 
 
 def _without_copies(split, changes):

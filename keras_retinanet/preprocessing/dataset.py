@@ -8,7 +8,6 @@ import numpy as np
 
 from keras_retinanet import boxes as box_math
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.measure import image_size as image_size
 from keras_retinanet.preprocessing.measure import in_threads, measure, upright_boxes, upright_size
 from keras_retinanet.utils.text import listed
 
@@ -71,6 +70,18 @@ def make_record(
     return Record(
         str(path), image_id, size, boxes, labels, ignore, area, origin, tuple(entries), stated_size
     )
+
+
+def place_of(record, index=0):
+    """Where box `index` of an image, or the image, was written: "train.csv: line 7"."""
+    return f"{record.origin} {record.entries[index]}" if record.entries else record.path
+
+
+def only(record, kept):
+    """The record with the boxes alone that a mask (n,) keeps."""
+    entries = record.entries and tuple(record.entries[i] for i in np.flatnonzero(kept))
+    columns = {name: getattr(record, name)[kept] for name in ("boxes", "labels", "ignore", "area")}
+    return dataclasses.replace(record, entries=entries, **columns)
 
 
 def default_category_ids(class_names):
@@ -164,14 +175,7 @@ def _fit(record):
         return record, [], []
     moved = np.abs(boxes - record.boxes).max(axis=1)  # (n,) px
     area = np.where(moved > 0, np.minimum(record.area, box_math.area(boxes)), record.area)
-    fitted = dataclasses.replace(
-        record,
-        boxes=boxes[kept],
-        labels=record.labels[kept],
-        ignore=record.ignore[kept],
-        area=area[kept],
-        entries=tuple(record.entries[i] for i in np.flatnonzero(kept)) if record.entries else (),
-    )
+    fitted = only(dataclasses.replace(record, boxes=boxes, area=area), kept)
     cut = kept & (moved > 1)
     return fitted, _places(record, ~kept), _places(record, cut)
 
@@ -181,9 +185,8 @@ def _places(record, chosen):
     width, height = record.size
     places = []
     for i in np.flatnonzero(chosen):
-        place = f"{record.origin} {record.entries[i]}" if record.entries else record.path
         box = ", ".join(f"{value:g}" for value in record.boxes[i])
-        places.append(f"{place} (box {box} in {width} x {height} px)")
+        places.append(f"{place_of(record, i)} (box {box} in {width} x {height} px)")
     return places
 
 
@@ -193,6 +196,8 @@ def with_classes(dataset, class_names):
     Raises:
         InputError: names a class of the data set that is not among them.
     """
+    if dataset.class_names == list(class_names):
+        return dataset
     unknown = [name for name in dataset.class_names if name not in class_names]
     if unknown:
         raise InputError(f"Expected the classes {listed(class_names)}. Received: {unknown[0]!r}")

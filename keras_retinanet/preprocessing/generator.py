@@ -119,10 +119,6 @@ class Generator(Batches, keras.utils.PyDataset):
             image = keras.utils.img_to_array(self.preprocess_image(image), "channels_last")
         return image, annotations
 
-    def load(self, index):
-        """An image (H, W, 3) uint8 BGR and its annotations."""
-        return self.load_image(index), self.load_annotations(index)
-
     def augment(self, image, annotations, rng, size):
         """An image and its annotations after the generators' and the random changes."""
         image, annotations = self.random_visual_effect_group_entry(image, annotations)

@@ -1,7 +1,7 @@
 """Images and their annotations by index: what a generator makes its batches from."""
 
 from ..utils.image import read_image_bgr
-from .dataset import image_size
+from .measure import image_size
 
 
 class AnnotatedImages:

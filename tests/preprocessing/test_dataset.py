@@ -10,11 +10,10 @@ from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import (
     Dataset,
     checked,
-    image_size,
     make_record,
     with_classes,
 )
-from keras_retinanet.preprocessing.measure import image_sizes
+from keras_retinanet.preprocessing.measure import image_size, image_sizes
 from keras_retinanet.preprocessing.readers import read_csv
 from keras_retinanet.utils.image import read_image_rgb
 

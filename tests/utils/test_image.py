@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.dataset import image_size
+from keras_retinanet.preprocessing.measure import image_size
 from keras_retinanet.utils import image as im
 from keras_retinanet.utils import transform as t
 

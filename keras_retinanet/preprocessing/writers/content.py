@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_retinanet import boxes as box_math
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.dataset import default_category_ids
+from keras_retinanet.preprocessing.dataset import default_category_ids, place_of
 
 # control characters, line ends, halves of characters: what XML, or a line of text, cannot hold
 UNFIT = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
@@ -88,7 +88,7 @@ def tell_left_out(dataset, ignored=None, classes=False):
 def _places(records, masks):
     """Where the boxes stood that the masks (n,) of the records choose."""
     return [
-        f"{record.origin} {record.entries[i]}" if record.entries else record.path
+        place_of(record, i)
         for record, mask in zip(records, masks, strict=True)
         for i in np.flatnonzero(mask)
     ]
