@@ -10,11 +10,14 @@ from collections import namedtuple
 
 import numpy as np
 
+from .errors import InputError
 from .lookup import lookup
 
 BoxCoder = namedtuple("BoxCoder", ["size", "encode", "decode", "config", "start"], defaults=[0.0])
 
 LARGEST_GROWTH = math.log(1000 / 16)  # bounds exp() of a wild prediction, as R-CNN code does
+# how dw and dh are bounded before exp(): (smallest, largest)
+CLAMPS = {"above": (-math.inf, LARGEST_GROWTH), "both": (-LARGEST_GROWTH, LARGEST_GROWTH)}
 
 
 def _center_size(boxes, xp):
@@ -22,12 +25,17 @@ def _center_size(boxes, xp):
     return boxes[..., :2] + size / 2, size
 
 
-def center_size(variances=(1.0, 1.0, 1.0, 1.0)):
+def center_size(variances=(1.0, 1.0, 1.0, 1.0), clamp="above"):
     """R-CNN's coding: (dx, dy, dw, dh) = ((c - cₐ) / sₐ, log(s / sₐ)) / variances.
 
     SSD divides by the variances (0.1, 0.1, 0.2, 0.2). Girshick et al. 2014, arXiv 1311.2524.
+    `clamp` is a key of `CLAMPS`: whether a decoded side is at most 62.5 times that of the anchor,
+    or also at least its 62.5th part.
     """
     variances = tuple(float(v) for v in variances)
+    if clamp not in CLAMPS:
+        raise InputError(f"Expected a clamp among {sorted(CLAMPS)}. Received: {clamp!r}.")
+    smallest, largest = CLAMPS[clamp]
 
     def encode(anchors, boxes, xp=np):
         anchor_center, anchor_size = _center_size(anchors, xp)
@@ -40,10 +48,11 @@ def center_size(variances=(1.0, 1.0, 1.0, 1.0)):
         anchor_center, anchor_size = _center_size(anchors, xp)
         values = values * xp.array(variances, dtype="float32")
         center = anchor_center + values[..., :2] * anchor_size
-        half = anchor_size * xp.exp(xp.minimum(values[..., 2:], LARGEST_GROWTH)) / 2
+        half = anchor_size * xp.exp(xp.clip(values[..., 2:], smallest, largest)) / 2
         return xp.concatenate([center - half, center + half], axis=-1)
 
-    return BoxCoder(4, encode, decode, {"name": "center_size", "variances": variances})
+    config = {"name": "center_size", "variances": variances, "clamp": clamp}
+    return BoxCoder(4, encode, decode, config)
 
 
 def corners(mean=(0.0, 0.0, 0.0, 0.0), std=(0.2, 0.2, 0.2, 0.2)):

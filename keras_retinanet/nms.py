@@ -80,13 +80,13 @@ def hard(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0
         hits = _suppresses(block_boxes, block_labels, block_boxes, block_labels, threshold, overlap)
         keep = _fixed_point(alive, ops.logical_and(hits, earlier))  # (B, block)
         found = ops.concatenate([kept, ops.where(keep, rows, -1)], axis=1)  # (B, D + block)
-        return start + block, _first(found, max_detections)
+        return start + block, leading(found, max_detections)
 
     kept = ops.while_loop(unfinished, resolve, (ops.cast(0, "int32"), kept))[1]
     return kept, ops.where(kept < 0, -1.0, gather(scores, ops.maximum(kept, 0)))
 
 
-def _first(rows, length):
+def leading(rows, length):
     """The first `length` of rows (B, R) that are not -1, in order: (B, length)."""
     size = rows.shape[1]
     order = ops.where(rows >= 0, size - ops.arange(size), 0)  # (B, R): distinct, so no ties

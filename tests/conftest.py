@@ -105,7 +105,7 @@ def trained(sample, tiny, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("snapshots")
     how = ["--augmentation=none", "--lr=0.01", "--box-loss=giou", "--batch-size=6"]
-    how += ["--epochs=2", "--steps=60"]
+    how += ["--epochs=2", "--steps=90"]
     data = [sample / "train.csv", sample / "classes.csv", "--val-annotations", sample / "val.csv"]
     train.main(
         ["--no-weights", *tiny, *how, "--snapshot-path", str(folder), "csv", *map(str, data)]

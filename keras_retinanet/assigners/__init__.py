@@ -47,7 +47,7 @@ def match(assign, grid, boxes, ignore=None, size=None):
         levels = np.diff(np.searchsorted(candidates, ends), prepend=0).tolist()
         matches[candidates] = assign(grid.anchors[candidates], boxes, ignore, levels)
     if size is not None:
-        within = places_within(size, grid.strides)  # (L, 2)
+        within = places_within(size, grid.strides, grid.offset)  # (L, 2)
         for view, (columns, rows) in zip(grid.views(matches), within, strict=True):
             view[rows:] = view[:, columns:] = IGNORE
     return matches

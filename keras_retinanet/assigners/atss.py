@@ -83,10 +83,11 @@ def candidates(grid, boxes, top_k=9):
     high = np.minimum(-(-places // wide), rows)
     wide = np.minimum(-(-places // high), columns)
     block = np.stack([wide, high], axis=-1)  # (L, 2)
-    strides = grid.strides[:, None]  # (L, 1)
     middle = middles(boxes)[:, None]  # (M, 1, 2)
-    first = np.clip(np.round(middle / strides - block / 2), 0, grid.shapes[:, ::-1] - block)
-    center = (first + block / 2) * strides  # (M, L, 2), of the block
-    farthest = np.abs(middle - center) + (block - 1) / 2 * strides  # (M, L, 2)
+    half = (block - 1) / 2  # (L, 2), from the first place to the middle of the block
+    first = np.round(middle / grid.strides - grid.offset - half)  # (M, L, 2)
+    first = np.clip(first, 0, grid.shapes[:, ::-1] - block)
+    center = (first + half + grid.offset) * grid.strides  # (M, L, 2), of the block
+    farthest = np.abs(middle - center) + half * grid.strides  # (M, L, 2)
     reach = np.sqrt((farthest**2).sum(axis=-1))  # (M, L)
     return near(grid, boxes, np.repeat(reach[:, :, None, None], 2, axis=-1))

@@ -1,7 +1,8 @@
 """Which anchors of a grid stand near boxes, and how well the nearest fit.
 
-A `grid` is a `utils.anchors.Grid`: L levels with `shapes` (L, 2) rows and columns, `strides` (L,)
-px and the same A anchors, `base` (L, A, 4) and `sizes` (L, A, 2) px, at each of their places.
+A `grid` is a `utils.anchors.Grid`: L levels with `shapes` (L, 2) rows and columns, `strides` (L, 2)
+px in x and y, the `offset` of a centre in its cell, and the same A anchors, `base` (L, A, 4) and
+`sizes` (L, A, 2) px, at each of their places.
 """
 
 import numpy as np
@@ -16,12 +17,12 @@ def middles(boxes):
     return (boxes[:, :2].astype("float64") + boxes[:, 2:]) / 2
 
 
-def places_within(sides, strides):
+def places_within(sides, strides, offset=0.5):
     """How many places from the first on have their centre within a side (..., 2) px: (..., L, 2).
 
-    Centres lie at (i + 0.5) · stride; one on the border itself is outside.
+    Centres lie at (i + offset) · stride, of strides (L, 2) px; one on the far border is outside.
     """
-    return np.ceil(np.asarray(sides)[..., None, :] / strides[:, None] - 0.5).astype(int)
+    return np.ceil(np.asarray(sides)[..., None, :] / strides - offset).astype(int)
 
 
 def near(grid, boxes, reach):
@@ -30,12 +31,13 @@ def near(grid, boxes, reach):
     reach (M, L, A or 1, 2) is in px, in x and in y, for each box (M, 4), level and anchor of a
     place; below 0 it means none.
     """
-    stride = grid.strides[:, None, None]  # (L, 1, 1)
+    stride = grid.strides[:, None]  # (L, 1, 2)
     middle = middles(boxes)[:, None, None]  # (M, 1, 1, 2)
     reach = np.where(reach < 0, -np.inf, reach + MARGIN * stride)  # (M, L, A, 2)
     ends = grid.shapes[:, None, ::-1]  # (L, 1, 2) columns and rows
-    first = np.clip(np.ceil((middle - reach) / stride - 0.5), 0, ends)  # (M, L, A, 2)
-    after = np.clip(np.floor((middle + reach) / stride + 0.5), 0, ends)  # (M, L, A, 2)
+    first = np.clip(np.ceil((middle - reach) / stride - grid.offset), 0, ends)  # (M, L, A, 2)
+    last = np.floor((middle + reach) / stride - grid.offset)  # (M, L, A, 2)
+    after = np.clip(last + 1, 0, ends)  # (M, L, A, 2)
     some = (after > first).all(axis=-1)  # (M, L, A)
     windows = np.concatenate([first, after], axis=-1)[some].astype(int).tolist()
     _, levels, anchors = (rows.tolist() for rows in np.nonzero(some))
@@ -47,14 +49,14 @@ def near(grid, boxes, reach):
     return found
 
 
-def nearest(boxes, strides, places):
+def nearest(boxes, strides, places, offset=0.5):
     """The centre of the place nearest to that of each box (M, 4) px: (M, L, 2) float32 px.
 
-    `places` (L, 2) or (M, L, 2) are the columns and rows to choose from.
+    `places` (L, 2) or (M, L, 2) are the columns and rows to choose from, `strides` (L, 2) px.
     """
-    strides = strides[:, None]  # (L, 1)
-    index = np.clip(middles(boxes)[:, None] // strides, 0, np.maximum(places - 1, 0))
-    return ((index + 0.5) * strides).astype("float32")
+    index = np.floor(middles(boxes)[:, None] / strides + (0.5 - offset))
+    index = np.clip(index, 0, np.maximum(places - 1, 0))
+    return ((index + offset) * strides).astype("float32")
 
 
 def best_overlaps(boxes, grid, places=None):
@@ -64,7 +66,7 @@ def best_overlaps(boxes, grid, places=None):
     are the columns and rows to look at, by default all.
     """
     places = grid.shapes[:, ::-1] if places is None else places  # (L, 2) or (M, L, 2)
-    centers = nearest(boxes, grid.strides, places)  # (M, L, 2)
+    centers = nearest(boxes, grid.strides, places, grid.offset)  # (M, L, 2)
     anchors = np.tile(centers, 2)[:, :, None] + grid.base  # (M, L, A, 4)
     overlaps = iou(anchors, boxes[:, None, None])  # (M, L, A)
     return overlaps * (places > 0).all(axis=-1)[..., None]

@@ -1,6 +1,7 @@
 """What the commands share: errors as one sentence, checks of arguments, models from files."""
 
 import contextlib
+import dataclasses
 import math
 import os
 import sys
@@ -161,19 +162,26 @@ def start_backend():
         os.close(silence)
 
 
-def load_snapshot(path, backbone=None):
-    """The model in a `.keras` file; InputError if there is none, or it has another backbone."""
+def load_keras(path, compile=True):
+    """The model in a `.keras` file; InputError if there is none."""
     if not os.path.isfile(path):
         what = "expected a .keras file. Received: a folder"
-        raise InputError(f"{path}: {what if os.path.isdir(path) else 'no such snapshot'}")
+        raise InputError(f"{path}: {what if os.path.isdir(path) else 'no such file'}")
     start_backend()
-    from ..models import RetinaNet, load_model
+    from ..models import load_model
 
     try:
-        model = load_model(path)
+        return load_model(path, compile=compile)
     except Exception as error:  # Keras raises many kinds for a file that is not its own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0]
         raise InputError(f"{path}: expected a model in Keras's .keras format ({reason})") from None
+
+
+def load_snapshot(path, backbone=None):
+    """The RetinaNet in a `.keras` file; InputError if there is none, or it has another backbone."""
+    model = load_keras(path)
+    from ..models import RetinaNet
+
     if not isinstance(model, RetinaNet):
         outputs = ", ".join(getattr(model, "output_names", None) or ["unknown"])
         held = f"a {type(model).__name__} with outputs {outputs}"
@@ -237,6 +245,8 @@ def anchor_options(path, model):
     """What an INI file says of the anchors, as arguments of `convert_model`; {} without a file."""
     if path is None:
         return {}
+    from ..utils.config import OPTIONS
+
     anchors, levels = read_config(path)
     if levels != model.pyramid_levels:
         raise InputError(
@@ -248,6 +258,8 @@ def anchor_options(path, model):
             f"{path}: expected ratios and scales that make the {model.anchor_params.num_anchors()} "
             f"anchors of the model. Received: {anchors.num_anchors()}"
         )
+    told = {name: getattr(anchors, name) for name in OPTIONS["anchor_parameters"]}
+    anchors = dataclasses.replace(model.anchor_params, **told)
     return {"anchor_params": anchors, "pyramid_levels": levels}
 
 

@@ -30,8 +30,8 @@ def parse_args(args):
         help="let boxes of all classes suppress each other",
     )
     parser.add_argument("--config", metavar="FILE", help="INI file with anchors (the model's)")
-    parser.add_argument("--score-threshold", type=float, default=0.05, help="(%(default)s)")
-    parser.add_argument("--max-detections", type=int, default=300, help="(%(default)s)")
+    parser.add_argument("--score-threshold", type=float, help="(the model's, or 0.05)")
+    parser.add_argument("--max-detections", type=int, help="(the model's, or 300)")
     parser.add_argument("--parallel-iterations", type=int, default=32, help=argparse.SUPPRESS)
     return check_numbers(parser, parser.parse_args(args))
 

@@ -125,7 +125,7 @@ def run(args):
     check_files(args, "json", pictures=paths)
 
     from ..evaluation.coco import results
-    from ..evaluation.detections import detect, readable
+    from ..evaluation.detections import detect, input_options, readable
     from ..evaluation.report import write_json
     from ..preprocessing.generator import Generator
 
@@ -134,10 +134,8 @@ def run(args):
         batch_size=args.batch_size,
         group_method="canvas",
         shuffle_groups=False,
-        image_min_side=model.image_min_side,
-        image_max_side=model.image_max_side,
         strict=args.strict,
-        **({} if model.normalization is None else {"preprocess_image": None}),
+        **input_options(model),
     )
     detections, seconds = detect(model, generator, args.score_threshold, args.max_detections)
     dataset, detections = readable(generator, dataset, detections)

@@ -55,22 +55,21 @@ def parse_args(args):
 
 def create_generator(args, model, dataset):
     """The generator of a data set as `model` takes its input."""
+    from ..evaluation.detections import input_options
     from ..preprocessing.generator import Generator
 
-    options = {} if model.normalization is None else {"preprocess_image": None}
     min_side = args.image_min_side or model.image_min_side or args.image_max_side
     max_side = args.image_max_side or model.image_max_side or args.image_min_side
     check_sides(min_side, max_side)
+    sides = {"image_min_side": min_side, "image_max_side": max_side}
     return Generator(
         dataset,
         batch_size=args.batch_size,
         group_method=args.group_method,
         shuffle_groups=False,
-        image_min_side=min_side,
-        image_max_side=max_side,
         no_resize=args.no_resize,
         strict=args.strict,
-        **options,
+        **{**input_options(model), **sides},
     )
 
 

@@ -11,6 +11,21 @@ from ..preprocessing.dataset import Dataset, default_category_ids, make_record
 from ..preprocessing.feed import prefetch
 
 
+def input_options(model):
+    """The options of a `Generator` whose images are what `model` takes."""
+    options = {
+        name: getattr(model, name)
+        for name in ("image_min_side", "image_max_side", "resize", "canvases")
+    }
+    if model.normalization is not None:
+        return {**options, "preprocess_image": None}
+    if model.backbone_name is None:
+        return options
+    from ..models import backbone
+
+    return {**options, "preprocess_image": backbone(model.backbone_name).preprocess_image}
+
+
 def detect(model, generator, score_threshold=0.05, max_detections=100, label="detect"):
     """What an inference model finds in each image of a generator, and the seconds an image took.
 
@@ -41,7 +56,7 @@ def detect(model, generator, score_threshold=0.05, max_detections=100, label="de
                     scores[row],
                     labels[row],
                     generator.image_size(index),
-                    generator.resized_size(index),
+                    generator.fit_of(index),
                     score_threshold,
                     max_detections,
                 )
@@ -55,17 +70,18 @@ def readable(generator, dataset, detections):
     return dataclasses.replace(dataset, records=records), [detections[i] for i in kept]
 
 
-def in_image(boxes, scores, labels, size, resized, score_threshold=0.05, max_detections=100):
+def in_image(boxes, scores, labels, size, fit, score_threshold=0.05, max_detections=100):
     """Detections (D, ...) of one padded image as boxes of the original, best first.
 
-    Boxes are divided by the true scale of each axis and clipped to the image of `size` (w, h) px;
-    padding rows, and detections centred in the padding beyond `resized` (w, h) px, are dropped.
+    Boxes are brought back by the image's `Fit` (`utils.resizing`) and clipped to the image of
+    `size` (w, h) px; padding rows, and detections centred in the padding beyond its picture, are
+    dropped.
     """
     center = (boxes[:, :2] + boxes[:, 2:]) / 2  # (D, 2)
-    kept = (labels >= 0) & (scores >= score_threshold) & (center <= resized).all(axis=1)  # (D,)
+    kept = (labels >= 0) & (scores >= score_threshold) & (center <= fit.picture).all(axis=1)  # (D,)
     order = np.flatnonzero(kept)[np.argsort(-scores[kept], kind="stable")][:max_detections]
-    scale = np.array([resized[0] / size[0], resized[1] / size[1]] * 2, "float32")
-    boxes = box_math.clip(boxes[order] / scale, *size).astype("float32")
+    scale, offset = (np.tile(np.float32(pair), 2) for pair in (fit.scale, fit.offset))  # (4,)
+    boxes = box_math.clip((boxes[order] - offset) / scale, *size).astype("float32")
     return {"boxes": boxes, "scores": scores[order], "labels": labels[order]}
 
 

@@ -14,7 +14,7 @@ def export_saved_model(model, folder):
 
     Signatures `serving_default` (float32) and `serving_uint8` take `images` (B, H, W, 3), RGB
     0..255, and give `boxes` (B, D, 4) xyxy px of these images, `scores` (B, D) and `labels` (B, D),
-    unused rows -1. The graph resizes to the sides that the model stores, as training does.
+    unused rows -1. The graph resizes to the sides that the model stores, by the model's own rule.
 
     Raises:
         InputError: on another backend than TensorFlow, or when the folder cannot be written.
@@ -44,19 +44,24 @@ def serving_function(model):
     """The graph function images (B, H, W, 3) -> {"boxes", "scores", "labels"} of `model`."""
     import tensorflow as tf
 
+    from .resizing import resize
+
     prepare = preparation(model)
+    sides = model.image_min_side, model.image_max_side
+    step = STRIDE if model.canvases == "few" else 1
 
     def serve(images):
         size = tf.shape(images)[1:3]  # (2,): H, W
-        resized = fitted_size(size, model.image_min_side, model.image_max_side)  # (2,)
-        images = tf.round(tf.image.resize(tf.cast(images, tf.float32), resized))
-        canvas = -(-resized // STRIDE) * STRIDE
+        images = tf.cast(images, tf.float32)
+        images, scale, offset = resize(images, model.resize, *sides)
+        picture = tf.shape(images)[1:3]  # (2,)
+        canvas = -(-picture // step) * step
         images = tf.image.pad_to_bounding_box(prepare(images), 0, 0, canvas[0], canvas[1])
         boxes, scores, labels = model(images, training=False)[:3]
-        boxes, scores, labels = drop_padding(boxes, scores, labels, resized)
-        scale = tf.reverse(tf.cast(resized / size, tf.float32), [0])  # (2,): x, y
+        boxes, scores, labels = drop_padding(boxes, scores, labels, picture)
+        scale, offset = tf.tile(scale, [2]), tf.tile(offset, [2])  # (4,)
         limits = tf.cast(tf.tile(tf.reverse(size, [0]), [2]), tf.float32)  # (4,): W, H, W, H
-        original = tf.clip_by_value(boxes / tf.tile(scale, [2]), 0.0, limits)  # (B, D, 4)
+        original = tf.clip_by_value((boxes - offset) / scale, 0.0, limits)  # (B, D, 4)
         boxes = tf.where(labels[..., None] < 0, -1.0, original)
         return {"boxes": boxes, "scores": scores, "labels": labels}
 
@@ -72,25 +77,12 @@ def preparation(model):
     return Normalize(backbone(model.backbone_name).normalization)
 
 
-def fitted_size(size, min_side, max_side):
-    """`utils.image.resized_size` in the graph: (H, W) -> (H, W), int32; None: as it is."""
-    import tensorflow as tf
-
-    if min_side is None:
-        return size
-    short, long = tf.reduce_min(size), tf.reduce_max(size)
-    by_short = min_side * long <= max_side * short
-    target = tf.where(by_short, min_side, max_side)
-    side = tf.where(by_short, short, long)
-    return tf.maximum(tf.cast(tf.round(size * target / side), tf.int32), 1)
-
-
-def drop_padding(boxes, scores, labels, resized):
-    """Moves detections (B, D, ...) centred beyond the image of `resized` (H, W) px out: to -1."""
+def drop_padding(boxes, scores, labels, picture):
+    """Moves detections (B, D, ...) centred beyond the picture of (H, W) px out: to -1."""
     import tensorflow as tf
 
     center = (boxes[..., :2] + boxes[..., 2:]) / 2  # (B, D, 2)
-    limits = tf.reverse(tf.cast(resized, tf.float32), [0])  # (2,): W, H
+    limits = tf.reverse(tf.cast(picture, tf.float32), [0])  # (2,): W, H
     inside = tf.reduce_all(center <= limits, axis=-1)  # (B, D)
     kept = tf.logical_and(labels >= 0, inside)
     order = tf.argsort(tf.cast(kept, tf.int32), direction="DESCENDING", stable=True)  # (B, D)

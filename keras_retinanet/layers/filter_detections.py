@@ -30,11 +30,14 @@ def suppress(
         boxes, scores, groups, max_detections, nms_threshold, score_threshold
     )  # (B, D), (B, D)
 
-    def pick(values):
-        empty = ops.reshape(kept < 0, (-1, max_detections) + (1,) * (len(values.shape) - 2))
-        return ops.where(empty, ops.cast(-1, values.dtype), gather(values, ops.maximum(kept, 0)))
+    boxes, labels, *others = (in_rows(values, kept) for values in (boxes, labels, *others))
+    return [boxes, scores, labels, *others]
 
-    return [pick(boxes), scores, *(pick(values) for values in (labels, *others))]
+
+def in_rows(values, rows):
+    """The `rows` (B, R) of values (B, N, ...), -1 where a row is -1: (B, R, ...)."""
+    empty = ops.reshape(rows < 0, (-1, rows.shape[1]) + (1,) * (len(values.shape) - 2))
+    return ops.where(empty, ops.cast(-1, values.dtype), gather(values, ops.maximum(rows, 0)))
 
 
 class _Suppression(keras.layers.Layer):

@@ -24,7 +24,9 @@ class RetinaNet(keras.Model):
     Options: `anchors` (AnchorParameters or its dict), `pyramid_levels`, `coder` (a name or dict,
     see `coders`), `normalization` (a key of `NORMALIZATIONS` when it is part of the graph, None
     when the input is what `preprocess_image` gives), `backbone` (its name), `class_names`,
-    `image_min_side` and `image_max_side` (px), `clip_margin` (px), `detection`, the arguments of
+    `image_min_side` and `image_max_side` (px), `resize` (a key of `utils.resizing.RESIZES`, how
+    images are brought to these sides), `canvases` ("few": images are padded to one of a few sizes,
+    "own": only to the largest of their batch), `clip_margin` (px), `detection`, the arguments of
     `retinanet_bbox`'s filter, and `progress`, how far the training has come.
     """
 
@@ -42,6 +44,8 @@ class RetinaNet(keras.Model):
         class_names=None,
         image_min_side=800,
         image_max_side=1333,
+        resize="opencv",
+        canvases="few",
         clip_margin=0,
         detection=None,
         progress=None,
@@ -57,6 +61,8 @@ class RetinaNet(keras.Model):
         self.class_names = None if class_names is None else list(class_names)
         self.image_min_side = image_min_side
         self.image_max_side = image_max_side
+        self.resize = resize
+        self.canvases = canvases
         self.clip_margin = clip_margin
         self.detection = dict(detection or {})
         self.progress = dict(progress or {})
@@ -76,6 +82,8 @@ class RetinaNet(keras.Model):
             "class_names": None if self.class_names is None else list(self.class_names),
             "image_min_side": self.image_min_side,
             "image_max_side": self.image_max_side,
+            "resize": self.resize,
+            "canvases": self.canvases,
             "clip_margin": self.clip_margin,
             "detection": dict(self.detection),
             "progress": dict(self.progress),

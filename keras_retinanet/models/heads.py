@@ -57,7 +57,12 @@ def _head(prefix, num_anchors, num_values, input_size, feature_size, depth, norm
         # a norm undoes the small scale of the paper's σ, and its gradient then is too large
         start = gaussian(stddev=0.01) if norm == "none" else "he_normal"
         x = keras.layers.Conv2D(
-            feature_size, 3, padding="same", kernel_initializer=start, name=name
+            feature_size,
+            3,
+            padding="same",
+            use_bias=norm == "none",  # a norm has its own
+            kernel_initializer=start,
+            name=name,
         )(x)
         x = keras.layers.ReLU(name=f"{name}_relu")(normalized(x, norm, f"{name}_norm"))
     x = keras.layers.Conv2D(

@@ -3,7 +3,16 @@
 import keras
 
 from ..errors import InputError
-from ..layers import Anchors, ClipBoxes, NonMaxSuppression, RegressBoxes, Scale, TopCandidates
+from ..layers import (
+    Anchors,
+    ClipBoxes,
+    ClipDetections,
+    NonMaxSuppression,
+    PadToMultiple,
+    RegressBoxes,
+    Scale,
+    TopCandidates,
+)
 from ..nms import config as nms_config
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
 from .detector import RetinaNet
@@ -67,15 +76,19 @@ def retinanet_bbox(
     max_detections=300,
     parallel_iterations=32,
     top_k=1000,
+    clip="before",
     **kwargs,
 ):
     """The inference model: images (B, H, W, 3) -> [boxes (B, D, 4), scores (B, D), labels (B, D)].
 
     Boxes are xyxy px of the input; unused rows are -1. A predicted IoU multiplies the scores. At
     most `top_k` candidates of each level go into NMS (None: all of them). `nms` is True (hard),
-    False (none), a name or {"name": ..., **arguments}, see `keras_retinanet.nms`. `model` is a
-    training model, or None to build one from `kwargs`, the arguments of `retinanet`.
+    False (none), a name or {"name": ..., **arguments}, see `keras_retinanet.nms`. `clip` is when
+    boxes are clipped to the image: "before" NMS, or "after" it, which drops those beyond it.
+    `model` is a training model, or None to build one from `kwargs`, the arguments of `retinanet`.
     """
+    if clip not in ("before", "after"):
+        raise ValueError(f"Expected clip among ['before', 'after']. Received: {clip!r}.")
     if model is None:
         model = retinanet(anchors=anchor_params, pyramid_levels=pyramid_levels, **kwargs)
     if not {"regression", "classification"} <= set(model.output_names):
@@ -86,12 +99,7 @@ def retinanet_bbox(
     known = model.options if isinstance(model, RetinaNet) else {}
     levels = pyramid_levels or known.get("pyramid_levels") or list(PYRAMID_LEVELS)
     anchors = anchor_params or AnchorParameters(**known.get("anchors", {}))
-    levels_anchors = [
-        Anchors(size, stride, anchors.ratios, anchors.scales, name=f"anchors_{level}")(
-            model.get_layer(f"P{level}").output
-        )
-        for level, (size, stride) in zip(levels, anchors.of_levels(levels), strict=True)
-    ]
+    levels_anchors = place_anchors(model, anchors, levels)
     outputs = dict(zip(model.output_names, model.outputs, strict=True))
     if "iou" in outputs:
         scores = [outputs["classification"], outputs.pop("iou")]
@@ -103,7 +111,9 @@ def retinanet_bbox(
     values = [outputs[output] for output in ("regression", "classification", *extra)]
     places, regression, scores, labels, *others = candidates([levels_anchors, values])
     boxes = RegressBoxes(coder=known.get("coder"), name="decoded_boxes")([places, regression])
-    boxes = ClipBoxes(known.get("clip_margin", 0), name="clipped_boxes")([model.inputs[0], boxes])
+    image, margin = model.inputs[0], known.get("clip_margin", 0)
+    if clip == "before":
+        boxes = ClipBoxes(margin, name="clipped_boxes")([image, boxes])
     filter_options = {
         "nms": nms_config(nms),
         "class_specific_filter": class_specific_filter,
@@ -112,19 +122,43 @@ def retinanet_bbox(
         "max_detections": max_detections,
     }
     suppression = NonMaxSuppression(**filter_options, name="filtered_detections")
+    detections = suppression([boxes, scores, labels, *others])
+    if clip == "after":
+        detections = ClipDetections(margin, name="clipped_detections")([image, *detections])
     names = ["boxes", "scores", "labels", *(f"detected_{output}" for output in extra)]
     detections = [
         keras.layers.Identity(name=output, dtype=values.dtype)(values)
-        for output, values in zip(names, suppression([boxes, scores, labels, *others]), strict=True)
+        for output, values in zip(names, detections, strict=True)
     ]
     return RetinaNet(
-        model.inputs[0],
+        image,
         detections,
         name=name,
         **{
             **known,
             "anchors": anchors,
             "pyramid_levels": levels,
-            "detection": {**filter_options, "top_k": top_k},
+            "detection": {**filter_options, "top_k": top_k, "clip": clip},
         },
     )
+
+
+def place_anchors(model, anchors, levels):
+    """The anchors [(B, Nl, 4), ...] of the pyramid levels of a training model."""
+    padded = next((layer for layer in model.layers if isinstance(layer, PadToMultiple)), None)
+    images = padded.output if padded else model.inputs[0]
+    rows = []
+    for level, (size, stride) in zip(levels, anchors.of_levels(levels), strict=True):
+        layer = Anchors(
+            size,
+            stride,
+            anchors.ratios,
+            anchors.scales,
+            anchors.offset,
+            anchors.rounded,
+            anchors.fitted_strides,
+            name=f"anchors_{level}",
+        )
+        features = model.get_layer(f"P{level}").output
+        rows.append(layer([features, images] if anchors.fitted_strides else features))
+    return rows

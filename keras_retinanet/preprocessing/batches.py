@@ -10,13 +10,29 @@ import numpy as np
 from .. import assigners
 from ..errors import InputError
 from ..utils.anchors import grid, guess_shapes
-from ..utils.image import choose, resized_size
+from ..utils.image import choose
+from ..utils.resizing import RESIZES, stretched
 from .augmentation import AUGMENTATIONS, augment, complete
 from .grouping import GROUPINGS, canvases_for, groups, smallest
 from .images import AnnotatedImages
 
 MOST_SHAPES = 8  # whose anchors are kept; canvases are fewer, groups by ratio have many
 OTHERS_IN = {"mosaic": 3, "mixup": 1}  # how many images come into one
+
+
+def canvas_of_few(batches, group):
+    """One of the few canvases of the data set: a backend that compiles does so a few times."""
+    return batches.canvas_of(group)
+
+
+def canvas_of_own(batches, group):
+    """The largest sides of the group's own pictures: a compiling backend compiles for each."""
+    pictures = [batches.fit_of(index).picture for index in group]
+    return tuple(map(max, zip(*pictures, strict=True)))
+
+
+# the canvas (width, height) px of a group at inference
+CANVASES = {"few": canvas_of_few, "own": canvas_of_own}
 
 
 class Batches(AnnotatedImages):
@@ -37,6 +53,10 @@ class Batches(AnnotatedImages):
             repeated (`grouping.repeat_factors`); 0 for none.
         anchor_params, pyramid_levels, compute_shapes: the anchors, as of the model.
         assigner: a key of `ASSIGNERS`, or {"name": key, **arguments}.
+        resize: a key of `RESIZES`, how images are brought to these sides at inference; in training
+            it gives their sizes.
+        canvases: a key of `CANVASES`, what a batch is padded to at inference. With "own" a single
+            image is not padded; there are as many shapes as images, and JAX compiles for each.
         seed: with epoch and index, the source of all chance.
         strict: raise at an image that is broken instead of leaving it out with a warning.
 
@@ -62,6 +82,8 @@ class Batches(AnnotatedImages):
         assigner="iou",
         seed=0,
         strict=False,
+        resize="opencv",
+        canvases="few",
     ):
         super().__init__(dataset)
         self.batch_size = int(batch_size)
@@ -83,10 +105,15 @@ class Batches(AnnotatedImages):
         self.assign = assigners.get(assigner)
         self.seed = seed
         self.strict = strict
+        self.resize = resize
+        self.rule = choose(RESIZES, "resize", resize)
+        self.canvases = canvases
+        self.inference_canvas = choose(CANVASES, "canvases", canvases)
         self.unreadable = {}
         self.input_dtype = "uint8"
+        self.raw = True  # images come to the batch as BGR 0..255
         self._anchors = {}
-        self._canvases = {}
+        self._canvas_sizes = {}
         self._most_boxes = None
         self._groups = {}
 
@@ -115,24 +142,33 @@ class Batches(AnnotatedImages):
             return None
         return int(np.random.default_rng((self.seed, epoch, index, 1)).choice(self.multi_scale))
 
-    def resized_size(self, image_index, side=None):
-        """(width, height) px of an image as the model sees it."""
+    def fit_of(self, image_index, side=None):
+        """The `Fit` of an image, how it lies in what the model sees."""
         size = self.image_size(image_index)
         if self.no_resize:
-            return size
+            return stretched(size, size)
         side = side or self.image_min_side
-        return resized_size(size, side, round(self.image_max_side * side / self.image_min_side))
+        max_side = round(self.image_max_side * side / self.image_min_side)
+        return self.rule.fit(size, side, max_side)
+
+    def resized_size(self, image_index, side=None):
+        """(width, height) px of an image as the model sees it."""
+        return self.fit_of(image_index, side).size
 
     def canvas(self, image_index, side=None):
         """The canvas (width, height) px that an image is padded to."""
-        return smallest(self.canvases(side), self.resized_size(image_index, side))
+        return smallest(self.canvas_sizes(side), self.fit_of(image_index, side).picture)
 
-    def canvases(self, side=None):
+    def canvas_of(self, group, side=None):
+        """The canvas (width, height) px that holds the images of a group."""
+        return tuple(np.max([self.canvas(index, side) for index in group], axis=0))
+
+    def canvas_sizes(self, side=None):
         """The canvases (width, height) px of all images, in ascending order of area."""
-        if side not in self._canvases:
-            sizes = [self.resized_size(i, side) for i in range(self.size())]
-            self._canvases[side] = canvases_for(sizes)
-        return self._canvases[side]
+        if side not in self._canvas_sizes:
+            pictures = [self.fit_of(i, side).picture for i in range(self.size())]
+            self._canvas_sizes[side] = canvases_for(pictures)
+        return self._canvas_sizes[side]
 
     def most_boxes(self):
         """The largest number of boxes that an image can come to have, at least 1."""
@@ -154,20 +190,20 @@ class Batches(AnnotatedImages):
         seeds = [(self.seed, epoch, image, row) for row, image in enumerate(group)]
         samples = [self.sample(*pair, side) for pair in zip(group, seeds, strict=True)]
         images, annotations = [list(parts) for parts in zip(*samples, strict=True)]
-        canvas = self._canvas_of(group, side)
+        canvas = self.canvas_of(group, side)
         targets = self.compute_targets(images, annotations, canvas[::-1])
         return self.compute_inputs(images, canvas), targets
 
     def inputs_of(self, group):
         """The inputs (B, H, W, 3) of a group as at inference: nothing random, no targets."""
         samples = [self.sample(index) for index in group]
-        return self.compute_inputs([image for image, _ in samples], self._canvas_of(group))
-
-    def _canvas_of(self, group, side=None):
-        return tuple(np.max([self.canvas(index, side) for index in group], axis=0))
+        dtype = self.input_dtype if self.rule.dtype == "uint8" else self.rule.dtype
+        images = [image for image, _ in samples]
+        return self.compute_inputs(images, self.inference_canvas(self, group), dtype)
 
     def sample(self, index, seed=None, side=None):
-        """An image (H, W, 3) as the model sees it, and its annotations; augmented with a `seed`.
+        """An image (H, W, 3) as the model sees it, and its annotations; augmented with a `seed`,
+        without one as at inference.
 
         A broken image becomes one without pixels: its canvas stays black, and all of its anchors
         are ignored.
@@ -177,10 +213,11 @@ class Batches(AnnotatedImages):
         except InputError as error:
             self.leave_out(index, error)
             return np.zeros((0, 0, 3), "uint8"), self.load_annotations(index)
-        size = self.resized_size(index, side)
+        fit = self.fit_of(index, side)
         if seed is None:
-            return self.prepare(*fit(image, annotations, size))
-        return self.prepare(*self.augment(image, annotations, np.random.default_rng(seed), size))
+            return self.prepare(*fitted(image, annotations, self.rule, fit))
+        rng = np.random.default_rng(seed)
+        return self.prepare(*self.augment(image, annotations, rng, fit.size))
 
     def load(self, index):
         """An image (H, W, 3) uint8 BGR and its annotations, from the file."""
@@ -224,18 +261,18 @@ class Batches(AnnotatedImages):
                 stacklevel=3,
             )
 
-    def compute_inputs(self, image_group, canvas=None):
+    def compute_inputs(self, image_group, canvas=None, dtype=None):
         """The images of a group in one batch (B, H, W, 3), zeros at the right and bottom.
 
-        uint8 images become RGB, others stay as `prepare` gives them. `canvas` is (width, height)
-        px, by default just large enough.
+        Images of BGR 0..255 become RGB, others stay as `prepare` gives them. `canvas` is (width,
+        height) px, by default just large enough.
         """
         height, width = np.max([image.shape[:2] for image in image_group], axis=0)
         width, height = canvas or (width, height)
-        batch = np.zeros((len(image_group), height, width, 3), self.input_dtype)
+        batch = np.zeros((len(image_group), height, width, 3), dtype or self.input_dtype)
         for row, image in zip(batch, image_group, strict=True):
             place = row[: image.shape[0], : image.shape[1]]
-            if image.dtype != np.uint8:
+            if not self.raw or image.dtype != batch.dtype:
                 place[...] = image
             elif image.size:
                 cv2.cvtColor(image, cv2.COLOR_BGR2RGB, place)
@@ -272,8 +309,8 @@ class Batches(AnnotatedImages):
         return self.anchor_grid(image_shape).anchors
 
 
-def fit(image, annotations, size):
-    """An image (H, W, 3) at `size` (width, height) px, and its annotations with it."""
-    scales = np.array([size[0] / image.shape[1], size[1] / image.shape[0]] * 2, "float32")
-    image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    return image, {**annotations, "bboxes": annotations["bboxes"] * scales}
+def fitted(image, annotations, rule, fit):
+    """The picture of an image (H, W, 3) by a rule of `RESIZES`, and its annotations with it."""
+    boxes = annotations["bboxes"] * np.tile(np.float32(fit.scale), 2)
+    boxes = boxes + np.tile(np.float32(fit.offset), 2)
+    return rule.resample(image, fit), {**annotations, "bboxes": boxes}

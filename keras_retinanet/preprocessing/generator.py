@@ -91,7 +91,8 @@ class Generator(Batches, keras.utils.PyDataset):
         self.transform_parameters = transform_parameters or TransformParameters()
         self.compute_anchor_targets = compute_anchor_targets
         self.preprocess_image = preprocess_image
-        self.input_dtype = "uint8" if preprocess_image is None else "float32"
+        self.raw = preprocess_image is None
+        self.input_dtype = "uint8" if self.raw else "float32"
         self.compact = compact
         self.epoch = 0
         self.failure = None

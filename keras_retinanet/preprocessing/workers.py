@@ -63,7 +63,7 @@ def worker_processes(batches, workers, ahead):
 def largest(batches):
     """The size in bytes of the largest batch."""
     sides = batches.multi_scale or (None,)
-    canvases = [canvas for side in sides for canvas in batches.canvases(side)]
+    canvases = [canvas for side in sides for canvas in batches.canvas_sizes(side)]
     wide, high = (max(lengths) for lengths in zip(*canvases, strict=True))  # groups may mix them
     pixels, anchors = wide * high, len(batches.generate_anchors((high, wide)))
     return batches.batch_size * (3 * pixels + 4 * anchors + 20 * batches.most_boxes() + 256)

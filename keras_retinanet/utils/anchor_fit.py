@@ -4,6 +4,8 @@ Boxes (M, 4) are xyxy px as the model sees them, in images of `image_sizes` (M, 
 height. Only anchors centred in the image count, as in training.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..assigners.near import best_overlaps, nearest, places_within
@@ -24,11 +26,13 @@ FINER = 0.02  # of the share reached: P2, three times as many places as all othe
 
 def reach(boxes, image_sizes, anchor_params=None, pyramid_levels=None):
     """The highest IoU of each box with an anchor: (M,) float32."""
-    anchors = grid((0, 0), pyramid_levels, anchor_params)
+    params = anchor_params or AnchorParameters.default
+    # places and strides follow from each image
+    anchors = grid((0, 0), pyramid_levels, replace(params, fitted_strides=False))
     best = np.zeros(len(boxes), "float32")
     for start in range(0, len(boxes), BLOCK):
         rows = slice(start, start + BLOCK)
-        places = places_within(image_sizes[rows], anchors.strides)  # (m, L, 2)
+        places = places_within(image_sizes[rows], anchors.strides, anchors.offset)  # (m, L, 2)
         best[rows] = best_overlaps(boxes[rows], anchors, places).max(axis=(1, 2))
     return best
 
@@ -72,7 +76,7 @@ def _weights(labels):
 def _share(sample, levels):
     """A function of square anchors' sides (S,) in strides and ratios (R,): the share reached."""
     boxes, image_sizes, weights = sample
-    strides = 2 ** np.array(levels)
+    strides = 2 ** np.tile(np.array(levels)[:, None], 2)  # (L, 2)
     places = places_within(image_sizes, strides)  # (M, L, 2)
     seen = boxes[:, None] - np.tile(nearest(boxes, strides, places), 2)  # (M, L, 4)
     seen[(places == 0).any(axis=-1)] = 0  # a box without area: there is no anchor
@@ -80,7 +84,7 @@ def _share(sample, levels):
 
     def share(sides, ratios):
         best = 0
-        for rows, stride in zip(seen, strides, strict=True):
+        for rows, (stride, _) in zip(seen, strides, strict=True):
             anchors = generate_anchors(stride, ratios, sides)  # (A, 4)
             best = np.maximum(best, iou(anchors[:, None], rows).max(axis=0))  # (M,)
         return float(weights @ (1 / (1 + np.exp((0.5 - best) / SOFTNESS))))

@@ -1,6 +1,6 @@
 """Anchors of an image and their targets.
 
-Anchors are ordered by level, row, column, ratio, scale; centres lie at (i + 0.5) · stride.
+Anchors are ordered by level, row, column, ratio, scale; centres lie at (i + offset) · stride.
 """
 
 import functools
@@ -22,12 +22,20 @@ class AnchorParameters:
 
     `sizes` (px, one a level, the side of the square of scale 1), `strides` (px, one a level),
     `ratios` (height / width) and `scales` (factors of the size): ratios x scales anchors a place.
+
+    The rest are the dialects of other detectors. `offset` is where in its cell of a stride an
+    anchor is centred. `rounded` cuts size x scale to whole px and rounds the corners about the
+    centre to whole px. With `fitted_strides` the stride of a level is that at which its features
+    fill the image, image side // feature side, for each axis.
     """
 
     sizes: Sequence[float] = (32, 64, 128, 256, 512)
     strides: Sequence[int] = (8, 16, 32, 64, 128)
     ratios: Sequence[float] = (0.5, 1, 2)
     scales: Sequence[float] = (2**0, 2 ** (1 / 3), 2 ** (2 / 3))
+    offset: float = 0.5
+    rounded: bool = False
+    fitted_strides: bool = False
 
     def __post_init__(self):
         self.sizes = [float(size) for size in self.sizes]
@@ -54,13 +62,26 @@ class AnchorParameters:
         return list(zip(self.sizes, self.strides, strict=True))
 
     def get_config(self):
-        """The parameters as plain lists."""
+        """The parameters as plain values."""
         return {
             "sizes": self.sizes,
             "strides": self.strides,
             "ratios": self.ratios.tolist(),
             "scales": self.scales.tolist(),
+            "offset": self.offset,
+            "rounded": self.rounded,
+            "fitted_strides": self.fitted_strides,
         }
+
+    def anchors_of(self, size):
+        """The anchors of one place on the level of that size: (A, 4), see `generate_anchors`."""
+        return generate_anchors(size, self.ratios, self.scales, self.rounded)
+
+    def strides_of(self, stride, shape, image_shape):
+        """The strides (in y, in x) px of a level of `shape` in an image of `image_shape`."""
+        if not self.fitted_strides:
+            return stride, stride
+        return image_shape[0] // shape[0], image_shape[1] // shape[1]
 
 
 AnchorParameters.default = AnchorParameters()
@@ -72,23 +93,30 @@ def square_anchors(pyramid_levels, side):
     return AnchorParameters([side * stride for stride in strides], strides, [1.0], [1.0])
 
 
-def generate_anchors(base_size=16, ratios=None, scales=None):
+def generate_anchors(base_size=16, ratios=None, scales=None, rounded=False):
     """The anchors of one place, centred at the origin: (R·S, 4), xyxy px.
 
-    Width is size · scale / √ratio and height size · scale · √ratio, so the area keeps to the scale.
+    Width is size · scale / √ratio and height size · scale · √ratio, so the area keeps to the scale;
+    `rounded` as of `AnchorParameters`.
     """
     ratios = np.asarray(AnchorParameters.default.ratios if ratios is None else ratios, "float32")
     scales = np.asarray(AnchorParameters.default.scales if scales is None else scales, "float32")
     side = base_size * scales[None, :]  # (1, S)
+    side = np.floor(side) if rounded else side
     root = np.sqrt(ratios)[:, None]  # (R, 1)
     half = np.stack([side / root, side * root], axis=-1).reshape(-1, 2) / 2  # (R·S, 2)
+    half = np.round(half) if rounded else half
     return np.concatenate([-half, half], axis=1).astype("float32")
 
 
-def shift(shape, stride, anchors, xp=np):
-    """Anchors (A, 4) at every place of a feature map of `shape` (rows, columns): (R·C·A, 4)."""
-    x = (xp.arange(shape[1], dtype="float32") + 0.5) * stride  # (C,)
-    y = (xp.arange(shape[0], dtype="float32") + 0.5) * stride  # (R,)
+def shift(shape, stride, anchors, xp=np, offset=0.5):
+    """Anchors (A, 4) at every place of a feature map of `shape` (rows, columns): (R·C·A, 4).
+
+    `stride` is in px, one for both axes or (in y, in x).
+    """
+    stride_y, stride_x = stride if isinstance(stride, (tuple, list)) else (stride, stride)
+    x = (xp.arange(shape[1], dtype="float32") + offset) * xp.array(stride_x, "float32")  # (C,)
+    y = (xp.arange(shape[0], dtype="float32") + offset) * xp.array(stride_y, "float32")  # (R,)
     x, y = xp.meshgrid(x, y)  # (R, C) each
     places = xp.reshape(xp.stack([x, y, x, y], axis=-1), (-1, 1, 4))  # (R·C, 1, 4)
     return xp.reshape(places + xp.array(anchors), (-1, 4))
@@ -126,13 +154,14 @@ def make_shapes_callback(model):
 class Grid:
     """Where the anchors of an image stand: L levels, at each of their places the same A anchors.
 
-    `shapes` (L, 2) are rows and columns, `strides` (L,) px, `base` (L, A, 4) the anchors of a
-    place, xyxy px from its centre.
+    `shapes` (L, 2) are rows and columns, `strides` (L, 2) px in x and in y, `base` (L, A, 4) the
+    anchors of a place, xyxy px from its centre, which lies at (i + offset) · stride.
     """
 
     shapes: np.ndarray
     strides: np.ndarray
     base: np.ndarray
+    offset: float = 0.5
 
     @functools.cached_property
     def sizes(self):
@@ -142,8 +171,9 @@ class Grid:
     @functools.cached_property
     def anchors(self):
         """All anchors: (N, 4) float32, xyxy px."""
-        levels = zip(self.shapes.tolist(), self.strides.tolist(), self.base, strict=True)
-        return np.concatenate([shift(*level) for level in levels], axis=0)
+        strides = self.strides[:, ::-1].tolist()  # as of shapes: y, x
+        levels = zip(self.shapes.tolist(), strides, self.base, strict=True)
+        return np.concatenate([shift(*level, offset=self.offset) for level in levels], axis=0)
 
     def counts(self):
         """How many anchors stand on each level: a list of int."""
@@ -166,10 +196,14 @@ def grid(image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=N
     """
     levels = PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels
     params = anchor_params or AnchorParameters.default
-    sizes, strides = zip(*params.of_levels(levels), strict=True)
     shapes = (shapes_callback or guess_shapes)(image_shape, levels)
-    base = [generate_anchors(size, params.ratios, params.scales) for size in sizes]
-    return Grid(np.array(shapes, int), np.array(strides), np.stack(base))
+    sizes, strides = zip(*params.of_levels(levels), strict=True)
+    strides = [
+        params.strides_of(stride, shape, image_shape)[::-1]
+        for stride, shape in zip(strides, shapes, strict=True)
+    ]
+    base = [params.anchors_of(size) for size in sizes]
+    return Grid(np.array(shapes, int), np.array(strides), np.stack(base), params.offset)
 
 
 def anchors_for_shape(
@@ -182,13 +216,11 @@ def anchors_for_shape(
     levels = PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels
     params = anchor_params or AnchorParameters.default
     shapes = (shapes_callback or guess_shapes)(image_shape, levels)
-    return xp.concatenate(
-        [
-            shift(shape, stride, generate_anchors(size, params.ratios, params.scales), xp)
-            for shape, (size, stride) in zip(shapes, params.of_levels(levels), strict=True)
-        ],
-        axis=0,
-    )
+    found = []
+    for shape, (size, stride) in zip(shapes, params.of_levels(levels), strict=True):
+        strides = params.strides_of(stride, shape, image_shape)
+        found.append(shift(shape, strides, params.anchors_of(size), xp, params.offset))
+    return xp.concatenate(found, axis=0)
 
 
 def anchors_per_level(image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None):

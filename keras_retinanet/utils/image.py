@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from keras_retinanet.errors import InputError
+from keras_retinanet.utils.resizing import compute_resize_scale, resized_size
 from keras_retinanet.utils.transform import change_transform_origin
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -111,32 +112,6 @@ def preprocess_image(x, mode="caffe"):
     if mode == "tf":
         return x / np.float32(127.5) - np.float32(1)
     raise ValueError(f"Expected mode 'caffe' or 'tf'. Received: {mode!r}")
-
-
-def scale_fraction(size_wh, min_side, max_side):
-    """`(target, side)`, with scale = target / side: the short side to min_side, or less when the
-    long side would exceed max_side."""
-    short, long = sorted(int(side) for side in size_wh)
-    if short < 1:
-        raise InputError(f"Expected an image with pixels. Received: width, height = {size_wh}")
-    return (min_side, short) if min_side * long <= max_side * short else (max_side, long)
-
-
-def compute_resize_scale(image_shape, min_side=800, max_side=1333):
-    """The factor that brings an image of shape (H, W, ...) to min_side / max_side."""
-    target, side = scale_fraction(image_shape[1::-1], min_side, max_side)
-    return target / side
-
-
-def resized_size(size_wh, min_side=800, max_side=1333):
-    """The integer `(width, height)` after resizing: max(1, round(width * target / side)).
-
-    Halves round to even. Multiplied before it is divided, so that float32 arithmetic in a graph
-    gives the same integers (for sides up to 8,000 px).
-    """
-    target, side = scale_fraction(size_wh, min_side, max_side)
-    width, height = (max(1, round(int(length) * target / side)) for length in size_wh)
-    return width, height
 
 
 def resize_to(image, min_side=800, max_side=1333):

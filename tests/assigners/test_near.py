@@ -15,8 +15,9 @@ from keras_retinanet.boxes import iou
 from keras_retinanet.utils.anchors import AnchorParameters, Grid, grid, inside
 
 # 3 rows and 4 columns of one square of 8 px, centres at 4, 12, ...
-SQUARES = Grid(np.array([[3, 4]]), np.array([8]), np.array([[[-4, -4, 4, 4]]], "float32"))
+SQUARES = Grid(np.array([[3, 4]]), np.array([[8, 8]]), np.array([[[-4, -4, 4, 4]]], "float32"))
 ROW, COLUMN = (replace(SQUARES, shapes=np.array([shape])) for shape in ((1, 12), (12, 1)))
+DIALECT = {"offset": 0.0, "rounded": True, "fitted_strides": True}
 EXACT = [{"name": "iou"}, {"name": "iou", "best_anchor": True}, {"name": "atss"}]
 
 
@@ -27,11 +28,13 @@ def grids(draw):
     shapes = [draw(st.tuples(*[st.integers(1, 14)] * 2)) for _ in levels]
     strides = [2**level for level in levels]
     sides = [draw(st.sampled_from([0.4, 1, 2, 3.1, 4, 6])) for _ in levels]
+    options = draw(st.sampled_from([{}, {"offset": 0.0}, DIALECT]))
+    image_shape = (draw(st.integers(140, 300)), draw(st.integers(140, 300)))
     ratios = draw(st.sampled_from([[1], [0.5, 1, 2], [0.25, 3]]))
     scales = draw(st.sampled_from([[1], [1, 2 ** (1 / 3), 2 ** (2 / 3)], [0.5, 1, 2]]))
     sizes = [side * stride for side, stride in zip(sides, strides, strict=True)]
-    params = AnchorParameters(sizes, strides, ratios, scales)
-    return grid((0, 0), levels, params, lambda *_: shapes)
+    params = AnchorParameters(sizes, strides, ratios, scales, **options)
+    return grid(image_shape, levels, params, lambda *_: shapes)
 
 
 @st.composite
@@ -111,12 +114,20 @@ def test_anchors_centred_outside_the_image_are_ignored(size):
 
 def test_places_within_by_hand():
     # strides 8 and 16: centres at 4, 12, 20, 28 and at 8, 24; one on the border is outside
-    strides = np.array([8, 16])
+    strides = np.array([[8, 8], [16, 16]])
     assert places_within((28, 24), strides).tolist() == [[3, 3], [2, 1]]
     assert places_within([[29, 0], [8, 4]], strides).tolist() == [
         [[4, 0], [2, 0]],
         [[1, 0], [0, 0]],
     ]
+
+
+def test_places_within_of_other_centres():
+    # centres at 0, 8, 16, 24 across and at 0, 6, 12 down
+    strides = np.array([[8, 6]])
+    assert places_within((24, 13), strides, 0).tolist() == [[3, 3]]
+    assert places_within((24.5, 12), strides, 0).tolist() == [[4, 2]]
+    assert places_within((0, 1), strides, 0).tolist() == [[0, 1]]
 
 
 def test_near_by_hand():
@@ -128,9 +139,12 @@ def test_near_by_hand():
     assert near(SQUARES, box, np.array([[[[np.inf, np.inf]]]])).all()
 
 
-def test_the_nearest_place_is_the_best():
+@pytest.mark.parametrize(
+    "options", [{}, {"offset": 0}, {"rounded": True, "fitted_strides": True, "offset": 0.25}]
+)
+def test_the_nearest_place_is_the_best(options):
     random = np.random.default_rng(0)
-    places = grid((160, 96), [3, 4], AnchorParameters([20, 60], [8, 16]))
+    places = grid((165, 103), [3, 4], AnchorParameters([20, 60], [8, 16], **options))
     low = random.uniform(-20, 120, (50, 2))
     boxes = np.concatenate([low, low + random.uniform(0, 90, (50, 2))], 1).astype("float32")
     overlaps = iou(places.anchors[:, None], boxes[None])  # (N, M)

@@ -277,7 +277,7 @@ def test_snapshots_that_are_none(tmp_path, other_keras_file, snapshot):
     old = tmp_path / "old.h5"
     old.write_bytes(b"\x89HDF\r\n\x1a\n and no more")
     for path, message in (
-        (tmp_path / "missing.keras", "no such snapshot"),
+        (tmp_path / "missing.keras", "no such file"),
         (tmp_path, "Received: a folder"),
         (text, "expected a model"),
         (cut, "expected a model"),

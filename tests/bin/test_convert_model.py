@@ -137,7 +137,7 @@ def test_models_that_cannot_be_converted(
     config = tmp_path / "anchors.ini"
     config.write_text((sample / "anchors.ini").read_text().replace("1.5", "1.2 1.5"))
     for args, message in (
-        ([tmp_path / "missing.keras"], "missing.keras: no such snapshot"),
+        ([tmp_path / "missing.keras"], "missing.keras: no such file"),
         ([text], "text.keras: expected a model"),
         ([cut], "cut.keras: expected a model"),
         ([other_keras_file], "Received: a Sequential"),

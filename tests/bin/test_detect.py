@@ -244,7 +244,7 @@ def test_models_that_cannot_detect(refuse, snapshot, other_keras_file, picture, 
     text.write_text("no model")
     for model, message in (
         (snapshot, "expected an inference model. Received: a training model"),
-        (tmp_path / "missing.keras", "no such snapshot"),
+        (tmp_path / "missing.keras", "no such file"),
         (text, "expected a model"),
         (other_keras_file, "Received: a Sequential"),
         (tmp_path, "Received: a folder"),

@@ -184,7 +184,7 @@ def test_models_that_cannot_be_evaluated(
     message = refused(*train_csv, snapshot)
     assert f"{snapshot}: expected an inference model. Received: a training model" in message
     assert "retinanet-convert-model" in message
-    assert "no such snapshot" in refused(*train_csv, tmp_path / "missing.keras")
+    assert "no such file" in refused(*train_csv, tmp_path / "missing.keras")
     assert "text.keras: expected a model" in refused(*train_csv, text)
     assert "Received: a Sequential" in refused(*train_csv, other_keras_file)
     message = refused("--backbone", "resnet50", *train_csv, detector)

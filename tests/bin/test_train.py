@@ -312,7 +312,7 @@ def test_snapshots_that_cannot_be_resumed(
 
     text = tmp_path / "text.keras"
     text.write_text("no model")
-    assert "missing.keras: no such snapshot" in resume(tmp_path / "missing.keras")
+    assert "missing.keras: no such file" in resume(tmp_path / "missing.keras")
     assert "text.keras: expected a model" in resume(text)
     assert "expected a RetinaNet. Received: a Sequential" in resume(other_keras_file)
     assert "expected a training model. Received: an inference model" in resume(detector)

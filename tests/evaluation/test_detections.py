@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from keras_retinanet.evaluation.coco import evaluate_coco
-from keras_retinanet.evaluation.detections import dataset_of, detect, in_image
+from keras_retinanet.evaluation.detections import dataset_of, detect, in_image, input_options
 from keras_retinanet.evaluation.voc import evaluate_voc
 from keras_retinanet.preprocessing.dataset import checked
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.readers import read_coco, read_csv, read_pascal
-from keras_retinanet.utils.image import resized_size
+from keras_retinanet.utils.resizing import RESIZES, Fit, resized_size, stretched
 
 # name: (size (w, h), [(class, box)]); the sizes round when they are resized to 64 / 90
 PICTURES = {
@@ -22,6 +22,7 @@ PICTURES = {
     "d": ((200, 60), [("dog", (120, 10, 199, 50)), ("dog", (5, 10, 45, 50))]),
 }
 NAMES = ["cat", "dog"]
+AS_IT_IS = stretched((50, 50), (50, 50))
 SIDES = {"image_min_side": 64, "image_max_side": 90}
 
 
@@ -32,16 +33,21 @@ class Perfect:
         self.dataset = dataset
         self.shapes = []
 
+    def where(self, place):
+        size = self.dataset.records[place].size
+        return stretched(size, resized_size(size, 64, 90))
+
     def predict_on_batch(self, images):
         self.shapes.append(images.shape)
         boxes = np.full((len(images), 6, 4), -1, "float32")
         scores = np.full((len(images), 6), -1, "float32")
         labels = np.full((len(images), 6), -1, "int32")
         for row, image in enumerate(images):
-            record = self.dataset.records[round(image[0, 0, 0] / 20)]
-            scale = np.divide(resized_size(record.size, 64, 90), record.size)
+            place = round(image[..., 0].max() / 20)  # padding is black
+            record = self.dataset.records[place]
+            fit = self.where(place)
             count = len(record.boxes)
-            boxes[row, :count] = record.boxes * [*scale, *scale]
+            boxes[row, :count] = record.boxes * np.tile(fit.scale, 2) + np.tile(fit.offset, 2)
             scores[row, :count] = np.linspace(0.9, 0.8, count)
             labels[row, :count] = record.labels
         return boxes, scores, labels
@@ -164,24 +170,68 @@ def rows(*boxes, scores=None, labels=None):
 def test_each_axis_has_its_own_scale():
     # 101 x 73 px at a short side of 64: scale 64/73, width 88.547.. rounds to 89
     assert resized_size((101, 73), 64, 90) == (89, 64)
-    found = in_image(*rows((8.9, 6.4, 89, 64)), size=(101, 73), resized=(89, 64))
+    found = in_image(*rows((8.9, 6.4, 89, 64)), size=(101, 73), fit=stretched((101, 73), (89, 64)))
     assert np.allclose(found["boxes"], [[10.1, 7.3, 101, 73]], atol=1e-4)
 
 
 def test_boxes_are_clipped_to_the_image_and_not_the_canvas():
-    found = in_image(*rows((-5, -5, 60, 70), (40, 40, 80, 55)), size=(100, 120), resized=(50, 60))
+    fit = stretched((100, 120), (50, 60))
+    found = in_image(*rows((-5, -5, 60, 70), (40, 40, 80, 55)), size=(100, 120), fit=fit)
     assert found["boxes"].tolist() == [[0, 0, 100, 120]]  # the other is centred at 60 of 50 px
 
 
 def test_detections_centred_in_the_padding_are_dropped():
     boxes = ((40, 10, 60, 20), (41, 10, 60, 20), (10, 50, 20, 71))
-    found = in_image(*rows(*boxes), size=(50, 60), resized=(50, 60))
+    found = in_image(*rows(*boxes), size=(50, 60), fit=stretched((50, 60), (50, 60)))
     assert found["boxes"].tolist() == [[40, 10, 50, 20]]
+
+
+def test_boxes_lie_off_from_where_the_image_begins():
+    # an image of 20 x 10 px, three times as wide and twice as high, 4 px from the left and 7 from
+    # the top of its picture; a box in the border is at the edge of the image
+    fit = Fit((60, 20), (3, 2), (4, 7), (64, 40))
+    found = in_image(*rows((10, 9, 40, 17), (0, 0, 2, 4)), size=(20, 10), fit=fit)
+    assert found["boxes"].tolist() == [[2, 1, 12, 5], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+def test_perfect_detections_come_back_by_every_rule(tmp_path, resize):
+    dataset = checked(csv_set(tmp_path))
+    batches = generator(dataset, resize=resize, canvases="own")
+
+    class PerfectBy(Perfect):
+        def where(self, place):
+            return batches.fit_of(place)
+
+    model = PerfectBy(dataset)
+    found, _ = detect(model, batches)
+    for record, detections in zip(dataset.records, found, strict=True):
+        np.testing.assert_allclose(detections["boxes"], record.boxes, atol=1e-3)
+    assert [shape[1:3] for shape in model.shapes] == [
+        batches.fit_of(index).picture[::-1] for group in batches.groups for index in group
+    ]
+
+
+def test_the_input_of_a_model_is_what_it_says():
+    class Known:
+        normalization, backbone_name = "torch", "resnet50"
+        image_min_side, image_max_side, resize, canvases = 48, 64, "torchvision", "own"
+
+    class Old(Known):
+        normalization = None
+
+    told = {"image_min_side": 48, "image_max_side": 64, "resize": "torchvision", "canvases": "own"}
+    assert input_options(Known) == {**told, "preprocess_image": None}
+    old = input_options(Old)
+    pixel = np.array([[[0, 127.5, 255]]])  # less the mean of ImageNet, of BGR
+    prepared = old.pop("preprocess_image")(pixel)
+    np.testing.assert_allclose(prepared, [[[-103.939, 10.721, 131.32]]], rtol=1e-6)
+    assert old == told
 
 
 def test_padding_rows_are_dropped():
     boxes, scores, labels = rows((0, 0, 9, 9), (-1, -1, -1, -1), scores=[0.9, -1], labels=[2, -1])
-    found = in_image(boxes, scores, labels, (50, 50), (50, 50), score_threshold=-2)
+    found = in_image(boxes, scores, labels, (50, 50), AS_IT_IS, score_threshold=-2)
     assert found["labels"].tolist() == [2]
 
 
@@ -190,7 +240,7 @@ def test_the_best_come_first_and_equal_scores_keep_their_order():
     found = in_image(
         *rows(*boxes, scores=[0.3, 0.8, 0.5, 0.8], labels=[0, 1, 2, 3]),
         size=(50, 50),
-        resized=(50, 50),
+        fit=AS_IT_IS,
         score_threshold=0.4,
         max_detections=2,
     )
@@ -200,7 +250,7 @@ def test_the_best_come_first_and_equal_scores_keep_their_order():
 
 
 def test_a_score_at_the_threshold_counts():
-    found = in_image(*rows((0, 0, 9, 9), scores=[0.5]), (50, 50), (50, 50), score_threshold=0.5)
+    found = in_image(*rows((0, 0, 9, 9), scores=[0.5]), (50, 50), AS_IT_IS, score_threshold=0.5)
     assert len(found["scores"]) == 1
 
 
@@ -208,11 +258,11 @@ def test_rows_that_are_not_finite_are_dropped():
     boxes, scores, labels = rows(
         (0, 0, 9, 9), (np.nan,) * 4, (0, 0, 9, 9), scores=[0.9, 0.9, np.nan]
     )
-    assert len(in_image(boxes, scores, labels, (50, 50), (50, 50))["scores"]) == 1
+    assert len(in_image(boxes, scores, labels, (50, 50), AS_IT_IS)["scores"]) == 1
 
 
 def test_nothing_found_keeps_shapes_and_dtypes():
-    found = in_image(*rows(), size=(50, 50), resized=(50, 50))
+    found = in_image(*rows(), size=(50, 50), fit=AS_IT_IS)
     assert (found["boxes"].shape, found["boxes"].dtype) == ((0, 4), np.float32)
     assert found["scores"].shape == found["labels"].shape == (0,)
 

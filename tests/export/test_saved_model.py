@@ -10,8 +10,12 @@ import pytest
 from PIL import Image
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.export.saved_model import drop_padding, export_saved_model, fitted_size
-from keras_retinanet.utils.image import resized_size
+from keras_retinanet.export.saved_model import (
+    drop_padding,
+    export_saved_model,
+    serving_function,
+)
+from keras_retinanet.utils.resizing import RESIZES
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's"
@@ -81,16 +85,12 @@ def served(detector, pictures, tmp_path_factory):
     return dict(np.load(folder / "results.npz"))
 
 
-@pytest.fixture(scope="module")
-def expected(detector, pictures, tmp_path_factory):
+def detections_in(model, pictures, folder):
     """What this package detects in the same pictures, by name: a list of detections."""
-    from keras_retinanet.bin.cli import load_inference_model
-    from keras_retinanet.evaluation.detections import detect
+    from keras_retinanet.evaluation.detections import detect, input_options
     from keras_retinanet.preprocessing.dataset import Dataset, checked, make_record
     from keras_retinanet.preprocessing.generator import Generator
 
-    folder = tmp_path_factory.mktemp("pictures")
-    model = load_inference_model(str(detector))
     found = {}
     for name, images in pictures.items():
         records = []
@@ -102,12 +102,30 @@ def expected(detector, pictures, tmp_path_factory):
             batch_size=len(images),
             group_method="canvas",
             shuffle_groups=False,
-            preprocess_image=None,
-            image_min_side=64,
-            image_max_side=64,
+            **input_options(model),
         )
         found[name], _ = detect(model, generator, max_detections=300)
     return found
+
+
+@pytest.fixture(scope="module")
+def expected(detector, pictures, tmp_path_factory):
+    from keras_retinanet.bin.cli import load_inference_model
+
+    model = load_inference_model(str(detector))
+    return detections_in(model, pictures, tmp_path_factory.mktemp("pictures"))
+
+
+def check_alike(served, expected):
+    """That boxes (D, 4), scores and labels (D,) are the detections, in any order."""
+    boxes, scores, labels = served
+    sure = expected["scores"] > 0.1  # others may fall on either side of the threshold
+    for box, score, label in zip(
+        *(expected[key][sure] for key in ("boxes", "scores", "labels")), strict=True
+    ):
+        near = (labels == label) & (np.abs(scores - score) < 0.01)
+        assert (np.abs(boxes[near] - box).max(axis=-1) < 0.5).any()
+    assert abs(int((scores > 0.1).sum()) - int(sure.sum())) <= 1
 
 
 @pytest.mark.parametrize("signature", ["serving_default", "serving_uint8"])
@@ -127,13 +145,29 @@ def test_it_finds_what_this_package_finds(served, expected, pictures, signature,
         assert (scores[row][~real] == -1).all()
         assert (boxes[row][real] >= 0).all()
         assert (boxes[row][real] <= (width, height, width, height)).all()
-        sure = detections["scores"] > 0.1  # others may fall on either side of the threshold
-        for box, score, label in zip(
-            *(detections[key][sure] for key in ("boxes", "scores", "labels")), strict=True
-        ):
-            near = (labels[row] == label) & (np.abs(scores[row] - score) < 0.01)
-            assert (np.abs(boxes[row][near] - box).max(axis=-1) < 0.5).any()
-        assert abs(int((scores[row] > 0.1).sum()) - int(sure.sum())) <= 1
+        check_alike((boxes[row], scores[row], labels[row]), detections)
+
+
+@pytest.fixture(scope="module")
+def model(detector):
+    return keras.saving.load_model(detector)
+
+
+@pytest.mark.parametrize("rule", RESIZES)
+def test_every_resize_rule_is_in_the_graph(model, pictures, tmp_path, rule):
+    import tensorflow as tf
+
+    model.resize, model.canvases = rule, "own"
+    spec = tf.TensorSpec((None, None, None, 3), tf.uint8)
+    serve = tf.function(serving_function(model), input_signature=[spec])
+    some = {name: pictures[name] for name in ("same", "wide", "high")}
+    expected = detections_in(model, some, tmp_path)
+    assert sum(len(found["scores"]) for rows in expected.values() for found in rows) > 5
+    for name, images in some.items():
+        found = serve(tf.constant(images))
+        rows = zip(*(found[key].numpy() for key in ("boxes", "scores", "labels")), strict=True)
+        for served, detections in zip(rows, expected[name], strict=True):
+            check_alike(served, detections)
 
 
 def test_something_was_found(expected):
@@ -163,22 +197,6 @@ def test_soft_nms_is_exported(snapshot, pictures, tmp_path):
     for name, expected in zip(model.output_names, model.predict_on_batch(images), strict=True):
         np.testing.assert_allclose(served[name], expected, rtol=1e-4, atol=1e-3)
     assert (served["scores"].numpy() > 0.1).sum() > 5
-
-
-@pytest.mark.parametrize("sides", [(64, 64), (800, 1333), (33, 47)])
-def test_sizes_are_those_of_the_generator(sides):
-    import tensorflow as tf
-
-    rng = np.random.default_rng(0)
-    for width, height in [*rng.integers(1, 3000, (50, 2)).tolist(), (1, 999), (2, 3)]:
-        size = fitted_size(tf.constant([height, width]), *sides)
-        assert size.numpy().tolist()[::-1] == list(resized_size((width, height), *sides))
-
-
-def test_a_model_without_sides_takes_images_as_they_are():
-    import tensorflow as tf
-
-    assert fitted_size(tf.constant([50, 77]), None, None).numpy().tolist() == [50, 77]
 
 
 def test_detections_in_the_padding_move_out():

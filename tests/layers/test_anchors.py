@@ -32,6 +32,28 @@ def test_equal_to_the_anchors_of_the_image(params):
     np.testing.assert_array_equal(ours, expected)
 
 
+def test_fitted_strides_by_hand():
+    # images of 21 x 50 px, features of 2 x 3: strides 21 // 2 = 10 down and 50 // 3 = 16 across
+    layer = Anchors(4, 99, ratios=[1], scales=[1.2], offset=0, rounded=True, fitted_strides=True)
+    arrays = np.zeros((2, 2, 3, 5), "float32"), np.zeros((2, 21, 50, 3), "float32")
+    # int(4 · 1.2) = 4 px squares
+    expected = [[x - 2, y - 2, x + 2, y + 2] for y in (0, 10) for x in (0, 16, 32)]
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(arrays)), [expected] * 2)
+
+
+def test_fitted_strides_in_a_graph():
+    images = keras.Input((None, None, 3))
+    features = keras.layers.AveragePooling2D(8, padding="same")(images)
+    params = AnchorParameters([32], [8], offset=0, rounded=True, fitted_strides=True)
+    layer = Anchors(32, 8, offset=0, rounded=True, fitted_strides=True)
+    anchors = layer([features, images])
+    assert anchors.shape == (None, None, 4)
+    model = keras.Model(images, anchors)
+    for shape in ((70, 100), (64, 41)):
+        found = model.predict_on_batch(np.zeros((1, *shape, 3), "float32"))[0]
+        np.testing.assert_array_equal(found, anchors_for_shape(shape, [3], params))
+
+
 def test_defaults():
     assert Anchors(32, 8).call(np.zeros((1, 2, 3, 1), "float32")).shape == (1, 2 * 3 * 9, 4)
 
@@ -57,11 +79,12 @@ def test_float32_under_any_policy():
 
 
 def test_config():
-    layer = Anchors(24, 4, ratios=[0.5, 3], scales=[1.5], name="places")
+    options = {"offset": 0.25, "rounded": True, "fitted_strides": True}
+    layer = Anchors(24, 4, ratios=[0.5, 3], scales=[1.5], name="places", **options)
     again = Anchors.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
-    features = np.zeros((1, 2, 2, 1), "float32")
-    ours, theirs = (ops.convert_to_numpy(each(features)) for each in (layer, again))
+    inputs = [np.zeros((1, 2, 2, 1), "float32"), np.zeros((1, 9, 7, 3), "float32")]
+    ours, theirs = (ops.convert_to_numpy(each(inputs)) for each in (layer, again))
     np.testing.assert_array_equal(ours, theirs)
 
 

@@ -12,9 +12,17 @@ from keras_retinanet.utils.anchors import AnchorParameters, anchors_for_shape
 pytestmark = pytest.mark.core
 
 OPTIONS = {
-    "anchors": {"sizes": [24, 40], "strides": [8, 16], "ratios": [1], "scales": [1, 1.5]},
+    "anchors": {
+        "sizes": [24, 40],
+        "strides": [8, 16],
+        "ratios": [1],
+        "scales": [1, 1.5],
+        "offset": 0.0,
+        "rounded": True,
+        "fitted_strides": True,
+    },
     "pyramid_levels": [3, 4],
-    "coder": {"name": "center_size", "variances": (0.1, 0.1, 0.2, 0.2)},
+    "coder": {"name": "center_size", "variances": (0.1, 0.1, 0.2, 0.2), "clamp": "both"},
     "normalization": "caffe",
     "backbone": "mine",
     "class_names": ["cat", "dog"],
@@ -22,6 +30,8 @@ OPTIONS = {
     "image_max_side": 90,
     "clip_margin": 1,
     "detection": {"nms": "none", "score_threshold": 0.3, "top_k": 20},
+    "resize": "torchvision",
+    "canvases": "own",
     "progress": {"epoch": 3, "best": 0.25, "start": "scratch"},
 }
 
@@ -56,6 +66,7 @@ def test_defaults(build):
     assert model.normalization is None
     assert model.clip_margin == 0
     assert (model.image_min_side, model.image_max_side) == (800, 1333)
+    assert (model.resize, model.canvases) == ("opencv", "few")
     assert model.class_names is None
     assert model.detection == model.progress == {}
 

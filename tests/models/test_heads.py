@@ -111,6 +111,7 @@ def test_depth_and_norm():
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds.count("Conv2D") == 2
     assert kinds.count("GroupNormalization") == 1
+    assert [layer.use_bias for layer in convolutions(model)] == [False, True]  # the norm has one
     assert len(convolutions(default_regression_model(4, 2, 16, depth=0))) == 1
 
 

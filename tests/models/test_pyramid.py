@@ -61,3 +61,40 @@ def test_the_level_above_is_added():
     np.testing.assert_allclose(result["P5"], 100)
     np.testing.assert_allclose(result["P4"], 110)
     np.testing.assert_allclose(result["P3"], 111)
+
+
+def strided(options, values):
+    """P6 and P7 of a constant C5 and P5 of 1x4 places and one channel, with kernels of ones."""
+    names = {level: f"C{level}" for level in (3, 4, 5)}
+    shape = {n: keras.Input((1, 4 * 2 ** (5 - i), 1), name=n) for i, n in names.items()}
+    pyramid = create_pyramid_features(shape, [5, 6, 7], 1, **options)
+    model = keras.Model(shape, [pyramid["P6"], pyramid["P7"]])
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            layer.set_weights([np.ones(layer.kernel.shape, "float32"), np.zeros(1, "float32")])
+    images = {name: np.zeros((1, *value.shape[1:]), "float32") for name, value in shape.items()}
+    images["C5"][0, 0, :, 0] = values
+    return [ops.convert_to_numpy(value)[0, 0, :, 0].tolist() for value in model(images)]
+
+
+def test_padding_of_the_strided_convolutions():
+    # "same" pads four places at the end: 1+2+4, 4+8; "symmetric" at both sides: 1+2, 2+4+8
+    assert strided({}, [1, 2, 4, 8])[0] == [7, 12]
+    assert strided({"strided_padding": "symmetric"}, [1, 2, 4, 8])[0] == [3, 14]
+
+
+def test_p6_from_p5():
+    # P5 is C5 through a 1x1 and a 3x3 convolution: [1+2, 1+2+4, 2+4+8, 4+8] = [3, 7, 14, 12]
+    assert strided({"p6_from": "P5"}, [1, 2, 4, 8])[0] == [24, 26]
+
+
+def test_p7_with_and_without_relu():
+    # P6 is [-7, -12] and two places wide: "same" pads its end, so P7 is their sum
+    assert strided({}, [-1, -2, -4, -8])[1] == [0]
+    assert strided({"p7_relu": False}, [-1, -2, -4, -8])[1] == [-19]
+
+
+@pytest.mark.parametrize("options", [{"p6_from": "C4"}, {"strided_padding": "valid"}])
+def test_unknown_options_name_the_known(features, options):
+    with pytest.raises(ValueError, match=r"Expected p6_from among \['C5', 'P5'\]"):
+        create_pyramid_features(features, [5, 6], 4, **options)

@@ -200,6 +200,26 @@ def test_a_canvas_that_is_no_multiple_of_32(model):
     assert boxes[..., 3].max() == 65
 
 
+def test_clipping_after_nms(model, images, raw):
+    # the same by the layers one by one: decode, filter, clip, drop what has no area
+    options = {"score_threshold": 0.0, "max_detections": 600, "nms_threshold": 0.3}
+    found = convert_model(model, clip="after", **options).predict_on_batch(images)
+    anchors = anchors_for_shape((64, 96), [3, 4], model.anchor_params)
+    boxes = coders.corners().decode(anchors[None], raw[0]).astype("float32")
+    kept = FilterDetections(**options).call([boxes, raw[1]])
+    boxes, scores, labels = map(ops.convert_to_numpy, kept)
+    boxes = np.clip(boxes, 0, [96, 64, 96, 64])
+    for image in range(2):
+        sides = boxes[image, :, 2:] - boxes[image, :, :2]
+        rows = np.flatnonzero((labels[image] >= 0) & (sides > 0).all(axis=1))
+        assert 10 < len(rows) < 600
+        np.testing.assert_allclose(found[0][image][: len(rows)], boxes[image][rows], atol=1e-2)
+        np.testing.assert_allclose(found[1][image][: len(rows)], scores[image][rows], rtol=1e-5)
+        assert found[2][image].tolist() == [*labels[image][rows], *[-1] * (600 - len(rows))]
+    with pytest.raises(ValueError, match=r"\['before', 'after'\]. Received: 'never'"):
+        convert_model(model, clip="never")
+
+
 def test_clip_margin(build):
     assert convert_model(build(clip_margin=1)).get_layer("clipped_boxes").margin == 1
 

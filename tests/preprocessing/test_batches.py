@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.batches import Batches, fit
+from keras_retinanet.preprocessing.batches import Batches, fitted
 from keras_retinanet.preprocessing.dataset import Dataset, make_record
 from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.resizing import RESIZES, Fit, stretched
 
 ANCHORS = {
     "anchor_params": AnchorParameters((16, 32), (8, 16), (1,), (1, 1.5)),
@@ -47,10 +48,17 @@ def test_no_backend_is_imported():
 def test_images_and_boxes_are_fitted_together():
     image = np.zeros((4, 8, 3), "uint8")
     annotations = {"bboxes": np.array([[2, 1, 4, 3]], "float32"), "labels": np.array([1])}
-    fitted, changed = fit(image, annotations, (16, 12))
-    assert fitted.shape == (12, 16, 3)
+    fit = stretched((8, 4), (16, 12))
+    picture, changed = fitted(image, annotations, RESIZES["opencv"], fit)
+    assert picture.shape == (12, 16, 3)
     assert changed["bboxes"].tolist() == [[4, 3, 8, 9]]  # twice as wide, three times as high
     assert annotations["bboxes"].tolist() == [[2, 1, 4, 3]]
+    # KerasHub puts 2 px of black above and below and stretches the whole to 24 x 24 px
+    picture, changed = fitted(
+        image + 9, annotations, RESIZES["kerashub"], Fit((24, 12), (3, 3), (0, 6), (24, 24))
+    )
+    assert picture.shape == (24, 24, 3)
+    assert changed["bboxes"].tolist() == [[6, 9, 12, 15]]
 
 
 def test_a_batch_is_rgb_with_compact_targets(dataset):
@@ -94,6 +102,50 @@ def test_the_long_side_goes_with_the_scale(dataset):
     assert made.resized_size(0) == (60, 45)
     assert made.resized_size(0, 24) == (30, 22)  # at most 60 · 24/48 = 30; 22.5 rounds to even
     assert made.resized_size(0, 96) == (120, 90)
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+def test_inputs_are_by_the_rule_and_rgb(dataset, resize):
+    sides = {"image_min_side": 40, "image_max_side": 50}
+    made = batches(dataset, resize=resize, canvases="own", **sides)
+    rule = RESIZES[resize]
+    for index, record in enumerate(dataset.records):
+        image = np.asarray(Image.open(record.path))
+        expected = rule.resample(image, rule.fit(record.size, 40, 50))
+        inputs = made.inputs_of([index])
+        assert inputs.dtype == expected.dtype
+        np.testing.assert_array_equal(inputs, expected[None])
+
+
+def test_own_canvases_are_as_large_as_their_batch_and_few_ones_hold_every_rule(dataset):
+    # 64x48 and 48x64 px at a short side of 45 are 60x45 and 45x60
+    own = batches(dataset, image_min_side=45, canvases="own")
+    assert own.inputs_of([0]).shape == (1, 45, 60, 3)
+    assert own.inputs_of([0, 1]).shape == (2, 60, 60, 3)
+    assert not own.inputs_of([0, 1])[0, 45:].any()
+    for resize in RESIZES:
+        few = batches(dataset, image_min_side=31, image_max_side=33, resize=resize)
+        shape = few.inputs_of([0, 1, 2]).shape
+        assert shape[1] % 32 == shape[2] % 32 == 0
+        assert shape == few.batch_of([0, 1, 2], 0)[0].shape
+
+
+@pytest.mark.parametrize("resize", ["torchvision", "kerashub"])
+def test_training_takes_the_sizes_of_the_rule_and_uint8(dataset, resize):
+    made = batches(dataset, resize=resize, canvases="own", image_max_side=48)
+    images, targets = made.batch_of([0], 0)
+    assert images.dtype == "uint8"
+    # 64x48 within 48x48 px is 48x36: on a canvas of 64x64
+    assert images.shape == (1, 64, 64, 3)
+    assert images[0, :36, :48].any(axis=-1).mean() > 0.99
+    assert not images[0, 36:].any()
+    np.testing.assert_allclose(targets["boxes"][0, 0], np.array([4, 4, 20, 20]) * 0.75)
+
+
+def test_options_that_are_not_known(dataset):
+    for option in ("resize", "canvases"):
+        with pytest.raises(ValueError, match=f"Expected {option} among .*Received: 'nonsense'"):
+            batches(dataset, **{option: "nonsense"})
 
 
 @pytest.mark.parametrize(

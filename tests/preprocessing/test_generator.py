@@ -2,6 +2,7 @@
 
 import warnings
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -253,6 +254,17 @@ def test_transform_and_effect_generators_move_image_and_boxes():
     assert annotations["bboxes"].tolist() == [[30, 10, 40, 20]]
     assert (moved[10:20, 30:40] == 200).all()
     assert not moved[:, :30].any()
+
+
+def test_inputs_of_old_models_are_resized_in_float32_and_stay_bgr(tmp_path):
+    # twice as large, the mean subtracted, nothing rounded
+    dataset = write(tmp_path, [(20, 16)])
+    options = {"image_min_side": 32, "resize": "keras-retinanet", "canvases": "own"}
+    inputs = Generator(dataset, **options).inputs_of([0])
+    image = cv2.imread(dataset.records[0].path)
+    expected = cv2.resize(image - MEAN, None, fx=2, fy=2)
+    np.testing.assert_allclose(inputs, expected[None], atol=1e-3)
+    assert inputs.dtype == "float32"
 
 
 def test_anchors_of_only_a_few_shapes_are_kept():

@@ -1,5 +1,6 @@
 """Anchors of an image and their targets, by hand."""
 
+import json
 import math
 
 import numpy as np
@@ -46,11 +47,12 @@ def test_default_parameters():
 
 
 def test_parameters_round_trip():
-    params = AnchorParameters([10.5, 20], [4, 8], np.array([0.5, 2]), (1, 1.3, 1.7))
+    values = [10.5, 20], [4, 8], np.array([0.5, 2]), (1, 1.3, 1.7)
+    params = AnchorParameters(*values, offset=0.25, rounded=True, fitted_strides=True)
     again = AnchorParameters(**params.get_config())
     assert again.get_config() == params.get_config()
     assert again.num_anchors() == 6
-    assert all(isinstance(value, list) for value in params.get_config().values())
+    assert json.loads(json.dumps(params.get_config())) == params.get_config()
 
 
 def test_parameters_of_different_lengths():
@@ -103,6 +105,61 @@ def test_shift_agrees_on_tensors():
     base = generate_anchors(24)
     ours = shift((3, 5), 16, base)
     np.testing.assert_array_equal(ops.convert_to_numpy(shift((3, 5), 16, base, ops)), ours)
+
+
+def test_shift_with_a_stride_for_each_axis():
+    # centres at 0 and 5 down, 0, 7 and 14 across
+    places = shift((2, 3), (5, 7), np.array([[-1, -2, 1, 2]], "float32"), offset=0)
+    expected = [[x - 1, y - 2, x + 1, y + 2] for y in (0, 5) for x in (0, 7, 14)]
+    np.testing.assert_array_equal(places, expected)
+
+
+@pytest.mark.parametrize("offset", [0, 0.5])
+def test_detectron2_and_mmdetection_by_hand(offset):
+    # both centre anchors at (i + offset) · stride, Detectron2 by its option, MMDetection at 0;
+    # sizes 32 · 2^(1/3) = 40.317 are not rounded. Level 3 of 16 x 24 px: 2 rows, 3 columns
+    params = AnchorParameters([32], [8], [0.5, 1, 2], [1, 2 ** (1 / 3)], offset=offset)
+    anchors = anchors_for_shape((16, 24), [3], params)
+    expected = []
+    for y, x in [(row, column) for row in range(2) for column in range(3)]:
+        for ratio in (0.5, 1, 2):
+            for size in (32, 40.3174736):
+                w, h = size / ratio**0.5 / 2, size * ratio**0.5 / 2
+                cx, cy = (x + offset) * 8, (y + offset) * 8
+                expected.append([cx - w, cy - h, cx + w, cy + h])
+    np.testing.assert_allclose(anchors, expected, rtol=1e-6, atol=1e-5)
+
+
+TORCHVISION = AnchorParameters(offset=0.0, rounded=True, fitted_strides=True)
+
+
+def test_rounded_anchors_by_hand():
+    # int(32 · 2^(2/3) = 50.8) = 50; at ratio 2 it is 50 / √2 = 35.36 wide, 50 · √2 = 70.71 high,
+    # so the corners about the centre are round(17.68) = 18 and round(35.36) = 35
+    anchors = generate_anchors(32, [2], [2 ** (2 / 3)], rounded=True)
+    np.testing.assert_array_equal(anchors, [[-18, -35, 18, 35]])
+
+
+def test_fitted_strides_by_hand():
+    # 800 x 1344 px has 13 x 21 places on level 6 and 7 x 11 on level 7: 800 // 13 = 61,
+    # 1344 // 21 = 64, 800 // 7 = 114 and 1344 // 11 = 122
+    places = grid((800, 1344), None, TORCHVISION)
+    assert places.strides.tolist() == [[8, 8], [16, 16], [32, 32], [64, 61], [122, 114]]
+
+
+@pytest.mark.parametrize("size", [(256, 320), (800, 1088), (800, 1344), (544, 992), (32, 1344)])
+def test_torchvision_has_the_same_anchors(size):
+    pytest.importorskip("torchvision")
+    import torch
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
+    from torchvision.models.detection.image_list import ImageList
+
+    steps = (1, 2 ** (1 / 3), 2 ** (2 / 3))
+    sizes = tuple(tuple(int(side * step) for step in steps) for side in (32, 64, 128, 256, 512))
+    theirs = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * 5)
+    features = [torch.zeros(1, 1, *shape) for shape in guess_shapes(size, [3, 4, 5, 6, 7])]
+    [expected] = theirs(ImageList(torch.zeros(1, 3, *size), [size]), features)
+    np.testing.assert_array_equal(anchors_for_shape(size, anchor_params=TORCHVISION), expected)
 
 
 def test_order_of_an_image():
@@ -166,10 +223,12 @@ def test_levels_and_parameters_that_do_not_fit():
         anchors_for_shape((64, 64), [3, 4], AnchorParameters.default)
 
 
-def test_anchors_agree_on_tensors():
-    ours = anchors_for_shape((70, 101))
-    theirs = ops.convert_to_numpy(anchors_for_shape((70, 101), xp=ops))
+@pytest.mark.parametrize("params", [AnchorParameters.default, TORCHVISION])
+def test_anchors_agree_on_tensors(params):
+    ours = anchors_for_shape((70, 101), anchor_params=params)
+    theirs = ops.convert_to_numpy(anchors_for_shape((70, 101), anchor_params=params, xp=ops))
     np.testing.assert_array_equal(theirs, ours)
+    np.testing.assert_array_equal(grid((70, 101), None, params).anchors, ours)
 
 
 def test_compute_gt_annotations():

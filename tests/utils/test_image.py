@@ -1,12 +1,9 @@
 import itertools
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
@@ -233,32 +230,6 @@ def test_preprocess_caffe_and_tf():
         assert_array_equal(batch[0], PICTURE)  # not in place
     with pytest.raises(ValueError, match="'keras'"):
         im.preprocess_image(PICTURE, mode="keras")
-
-
-def test_resize_scale_by_hand():
-    assert im.compute_resize_scale((400, 600, 3)) == 2  # 600 * 2 = 1200 <= 1333
-    assert im.compute_resize_scale((200, 1333), min_side=800, max_side=1333) == 1
-    assert im.compute_resize_scale((1000, 500, 3), min_side=100, max_side=150) == 0.15
-
-
-def test_resized_size_by_hand():
-    assert im.resized_size((640, 480)) == (1067, 800)  # 640 * 800 / 480 = 1066.67
-    assert im.resized_size((480, 640)) == (800, 1067)
-    assert im.resized_size((1000, 3), 800, 1333) == (1333, 4)  # 3 * 1.333 = 3.999
-    assert im.resized_size((5000, 2), 8, 1000) == (1000, 1)  # 2 / 5 rounds to 0: at least 1
-    # halves go to the even neighbour: 5 / 2 = 2.5 and 7 / 2 = 3.5
-    assert im.resized_size((5, 4), 2, 100) == (2, 2)
-    assert im.resized_size((7, 4), 2, 100) == (4, 2)
-
-
-@given(*[st.integers(1, 8000)] * 2, st.integers(1, 1024), st.integers(1, 2000))
-def test_resized_size_is_the_same_in_exact_and_in_float32_arithmetic(width, height, low, high):
-    exact = min(Fraction(low, min(width, height)), Fraction(high, max(width, height)))
-    size = im.resized_size((width, height), low, high)
-    assert size == tuple(max(1, round(side * exact)) for side in (width, height))
-    target, side = im.scale_fraction((width, height), low, high)
-    in_float32 = np.float32([width, height]) * np.float32(target) / np.float32(side)
-    assert size == tuple(np.maximum(1, np.rint(in_float32)).astype(int).tolist())
 
 
 def test_resize_gives_the_true_scales_or_the_single_one():

@@ -1,0 +1,37 @@
+"""Padding of images inside the graph."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_retinanet")
+class PadToMultiple(keras.layers.Layer):
+    """Images (B, H, W, C) -> (B, H', W', C) whose sides are multiples of `multiple` px.
+
+    Zeros come at the right and the bottom. After `Normalize` zero is the mean colour, which is what
+    torchvision, Detectron2 and MMDetection pad with.
+    """
+
+    def __init__(self, multiple, **kwargs):
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.multiple = multiple
+
+    def call(self, inputs):
+        for axis in (1, 2):
+            batch, *sides, channels = ops.shape(inputs)
+            sides[axis - 1] = -sides[axis - 1] % self.multiple
+            zeros = ops.zeros((batch, *sides, channels), inputs.dtype)
+            inputs = ops.concatenate([inputs, zeros], axis=axis)
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        batch, *sides, channels = input_shape
+        padded = (side and -(-side // self.multiple) * self.multiple for side in sides)
+        return (batch, *padded, channels)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=inputs.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "multiple": self.multiple}
