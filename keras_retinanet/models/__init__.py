@@ -6,31 +6,57 @@ import keras
 
 from .. import layers  # noqa: F401  registers the layers that saved models hold
 from .backbone import Backbone
+from .convnext import ConvNeXtBackbone
+from .custom import CustomBackbone
+from .densenet import DenseNetBackbone
 from .detector import RetinaNet
+from .effnet import EfficientNetBackbone
 from .mobilenet import MobileNetBackbone
 from .resnet import ResNetBackbone
 from .retinanet import retinanet_bbox
+from .senet import SeBackbone
+from .vgg import VGGBackbone
 
 __all__ = [
     "Backbone",
     "RetinaNet",
     "assert_training_model",
     "backbone",
+    "backbone_names",
     "check_training_model",
     "convert_model",
     "load_model",
 ]
 
-BACKBONES = {"resnet": ResNetBackbone, "mobilenet": MobileNetBackbone}
+BACKBONES = {
+    "resnet": ResNetBackbone,
+    "senet": SeBackbone,
+    "vgg": VGGBackbone,
+    "densenet": DenseNetBackbone,
+    "mobilenet": MobileNetBackbone,
+    "efficientnet": EfficientNetBackbone,
+    "convnext": ConvNeXtBackbone,
+}
 
 
-def backbone(backbone_name):
-    """The Backbone of that name, such as `resnet50` or `mobilenet224_0.25`."""
-    for family, build in BACKBONES.items():
-        if backbone_name.startswith(family):
-            return build(backbone_name)
-    known = [name for build in BACKBONES.values() for name in build.allowed()]
+def backbone(backbone_name, taps=None, **options):
+    """The Backbone of a name, such as `resnet50` or `mobilenet224_0.25`, or of any functional Keras
+    model with `taps`, the names of its layers that give C3 to C5 or C2 to C5.
+
+    Options are those of the family: see `ResNetBackbone`, and for a model `CustomBackbone`.
+    """
+    if not isinstance(backbone_name, str):
+        return CustomBackbone(backbone_name, taps or [], **options)
+    for family in BACKBONES.values():
+        if backbone_name.lower() in family.allowed():
+            return family(backbone_name, **options)
+    known = backbone_names()
     raise ValueError(f"Expected a backbone among {known}. Received: {backbone_name!r}.")
+
+
+def backbone_names():
+    """All names that `backbone` knows."""
+    return [name for family in BACKBONES.values() for name in family.allowed()]
 
 
 def load_model(filepath, backbone_name="resnet50", compile=True):

@@ -2,14 +2,16 @@
 
 import os
 import warnings
+from types import MappingProxyType
 
 import keras
 
 from ..errors import InputError
-from ..layers import Normalize
+from ..layers import Normalize, PadToMultiple
+from ..layers.normalize import normalize
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
 from .heads import default_submodels
-from .norms import freeze_batch_norm, groups_for
+from .norms import freeze_batch_norm, with_norm
 from .pyramid import create_pyramid_features
 from .retinanet import retinanet
 
@@ -18,9 +20,11 @@ class Backbone:
     """A backbone by name; a family overrides `network`, `taps`, `imagenet` and `allowed`."""
 
     normalization = "caffe"  # what the ImageNet weights expect, a key of NORMALIZATIONS
+    stem = None  # the last layer of the network's stem
+    sources = MappingProxyType({})  # by name, files of ImageNet weights to be imported
 
     def __init__(self, backbone):
-        self.backbone = backbone
+        self.backbone = backbone.lower()  # keras-retinanet wrote EfficientNetB0
         self.validate()
 
     @property
@@ -44,13 +48,19 @@ class Backbone:
         """The Keras model on `inputs` (B, H, W, 3), randomly initialised."""
         raise NotImplementedError
 
-    def taps(self):
-        """{"C2": layer name, ..., "C5": layer name} in `network`."""
+    def taps(self, network):
+        """{"C2": (B, H/4, W/4, C), ..., "C5": (B, H/32, W/32, C)} of `network`."""
         raise NotImplementedError
 
     def imagenet(self):
         """(file name, URL, hash or None) of the ImageNet weights, or None where there are none."""
         return None
+
+    def imagenet_source(self):
+        """Where ImageNet weights come from: "keras.applications", which are downloaded, or what
+        `retinanet-import-weights backbone` takes, or None.
+        """
+        return "keras.applications" if self.imagenet() else self.sources.get(self.backbone)
 
     def download_imagenet(self):
         """The path of the ImageNet weights, downloaded once; InputError if they cannot be had."""
@@ -69,30 +79,56 @@ class Backbone:
 
     def preprocess_image(self, inputs):
         """BGR images (..., 3) of 0..255 as the ImageNet weights expect them."""
-        from ..utils.image import preprocess_image
-
-        return preprocess_image(inputs, mode=self.normalization)
+        return normalize(inputs[..., ::-1], self.normalization)
 
     def features(self, inputs, weights=None, modifier=None, norm="batch"):
         """{"C2": (B, H/4, W/4, C), ..., "C5": (B, H/32, W/32, C)} of `inputs` (B, H, W, 3).
 
         `weights` is a file for the bare backbone; `modifier` changes the backbone's model before
-        it is used (`utils.model.freeze`, say); `norm="group"` replaces its batch norm.
+        it is used (`utils.model.freeze`, say); `norm`, "group" or "sync_batch", replaces its batch
+        norm.
         """
         network = self.network(inputs)
         if weights is not None:
             load_backbone_weights(network, weights, self.backbone)
-        if norm == "group":
-            network = with_group_norm(network)
+        network = with_norm(network, norm)
         if modifier is not None:
             network = modifier(network) or network
-        return {level: network.get_layer(name).output for level, name in self.taps().items()}
+        return self.taps(network)
 
-    def retinanet(self, num_classes, inputs=None, modifier=None, weights=None, **options):
-        """keras-retinanet's model: takes `preprocess_image`'s BGR, codes boxes by corners."""
-        inputs = keras.Input((None, None, 3)) if inputs is None else inputs
-        layers = self.features(inputs, weights, modifier)
-        options = {"backbone": self.backbone, **options}
+    def freeze_stages(self, network, count):
+        """Freezes the stem of `network` where `count` is 1, and all that C2 to C5 are made of where
+        it is 2 to 5, as Detectron2's FREEZE_AT: weights stay, batch norm is in inference mode.
+        """
+        stages = {int(level[1:]): tensor for level, tensor in self.taps(network).items()}
+        if self.stem is not None:
+            stages[1] = network.get_layer(self.stem).output
+        if count not in (0, *stages):
+            raise InputError(
+                f"Expected the stages to freeze of {self.backbone} to be one of "
+                f"{[0, *sorted(stages)]}. Received: {count}."
+            )
+        frozen = [tensor for stage, tensor in stages.items() if stage <= count]
+        for layer in keras.Model(network.inputs, frozen).layers if frozen else ():
+            layer.trainable = False
+
+    def retinanet(
+        self,
+        num_classes,
+        inputs=None,
+        modifier=None,
+        weights=None,
+        normalization=None,
+        **options,
+    ):
+        """keras-retinanet's model: codes boxes by corners and takes what `preprocess_image` gives,
+        or RGB 0..255 where `normalization` is a key of `NORMALIZATIONS`.
+        """
+        inputs = images = keras.Input((None, None, 3)) if inputs is None else inputs
+        if normalization is not None:
+            images = Normalize(normalization, name="normalize")(inputs)
+        layers = self.features(images, weights, modifier)
+        options = {"backbone": self.backbone, "normalization": normalization, **options}
         return retinanet(inputs, layers, num_classes, **options)
 
     def detector(
@@ -101,6 +137,7 @@ class Backbone:
         weights=None,
         freeze_bn=None,
         freeze=False,
+        freeze_stages=0,
         norm="batch",
         feature_size=256,
         head_size=None,
@@ -113,22 +150,36 @@ class Backbone:
         prior_probability=0.01,
         iou_branch=False,
         level_scales=False,
+        normalization=None,
+        pad_to=None,
+        pyramid_norm=None,
+        p6_from="C5",
+        p7_relu=True,
+        strided_padding="same",
         **options,
     ):
         """The model that the commands train: takes RGB 0..255 and carries all it needs to know.
 
         `freeze_bn=None` freezes the batch norm if there are weights; `freeze` freezes the whole
-        backbone. `activation` and `prior_probability` are those of the classification head, see
+        backbone and `freeze_stages` its first stages, see that method; `norm` as for `features`.
+        `activation` and `prior_probability` are those of the classification head, see
         `heads`; `iou_branch` adds the prediction of a box's IoU, which multiplies its scores;
-        `level_scales` as for `retinanet`. `options` are those of `RetinaNet`.
+        `level_scales` as for `retinanet`. `normalization` is another key of `NORMALIZATIONS` than
+        the backbone's; `pad_to` pads normalised images in the graph to a multiple of it, px.
+        `pyramid_norm` (by default `head_norm`), `p6_from`, `p7_relu` and `strided_padding` are
+        those of `create_pyramid_features`. `options` are those of `RetinaNet`.
         """
+        normalization = normalization or self.normalization
         inputs = keras.Input((None, None, 3), name="image")
-        images = Normalize(self.normalization, name="normalize")(inputs)
+        images = Normalize(normalization, name="normalize")(inputs)
+        if pad_to is not None:
+            images = PadToMultiple(pad_to, name="pad")(images)
         freeze_bn = weights is not None if freeze_bn is None else freeze_bn
 
         def modifier(network):
             if freeze:
                 network.trainable = False
+            self.freeze_stages(network, freeze_stages)
             return freeze_batch_norm(network) if freeze_bn else network
 
         anchors = anchors or AnchorParameters.default
@@ -146,7 +197,15 @@ class Backbone:
         )
 
         def pyramid(backbone_layers, levels):
-            return create_pyramid_features(backbone_layers, levels, feature_size, head_norm)
+            return create_pyramid_features(
+                backbone_layers,
+                levels,
+                feature_size,
+                pyramid_norm or head_norm,
+                p6_from,
+                p7_relu,
+                strided_padding,
+            )
 
         return retinanet(
             inputs,
@@ -158,11 +217,19 @@ class Backbone:
             level_scales=level_scales,
             anchors=anchors,
             coder=coder,
-            normalization=self.normalization,
+            normalization=normalization,
             backbone=self.backbone,
             class_names=class_names,
             **options,
         )
+
+
+def outputs_of(network, names):
+    """{"C2": ..., "C5": ...}, the outputs of the layers of `network` of these names, C5 the last
+    of them.
+    """
+    first = 6 - len(names)
+    return {f"C{first + i}": network.get_layer(name).output for i, name in enumerate(names)}
 
 
 def load_backbone_weights(network, path, name):
@@ -178,26 +245,3 @@ def load_backbone_weights(network, path, name):
         raise InputError(
             f"{path}: not the weights of a bare {name} ({reason}); is it another backbone?"
         ) from None
-
-
-def with_group_norm(network):
-    """`network` with group norm in the place of every batch norm, and its other weights."""
-
-    def change(layer):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            channels = layer.gamma.shape[0]
-            return keras.layers.GroupNormalization(
-                groups_for(channels), epsilon=1e-5, name=layer.name
-            )
-        return layer.__class__.from_config(layer.get_config())
-
-    def call(layer, *args, mask=None, **kwargs):  # batch norm takes a mask, group norm does not
-        return layer(*args, **kwargs)
-
-    changed = keras.models.clone_model(
-        network, input_tensors=network.inputs, clone_function=change, call_function=call
-    )
-    for layer in network.layers:
-        if not isinstance(layer, keras.layers.BatchNormalization):
-            changed.get_layer(layer.name).set_weights(layer.get_weights())
-    return changed

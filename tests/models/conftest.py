@@ -148,3 +148,49 @@ def loss_of():
         return float(ops.convert_to_numpy(total))
 
     return calculate
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """Makes the Backbone of a name whose stages have their first and last block alone: deep ones
+    take most of a minute, and their depth is repetition.
+    """
+    from importlib import import_module
+
+    from keras_retinanet.models import backbone
+
+    names = ("resnet", "densenet", "efficientnet", "efficientnet_v2", "convnext")
+    modules = [import_module(f"keras.src.applications.{name}") for name in names]
+    resnet, densenet, efficientnet, efficientnet_v2, convnext = modules
+    whole = efficientnet.EfficientNet
+
+    def stack_v1(x, filters, blocks, stride1=2, name=None):
+        x = resnet.residual_block_v1(x, filters, stride=stride1, name=f"{name}_block1")
+        last = f"{name}_block{blocks}"
+        return resnet.residual_block_v1(x, filters, conv_shortcut=False, name=last)
+
+    def stack_v2(x, filters, blocks, stride1=2, name=None):
+        x = resnet.residual_block_v2(x, filters, conv_shortcut=True, name=f"{name}_block1")
+        return resnet.residual_block_v2(x, filters, stride=stride1, name=f"{name}_block{blocks}")
+
+    def dense_block(x, blocks, name):
+        return densenet.conv_block(x, 32, name=f"{name}_block{blocks}")
+
+    def efficient(width, depth, *args, **kwargs):
+        return whole(width, 0.1, *args, **kwargs)
+
+    monkeypatch.setattr(resnet, "stack_residual_blocks_v1", stack_v1)
+    monkeypatch.setattr(resnet, "stack_residual_blocks_v2", stack_v2)
+    monkeypatch.setattr(densenet, "dense_block", dense_block)
+    monkeypatch.setattr(efficientnet, "EfficientNet", efficient)
+    monkeypatch.setattr(efficientnet_v2, "round_repeats", lambda repeats, depth_coefficient: 1)
+    for config in convnext.MODEL_CONFIGS.values():
+        monkeypatch.setitem(config, "depths", [1, 1, 1, 1])
+
+    def make(name, **options):
+        made = backbone(name, **options)
+        if not getattr(made, "of_applications", True):
+            made.networks = {name: {**made.networks[name], "blocks": (1, 1, 1, 1)}}
+        return made
+
+    return make

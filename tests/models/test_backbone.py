@@ -1,16 +1,19 @@
 """What every backbone gives: names, features, weights, what is frozen."""
 
 import warnings
+from importlib import import_module
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_retinanet import models
+from keras_retinanet import losses, models
 from keras_retinanet.errors import InputError
+from keras_retinanet.layers.normalize import NORMALIZATIONS
 from keras_retinanet.models import Backbone, backbone
-from keras_retinanet.models.backbone import load_backbone_weights, with_group_norm
+from keras_retinanet.models.backbone import load_backbone_weights
+from keras_retinanet.models.norms import with_norm
 from keras_retinanet.utils.anchors import AnchorParameters
 from keras_retinanet.utils.image import preprocess_image
 from keras_retinanet.utils.model import freeze
@@ -18,6 +21,7 @@ from keras_retinanet.utils.model import freeze
 pytestmark = pytest.mark.core
 
 NAME = "resnet10_0.25"
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SMALL = {"feature_size": 8, "head_depth": 0, "anchors": AnchorParameters(ratios=[1], scales=[1])}
 
 
@@ -44,24 +48,38 @@ def weights(bare, tmp_path_factory):
 
 
 def test_an_unknown_name_lists_the_known():
-    for name in ("resnet51", "vgg16", "", "mobilenet224", "mobilenet224_0.3", "resnet"):
+    for name in ("resnet51", "vgg", "", "mobilenet224", "mobilenet224_0.3", "resnet", "alexnet"):
         with pytest.raises(ValueError, match=f"Received: '{name}'") as error:
             backbone(name)
-        family = "mobilenet224_0.25" if name.startswith("mobile") else "resnet50"
-        assert family in str(error.value)
-    with pytest.raises(ValueError, match=r"resnet10_0\.25.*mobilenet128_1\.0"):
-        backbone("alexnet")
+        for known in ("resnet10_0.25", "vgg16", "seresnext50", "mobilenet128_1.0"):
+            assert f"'{known}'" in str(error.value)
+
+
+def test_names_of_keras_retinanet():
+    resnets = {"seresnet18", "seresnet34", "seresnet50", "seresnet101", "seresnet152"}
+    for module, name, names in (
+        ("resnet", "ResNetBackbone", {"resnet50", "resnet101", "resnet152"}),
+        ("vgg", "VGGBackbone", {"vgg16", "vgg19"}),
+        ("densenet", "DenseNetBackbone", {"densenet121", "densenet169", "densenet201"}),
+        ("mobilenet", "MobileNetBackbone", {"mobilenet128_1.0", "mobilenet224_0.75"}),
+        ("effnet", "EfficientNetBackbone", {f"EfficientNetB{i}" for i in range(8)}),
+        ("senet", "SeBackbone", {*resnets, "seresnext50", "seresnext101", "senet154"}),
+    ):
+        family = getattr(import_module(f"keras_retinanet.models.{module}"), name)
+        for each in names:
+            assert family(each).backbone == backbone(each).backbone == each.lower()
+            assert type(backbone(each)) is family
 
 
 @pytest.mark.parametrize("build", models.BACKBONES.values())
 def test_every_allowed_name_is_known(build):
     for name in build.allowed():
         made = backbone(name)
-        assert isinstance(made, build)
+        assert type(made) is build
         assert isinstance(made, Backbone)
         assert made.backbone == name
         made.validate()
-        assert list(made.taps()) == ["C2", "C3", "C4", "C5"]
+        assert made.normalization in NORMALIZATIONS
         assert made.custom_objects == {}
 
 
@@ -80,11 +98,24 @@ def test_features_halve_the_image(name):
         assert feature.shape[1:3] == (64 >> level, 96 >> level)
 
 
-@pytest.mark.parametrize(("name", "mode"), [(NAME, "caffe"), ("mobilenet224_0.25", "tf")])
-def test_preprocess_image(name, mode):
-    image = np.random.default_rng(0).integers(0, 256, (4, 5, 3)).astype("uint8")
-    ours = backbone(name).preprocess_image(image)
-    np.testing.assert_array_equal(ours, preprocess_image(image, mode=mode))
+def test_preprocess_image():
+    # BGR in, and out what the weights were trained on: RGB but for caffe's
+    bgr = np.array([[[30, 20, 10]]], "uint8")
+    for name, expected in (
+        ("resnet50", [30 - 103.939, 20 - 116.779, 10 - 123.68]),
+        ("mobilenet224_0.25", [10 / 127.5 - 1, 20 / 127.5 - 1, 30 / 127.5 - 1]),
+        (
+            "densenet121",
+            [(x / 255 - m) / s for x, m, s in zip((10, 20, 30), MEAN, STD, strict=True)],
+        ),
+        ("efficientnetv2s", [10 / 128 - 1, 20 / 128 - 1, 30 / 128 - 1]),
+    ):
+        ours = backbone(name).preprocess_image(bgr)
+        assert ours.dtype == "float32"
+        np.testing.assert_allclose(ours[0, 0], expected, rtol=1e-5)
+    np.testing.assert_array_equal(
+        backbone("vgg16").preprocess_image(bgr), preprocess_image(bgr, mode="caffe")
+    )
 
 
 def test_weights_are_loaded(bare, weights):
@@ -182,6 +213,38 @@ def test_frozen_backbone(bare):
     assert len(model.trainable_variables) == 2 * (pyramid + 2)  # and an output of each head
 
 
+@pytest.mark.parametrize("count", range(6))
+def test_frozen_stages(count):
+    model = backbone(NAME).detector(["a"], freeze_stages=count, **SMALL)
+    for layer in model.layers:
+        if layer.weights:
+            stage = int(layer.name[4]) if layer.name.startswith("conv") else 9
+            assert layer.trainable == (stage > count), layer.name
+
+
+def test_what_is_frozen_does_not_move():
+    # the statistics of batch norm neither
+    model = backbone(NAME).detector(["a"], freeze_stages=3, **SMALL)
+    model.compile("sgd", {"regression": losses.smooth_l1(), "classification": losses.focal()})
+    before = {v.path: ops.convert_to_numpy(v) for v in model.variables}
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype("uint8")
+    matches = np.zeros((2, 64 + 16 + 4 + 1 + 1), "int32")
+    boxes = np.full((2, 1, 4), (8, 8, 40, 40), "float32")
+    targets = {"boxes": boxes, "labels": np.zeros((2, 1), "int32"), "matches": matches}
+    model.train_on_batch(images, targets)
+    for variable in model.variables:
+        stage = int(variable.path[4]) if variable.path.startswith("conv") else 9
+        if stage < 9:
+            same = np.array_equal(before[variable.path], ops.convert_to_numpy(variable))
+            assert same == (stage <= 3), variable.path
+
+
+def test_stages_that_there_are_not():
+    for count in (-1, 6):
+        with pytest.raises(InputError, match=rf"\[0, 1, 2, 3, 4, 5\]. Received: {count}"):
+            backbone(NAME).detector(["a"], freeze_stages=count, **SMALL)
+
+
 def test_freeze_as_modifier(bare):
     model = backbone(NAME).retinanet(2, modifier=freeze)
     for layer in model.layers:
@@ -194,6 +257,7 @@ def test_old_dialect(weights, bare):
     # takes what `preprocess_image` gives, codes by corners, three ratios and three scales
     model = backbone(NAME).retinanet(5, weights=weights)
     assert model.normalization is None
+    assert not any(layer.name == "normalize" for layer in model.layers)
     assert model.coder.config["name"] == "corners"
     assert model.backbone_name == NAME
     assert model.output_names == ["regression", "classification"]
@@ -201,6 +265,12 @@ def test_old_dialect(weights, bare):
     assert model.anchor_params.num_anchors() == 9
     kernel = model.get_layer("conv1_conv").get_weights()[0]
     np.testing.assert_array_equal(kernel, bare.get_layer("conv1_conv").get_weights()[0])
+
+
+def test_old_dialect_with_its_normalization():
+    model = backbone(NAME).retinanet(2, normalization="tf_bgr")
+    assert model.normalization == "tf_bgr"
+    assert model.get_layer("normalize").mode == "tf_bgr"
 
 
 def test_old_arguments():
@@ -238,7 +308,7 @@ def test_head_size():
 
 
 def test_group_norm(bare):
-    changed = with_group_norm(bare)
+    changed = with_norm(bare, "group")
     assert not norms(changed)
     grouped = [x for x in changed.layers if isinstance(x, keras.layers.GroupNormalization)]
     assert [x.name for x in grouped] == [x.name for x in norms(bare)]

@@ -1,0 +1,63 @@
+"""Copies of networks in which some layers are others."""
+
+import keras
+
+from ..layers.grouped_convolution import GroupedConv2D
+
+
+def replace_layers(network, replacement, inputs=None):
+    """A copy of the functional `network` and its weights, where `replacement(layer)`, unless that
+    is None, stands in the place of a layer.
+
+    The copy takes `inputs` (B, H, W, 3), of any size and perhaps the output of other layers, by
+    default what `network` takes. Weights are copied where names and shapes stay the same.
+    """
+    source = network.inputs[0] if inputs is None else keras.utils.get_source_inputs(inputs)[0]
+    inputs = source if inputs is None else inputs
+
+    def change(layer):
+        if not isinstance(layer, keras.layers.Layer):
+            return layer  # an operation, which has no state
+        return replacement(layer) or layer.__class__.from_config(layer.get_config())
+
+    def call(layer, *args, mask=None, **kwargs):  # batch norm takes a mask, group norm does not
+        args, kwargs = keras.tree.map_structure(
+            lambda value: inputs if value is source else value, (args, kwargs)
+        )
+        return layer(*args, **kwargs)
+
+    copy = keras.models.clone_model(
+        network,
+        input_tensors=keras.tree.pack_sequence_as(network.input, [source]),
+        clone_function=change,
+        call_function=call,
+        recursive=True,
+    )
+    copy_weights(network, copy)
+    return copy
+
+
+def copy_weights(network, copy):
+    """Copies the weights of the layers of `network` to those of `copy` of the same names."""
+    others = {layer.name: layer for layer in copy.layers}
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        other = others[layer.name]
+        if isinstance(layer, keras.Model):
+            copy_weights(layer, other)
+        elif shapes(layer) == shapes(other):
+            other.set_weights(layer.get_weights())
+        if isinstance(other, keras.layers.Normalization):
+            other.finalize_state()  # it calculates with constants made of its weights
+
+
+def shapes(layer):
+    return [(weight.name, weight.shape) for weight in layer.weights]
+
+
+def with_quick_groups(layer):
+    """For `replace_layers`: `GroupedConv2D` for a convolution with groups."""
+    if type(layer) is keras.layers.Conv2D and layer.groups > 1:
+        return GroupedConv2D.from_config(layer.get_config())
+    return None
