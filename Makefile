@@ -7,7 +7,7 @@ TORCH_VENV = .venv-torch
 WHEEL_VENV = build/venv-wheel
 PARALLEL = --numprocesses 2 --dist worksteal  # each takes up to 2 GB
 COMMANDS = retinanet-train retinanet-evaluate retinanet-convert-model retinanet-detect \
-  retinanet-doctor retinanet-debug retinanet-convert-dataset
+  retinanet-doctor retinanet-debug retinanet-convert-dataset retinanet-import-weights
 
 # a locked version of everything, and of setuptools first, for it also builds the package
 PIP_INSTALL = -m pip install --quiet --constraint requirements.txt
@@ -88,5 +88,5 @@ $(TORCH_VENV)/.installed: $(LOCKED)
 	@echo "Installing PyTorch and what the core tests need into $(TORCH_VENV) ..."
 	@$(PYTHON) -m venv $(TORCH_VENV)
 	@$(TORCH_VENV)/bin/python $(PIP_INSTALL) keras h5py pillow opencv-python-headless \
-	  pycocotools pyyaml tqdm pytest hypothesis torch
+	  pycocotools pyyaml tqdm pytest hypothesis torch torchvision timm safetensors
 	@touch $@

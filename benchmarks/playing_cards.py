@@ -1,4 +1,4 @@
-"""Playing cards (6 classes, 311 images to train on) from CSV: AP on the test images.
+"""Playing cards (6 classes, 296 images to train on) from CSV: AP on the test images.
 
     python benchmarks/playing_cards.py IMAGES mobilenet_2_5_224_tf_no_top.h5 --output /tmp/cards
 

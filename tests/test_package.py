@@ -43,6 +43,7 @@ def test_commands_are_the_promised_ones():
         "retinanet-doctor",
         "retinanet-debug",
         "retinanet-convert-dataset",
+        "retinanet-import-weights",
     }
 
 

@@ -4,9 +4,11 @@ import importlib.util
 import os
 import sys
 
+from ..distribution import scope
 from ..errors import InputError
 from .cli import check_folder, choose_gpu, start_backend, user_errors
 from .data_options import read_training
+from .fine_tuning import pretrained
 from .image_options import augmentation_of
 from .stages import compile_stage, stages_of
 from .train_model import anchors_of, create_models, make_optimizer, rate_of
@@ -33,13 +35,13 @@ def read_datasets(args):
 
 def create_generators(args, train, val, model):
     """The generators of the two sets, as `model` takes its input."""
+    from ..evaluation.detections import input_options
     from ..preprocessing.generator import Generator
 
     common = {
+        **input_options(model),
         "batch_size": args.batch_size,
         "group_method": args.group_method,
-        "image_min_side": model.image_min_side,
-        "image_max_side": model.image_max_side,
         "no_resize": args.no_resize,
         "anchor_params": model.anchor_params,
         # plain copies: what a model holds cannot be sent to worker processes
@@ -49,8 +51,6 @@ def create_generators(args, train, val, model):
         "seed": args.seed,
         "strict": args.strict,
     }
-    if model.normalization is not None:
-        common["preprocess_image"] = None
     training = Generator(
         train,
         augmentation=augmentation_of(args),
@@ -113,6 +113,8 @@ def run(args):
             "--tensorboard-dir: expected TensorBoard: pip install 'keras-retinanet[tensorboard]'"
         )
     augmentation_of(args)  # tells of mistakes before any work
+    with scope(args.multi_gpu):
+        source = pretrained(args)
     train, val = read_datasets(args)
     for folder in (args.snapshots and args.snapshot_path, args.tensorboard_dir):
         if folder:
@@ -121,7 +123,6 @@ def run(args):
     import keras
 
     from ..callbacks.snapshots import Snapshots
-    from ..distribution import scope
     from ..preprocessing.coverage import anchor_coverage
     from ..preprocessing.feed import feed
     from .preflight import check_coverage, preflight
@@ -129,7 +130,8 @@ def run(args):
 
     keras.utils.set_random_seed(args.seed)
     with scope(args.multi_gpu):
-        model, inference = create_models(args, train.class_names, anchors_of(args, train))
+        anchors = anchors_of(args, train, source)
+        model, inference = create_models(args, train.class_names, anchors, source)
         training, validation = create_generators(args, train, val, model)
         steps = args.steps or len(training)
         first = model.progress.get("epoch", 0) if args.initial_epoch is None else args.initial_epoch

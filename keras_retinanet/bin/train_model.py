@@ -1,24 +1,32 @@
-"""The model and optimizer of a training, new or from a snapshot."""
+"""The model and optimizer of a training: new, from a detector, or from a snapshot."""
 
 from ..detectors import DETECTORS
 from ..errors import InputError
 from .cli import check_classes, load_snapshot, read_config
+from .fine_tuning import fine_tuned, placed_as
 
 SMALL_BATCH = 16  # below it the statistics of live batch norm are too noisy to train with
 
 
-def usual_anchors(args):
-    """(AnchorParameters, pyramid levels) of --config, else of the detector."""
-    return read_config(args.config, DETECTORS[args.detector].get("anchor_side"))
+def usual_anchors(args, source=None):
+    """(AnchorParameters, pyramid levels) of --config, else of the detector that the model starts
+    from, else of --detector.
+    """
+    if source is None:
+        return read_config(args.config, DETECTORS[args.detector].get("anchor_side"))
+    if args.config is None:
+        return source.anchor_params, source.pyramid_levels
+    return placed_as(source, *read_config(args.config))
 
 
-def anchors_of(args, train):
+def anchors_of(args, train, source=None):
     """(AnchorParameters, pyramid levels): the usual ones, or fitted to the data set."""
-    usual = usual_anchors(args)
+    usual = usual_anchors(args, source)
     if not args.fit_anchors:
         return usual
     from ..preprocessing.coverage import objects_of
     from ..utils.anchor_fit import fit_anchors, reach
+    from ..utils.config import OPTIONS
     from ..utils.image import resized_size
 
     def resize(size):
@@ -27,23 +35,25 @@ def anchors_of(args, train):
         )
 
     found = objects_of(train, resize)
-    one = "anchor_side" in DETECTORS[args.detector]  # anchor at a place
-    kinds = {"num_ratios": 1, "num_scales": 1} if one else {}
-    fitted = fit_anchors(found.boxes, found.image_sizes, found.labels, **kinds)
+    counts = len(usual[0].ratios), len(usual[0].scales)
+    levels = source and source.pyramid_levels
+    fitted = fit_anchors(found.boxes, found.image_sizes, found.labels, levels, *counts)
+    fitted = placed_as(source, *fitted) if source else fitted
     before, after = (
         (reach(found.boxes, found.image_sizes, *anchors) >= 0.5).mean()
         for anchors in (usual, fitted)
     )
     print(f"fitted anchors reach {after:.1%} of the objects, the usual ones {before:.1%}")
-    rows = {**fitted[0].get_config(), "levels": fitted[1]}
+    rows = {name: getattr(fitted[0], name) for name in OPTIONS["anchor_parameters"]}
+    rows["levels"] = fitted[1]
     print(", ".join(f"{name} {' '.join(f'{v:.3g}' for v in row)}" for name, row in rows.items()))
     return fitted
 
 
-def create_models(args, class_names, anchors=None):
-    """(training model, inference model), new or from the snapshot.
+def create_models(args, class_names, anchors=None, source=None):
+    """(training model, inference model): new, from the detector `source`, or from the snapshot.
 
-    `anchors` are (AnchorParameters, pyramid levels) of a new model, by default as --config says.
+    `anchors` are (AnchorParameters, pyramid levels) of a new model, by default the usual ones.
     """
     from ..losses import CLASSIFICATION_LOSSES
     from ..models import backbone, convert_model
@@ -63,6 +73,10 @@ def create_models(args, class_names, anchors=None):
                 + ", ".join(args.kept)
             )
         return model, convert_model(model)
+    anchors = anchors or usual_anchors(args, source)
+    if source:
+        model = fine_tuned(args, class_names, anchors, source)
+        return model, convert_model(model)
     try:
         chosen = backbone(args.backbone or "resnet50")
     except ValueError as error:
@@ -71,7 +85,7 @@ def create_models(args, class_names, anchors=None):
     scratch_norm = "group" if args.batch_size < SMALL_BATCH else "batch"
     norm = args.norm or (scratch_norm if weights is None else "batch")
     kind = DETECTORS[args.detector]
-    params, levels = anchors or usual_anchors(args)
+    params, levels = anchors
     if args.coder:
         try_coder(args.coder)
     closure = CLASSIFICATION_LOSSES[args.classification_loss["name"]]()
@@ -86,6 +100,7 @@ def create_models(args, class_names, anchors=None):
         weights,
         freeze_bn=args.freeze_bn,
         freeze=args.freeze_backbone,
+        freeze_stages=args.freeze_stages,
         norm=norm,
         feature_size=args.feature_size,
         head_size=args.head_size,
@@ -111,13 +126,16 @@ def check_anchors(path, model):
     """InputError where an INI file describes other anchors than those of a snapshot."""
     if path is None:
         return
+    from ..utils.config import OPTIONS
+
     anchors, levels = read_config(path)
     known = {"levels": model.pyramid_levels, **model.anchor_params.get_config()}
     asked = {"levels": levels, **anchors.get_config()}
-    for name, values in known.items():
-        if asked[name] != values:
+    for name in ("levels", *OPTIONS["anchor_parameters"]):
+        if asked[name] != known[name]:
             raise InputError(
-                f"{path}: expected the {name} {values} of the snapshot. Received: {asked[name]}"
+                f"{path}: expected the {name} {known[name]} of the snapshot. "
+                f"Received: {asked[name]}"
             )
 
 

@@ -21,8 +21,8 @@ from .image_options import (
     add_strict_argument,
 )
 
-# what a snapshot settles
-KEPT = (
+# what a detector settles that --weights names
+STRUCTURE = (
     "--feature-size",
     "--head-size",
     "--head-depth",
@@ -32,7 +32,12 @@ KEPT = (
     "--detector",
     "--iou-branch",
     "--prior-probability",
+)
+# what a snapshot settles
+KEPT = (
+    *STRUCTURE,
     "--freeze-backbone",
+    "--freeze-stages",
     "--freeze-bn",
     "--no-freeze-bn",
     "--classification-loss",
@@ -54,6 +59,7 @@ def parse_args(args):
         usage="%(prog)s [options] DATASET ...",
         description="Train a RetinaNet.",
         add_help=False,
+        allow_abbrev=False,  # what is given is looked up by its whole name
     )
     add_start_arguments(parser)
     add_model_arguments(parser)
@@ -63,6 +69,7 @@ def parse_args(args):
     add_result_arguments(parser)
     given = {arg.partition("=")[0] for arg in args}
     args = check_numbers(parser, parse_with_data(parser, args, "train"))
+    args.given = given  # as a detector's own settings may take the place of what is not
     args.kept = [option for option in KEPT if args.snapshot and option in given]
     if (args.warmup_loss is None) != (args.warmup_loss_epochs is None):
         parser.error("expected --warmup-loss and --warmup-loss-epochs together")
@@ -89,7 +96,8 @@ def add_start_arguments(parser):
     start.add_argument(
         "--weights",
         metavar="FILE",
-        help="start from a file of weights of the bare backbone",
+        help="start from a detector, a .keras file, whose classes become those of the data, or "
+        "from a file of weights of the bare backbone",
     )
     start.add_argument("--no-weights", action="store_true", help="start from scratch")
 
@@ -141,6 +149,15 @@ def add_model_arguments(parser):
         "--freeze-backbone", action="store_true", help="train pyramid and heads only"
     )
     model.add_argument(
+        "--freeze-stages",
+        type=int,
+        choices=range(6),
+        default=0,
+        metavar="N",
+        help="keep the first stages of the backbone from training: 1 its stem, 2 to 5 all that C2 "
+        "to C5 are made of (%(default)s)",
+    )
+    model.add_argument(
         "--freeze-bn",
         action=argparse.BooleanOptionalAction,
         help="keep batch norm in inference mode (default: with weights yes, from "
@@ -150,9 +167,9 @@ def add_model_arguments(parser):
     )
     model.add_argument(
         "--norm",
-        choices=["batch", "group"],
+        choices=["batch", "sync_batch", "group"],
         help="of the backbone (default: batch; from scratch with fewer than 16 "
-        "images a batch: group)",
+        "images a batch: group); sync_batch counts the batches of all GPUs together",
     )
     model.add_argument(
         "--head-norm",

@@ -1,0 +1,30 @@
+"""Weights of other projects: their files read, checked tensor by tensor, as models of this one."""
+
+import importlib
+
+from ..lookup import lookup
+
+SOURCES = {  # the module of this package that knows the source's names and dialect
+    "keras-retinanet": "keras_retinanet",
+    "torchvision": "torchvision",
+    "detectron2": "detectron2",
+    "mmdetection": "mmdetection",
+    "kerashub": "kerashub",
+    "backbone": "backbone",
+}
+
+
+def import_weights(source, path, class_names=None, backbone=None):
+    """The Keras model in a weight file of another project: a training model of class RetinaNet, or
+    from the source "backbone" a bare one, named as `models.backbone` calls it.
+
+    `class_names` are those of the file's classes in their order; None takes COCO's for a detector
+    of COCO. `backbone` is the name of the backbone, where the tensors do not tell.
+
+    Raises:
+        InputError: for a file that is damaged or asks to run something, and for tensors that are
+            missing, left over, or of other shapes than the model's.
+    """
+    module, _ = lookup(SOURCES, source, "a source of weights")
+    load = importlib.import_module(f".{module}", __name__).load
+    return load(path, class_names=class_names, backbone=backbone)

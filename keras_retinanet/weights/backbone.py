@@ -1,0 +1,162 @@
+"""Bare ImageNet backbones: of keras.applications, torchvision and timm.
+
+The classifier in a file is left out, every other tensor must have its place. Only networks that
+compute what ours do are taken.
+"""
+
+import fnmatch
+import re
+from collections import namedtuple
+
+import keras
+import numpy as np
+
+from ..errors import InputError
+from ..models import backbone as make_backbone
+from ..utils.text import listed
+from . import backbone_names as names
+from .files import read_tensors
+from .moves import Move, copy, resnet
+
+# patterns of the tensors of the classifier, and what gives the moves of (network, tensors)
+Kind = namedtuple("Kind", ["classifier", "moves"])
+
+
+def by_names(known):
+    return lambda network, tensors: names.moves_by_names(network, known)
+
+
+def of_legacy_senet(network, tensors):
+    deep_stem = names.moves_by_names(network, names.DEEP_STEM)
+    return resnet(network, names.LEGACY_SENET) + deep_stem
+
+
+def of_applications(network, tensors):
+    """Moves by the names of layers; the others, which Keras numbered or has renamed, in order."""
+    groups = {}
+    for name in tensors:
+        layer = name.rpartition("/")[0].replace("/", "_")  # Keras 2 allowed "conv1/bn"
+        groups.setdefault(layer, []).append(name)
+    layers = list(names.leaf_layers(network))
+    pairs = [(layer, groups.pop(layer.name, None)) for layer in layers]
+    rest = iter(groups.values())
+    pairs = [(layer, found or next(rest, ())) for layer, found in pairs]
+    return [
+        Move(name, variable)
+        for layer, found in pairs
+        for name, variable in zip(found, layer.weights, strict=False)
+    ]
+
+
+PADDING = "pad on other sides than ours: take the file of keras.applications"
+KINDS = {  # by a tensor that files of the kind have, the first that fits; or why not
+    "layer0.conv1.weight": Kind(["last_linear.*"], of_legacy_senet),
+    "layer1.0.se.fc1.weight": "timm's SE-ResNets of today stride and pad in other places than "
+    "ours: take a file of its legacy_seresnet50 and the like",
+    "layer1.0.conv1.weight": Kind(["fc.*"], lambda network, _: resnet(network, names.RESNET)),
+    "features.conv0.weight": Kind(["classifier.*"], by_names(names.DENSENET)),
+    "features.1.0.layer_scale": Kind(["classifier.2.*"], by_names(names.CONVNEXT_OF_TORCHVISION)),
+    "stages.0.blocks.0.conv_dw.weight": Kind(["head.fc.*"], by_names(names.CONVNEXT_OF_TIMM)),
+    "features.0.weight": "the VGGs of torchvision and timm expect another normalization than ours: "
+    "take the file of keras.applications",
+    "features.0.0.weight": f"the MobileNets and EfficientNets of torchvision {PADDING}",
+    "conv_stem.weight": f"the MobileNets and EfficientNets of timm {PADDING}",
+    "*/vars/0": "weights of Keras 3 are read by retinanet-train itself, as --weights",
+    "*/kernel": Kind(
+        [
+            "predictions/*",
+            "fc[12]/*",
+            "conv_preds/*",
+            "[Ll]ogits/*",
+            "[Cc]onv_2/*",
+            "*_head_dense/*",
+        ],
+        of_applications,
+    ),
+}
+
+SIZES = {  # numbers in the tensors of a network, its classifier left out
+    **{11186112: "resnet18", 21301696: "resnet34"},
+    **{23561152: "resnet50v1.5", 42605504: "resnet101v1.5", 58295232: "resnet152v1.5"},
+    **{23587712: "resnet50", 42658176: "resnet101", 58370944: "resnet152"},
+    **{23564800: "resnet50v2", 42626560: "resnet101v2", 58331648: "resnet152v2"},
+    **{23048128: "resnext50", 42266560: "resnext101", 86945216: "resnext101_32x8d"},
+    **{11275192: "seresnet18", 21462892: "seresnet34", 26092144: "seresnet50"},
+    **{47383216: "seresnet101", 64924272: "seresnet152", 113287536: "senet154"},
+    **{25579120: "seresnext50", 47044272: "seresnext101"},
+    **{14714688: "vgg16", 20024384: "vgg19"},
+    **{7037504: "densenet121", 12642880: "densenet169", 18321984: "densenet201"},
+    **{218544: "mobilenet224_0.25", 829536: "mobilenet224_0.50", 1832976: "mobilenet224_0.75"},
+    **{3228864: "mobilenet224_1.0", 410208: "mobilenetv2_0.35", 706224: "mobilenetv2_0.50"},
+    **{1382064: "mobilenetv2_0.75", 2257984: "mobilenetv2_1.0", 3766048: "mobilenetv2_1.3"},
+    **{4363712: "mobilenetv2_1.4", 583160: "mobilenetv3small_0.75", 939120: "mobilenetv3small_1.0"},
+    **{1808736: "mobilenetv3large_0.75", 2996352: "mobilenetv3large_1.0"},
+    **{4049571: "efficientnetb0", 6575239: "efficientnetb1", 7768569: "efficientnetb2"},
+    **{10783535: "efficientnetb3", 17673823: "efficientnetb4", 28513527: "efficientnetb5"},
+    **{40960143: "efficientnetb6", 64097687: "efficientnetb7"},
+    **{5919312: "efficientnetv2b0", 6931124: "efficientnetv2b1", 8769374: "efficientnetv2b2"},
+    **{12930622: "efficientnetv2b3", 20331360: "efficientnetv2s", 53150388: "efficientnetv2m"},
+    **{117746848: "efficientnetv2l", 27820128: "convnext_tiny", 49454688: "convnext_small"},
+    **{87566464: "convnext_base"},
+}
+COUNTERS = "*.num_batches_tracked"
+
+
+def load(path, class_names=None, backbone=None):
+    """The Keras model of a bare backbone in a file, on images (B, H, W, 3) that are normalised as
+    `models.backbone` of its name does it; the name is the model's.
+
+    `backbone` is the name where the tensors do not tell, as for the image size of a MobileNet.
+    """
+    if class_names is not None:
+        raise InputError(f"{path}: expected no class names, which a bare backbone does not have")
+    tensors = {current(name): value for name, value in read_tensors(path).items()}
+    kind = kind_of(path, tensors)
+    tensors = {
+        name: value
+        for name, value in tensors.items()
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in kind.classifier)
+    }
+    name = backbone or name_of(path, tensors)
+    try:
+        chosen = make_backbone(name)
+    except ValueError as error:
+        raise InputError(f"--backbone: {error}") from None
+    network = chosen.network(keras.Input((None, None, 3), name="image"))
+    model = keras.Model(network.input, network.output, name=chosen.backbone)
+    copy(path, tensors, model, kind.moves(model, tensors), [COUNTERS])
+    for layer in names.leaf_layers(model):
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it calculates with constants made of its weights
+    return model
+
+
+def current(name):
+    """The name of a tensor of a DenseNet as it is today: torchvision's files write norm.1."""
+    return re.sub(r"(\.denselayer\d+\.(?:norm|conv))\.", r"\1", name)
+
+
+def kind_of(path, tensors):
+    """The Kind of a file; InputError for those that cannot be taken."""
+    for sign, kind in KINDS.items():
+        if fnmatch.filter(tensors, sign):
+            if isinstance(kind, str):
+                raise InputError(f"{path}: refused: {kind}")
+            return kind
+    raise InputError(
+        f"{path}: expected a ResNet, ResNeXt, legacy SE-ResNet, DenseNet or ConvNeXt of "
+        "torchvision or timm, or a file of keras.applications. "
+        f"Received: tensors {listed(tensors, most=3)}"
+    )
+
+
+def name_of(path, tensors):
+    """The name of the backbone that has so many numbers."""
+    counted = [value for name, value in tensors.items() if not fnmatch.fnmatchcase(name, COUNTERS)]
+    size = sum(map(np.size, counted))
+    if size not in SIZES:
+        raise InputError(
+            f"{path}: expected a backbone that is known by its size, or its name in --backbone. "
+            f"Received: {size:,} numbers in {len(counted)} tensors"
+        )
+    return SIZES[size]

@@ -1,0 +1,100 @@
+"""Names that torchvision and timm give the layers of their ImageNet networks, by ours.
+
+A map has patterns of our layers' names as keys. Their names may hold the groups of the pattern, {0}
+and {1}, and what follows from the first one, a number n: {below} is n - 1, {above} n + 1, {even}
+2 n + 2 and {odd} 2 n + 1.
+"""
+
+import re
+
+import keras
+import numpy as np
+
+from .moves import conv, norm, scale
+
+RESNET = {  # as `moves.resnet` wants them
+    "stem": ("conv1", "bn1"),
+    "conv": "layer{stage}.{block}.conv{i}",
+    "norm": "layer{stage}.{block}.bn{i}",
+    "shortcut": ("layer{stage}.{block}.downsample.0", "layer{stage}.{block}.downsample.1"),
+}
+LEGACY_SENET = {
+    **RESNET,
+    "stem": ("layer0.conv1", "layer0.bn1"),
+    "se": ("layer{stage}.{block}.se_module.fc1", "layer{stage}.{block}.se_module.fc2"),
+}
+DEEP_STEM = {r"conv1_(\d)_(conv|bn)": "layer0.{1}{0}"}  # of SENet-154
+
+DENSENET = {
+    r"conv1_conv": "features.conv0",
+    r"conv1_bn": "features.norm0",
+    r"conv(\d)_block(\d+)_0_bn": "features.denseblock{below}.denselayer{1}.norm1",
+    r"conv(\d)_block(\d+)_1_bn": "features.denseblock{below}.denselayer{1}.norm2",
+    r"conv(\d)_block(\d+)_(\d)_conv": "features.denseblock{below}.denselayer{1}.conv{2}",
+    r"pool(\d)_bn": "features.transition{below}.norm",
+    r"pool(\d)_conv": "features.transition{below}.conv",
+    r"bn": "features.norm5",
+}
+
+STAGE = r"\w+_stage_(\d)_block_(\d+)"
+CONVNEXT_OF_TORCHVISION = {
+    r"\w+_stem_conv": "features.0.0",
+    r"\w+_stem_layernorm": "features.0.1",
+    r"\w+_downsampling_conv_(\d)": "features.{even}.1",
+    r"\w+_downsampling_layernorm_(\d)": "features.{even}.0",
+    rf"{STAGE}_depthwise_conv": "features.{odd}.{1}.block.0",
+    rf"{STAGE}_layernorm": "features.{odd}.{1}.block.2",
+    rf"{STAGE}_pointwise_conv_1": "features.{odd}.{1}.block.3",
+    rf"{STAGE}_pointwise_conv_2": "features.{odd}.{1}.block.5",
+    rf"{STAGE}_layer_scale": "features.{odd}.{1}.layer_scale",
+    r"layer_normalization(?:_\d+)?": "classifier.0",
+}
+CONVNEXT_OF_TIMM = {
+    r"\w+_stem_conv": "stem.0",
+    r"\w+_stem_layernorm": "stem.1",
+    r"\w+_downsampling_conv_(\d)": "stages.{above}.downsample.1",
+    r"\w+_downsampling_layernorm_(\d)": "stages.{above}.downsample.0",
+    rf"{STAGE}_depthwise_conv": "stages.{0}.blocks.{1}.conv_dw",
+    rf"{STAGE}_layernorm": "stages.{0}.blocks.{1}.norm",
+    rf"{STAGE}_pointwise_conv_1": "stages.{0}.blocks.{1}.mlp.fc1",
+    rf"{STAGE}_pointwise_conv_2": "stages.{0}.blocks.{1}.mlp.fc2",
+    rf"{STAGE}_layer_scale": "stages.{0}.blocks.{1}.gamma",
+    r"layer_normalization(?:_\d+)?": "head.norm",
+}
+
+
+def moves_by_names(network, names):
+    """Moves into the layers of `network` whose names a map has."""
+    moves = []
+    for layer in leaf_layers(network):
+        for pattern, theirs in names.items():
+            found = re.fullmatch(pattern, layer.name)
+            if found:
+                groups = found.groups()
+                n = int(groups[0]) if groups else 0
+                numbers = {"below": n - 1, "above": n + 1, "even": 2 * n + 2, "odd": 2 * n + 1}
+                moves += of_layer(theirs.format(*groups, **numbers), layer)
+    return moves
+
+
+def of_layer(name, layer):
+    """Moves of the one layer of that name in PyTorch."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        *others, variance = norm(name, layer)
+        more = 1e-5 - layer.epsilon  # what PyTorch adds to it, and what Keras does
+        return [*others, variance._replace(change=lambda value: np.float64(value) + more)]
+    if isinstance(layer, keras.layers.LayerNormalization):
+        return norm(name, layer)
+    if hasattr(layer, "kernel"):
+        return conv(name, layer)
+    (factors,) = layer.weights
+    return [scale(name, factors)]
+
+
+def leaf_layers(model):
+    """The layers with weights of a model and of those within it, in their order."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from leaf_layers(layer)
+        elif layer.weights:
+            yield layer

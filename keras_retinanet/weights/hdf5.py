@@ -1,0 +1,71 @@
+"""Keras's HDF5 files: weights and whole models of Keras 2, weights of Keras 3."""
+
+import os
+
+import h5py
+import numpy as np
+
+from ..errors import InputError
+from .pickles import printable
+from .torch_files import widened
+
+
+def read_hdf5(path):
+    """{name: array}: "layer/kernel" from Keras 2, the path in the file from Keras 3."""
+    try:
+        with h5py.File(path, "r") as file:
+            items = {"": file}
+            file.visititems(lambda name, item: items.update({name: item}))  # of this file
+            datasets = {name: item for name, item in items.items() if hasattr(item, "dtype")}
+            _check(path, datasets)
+            root = "model_weights/" if "model_weights" in items else ""
+            names = _keras_2(items, root) or {name: name for name in datasets}
+            missing = [place for place in names.values() if place not in datasets]
+            if missing or not names:
+                what = f"no {missing[0]}" if missing else "an HDF5 file without any"
+                raise InputError(f"{path}: expected weights of Keras. Received: {what}")
+            return {name: _array(datasets[place]) for name, place in names.items()}
+    except InputError:
+        raise
+    except (KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
+        reason = printable(error)
+        raise InputError(f"{path}: damaged, or not of Keras ({reason})") from None
+
+
+def _check(path, datasets):
+    """InputError where numbers are not in this file itself, so that it gives none of another one
+    and takes no more memory than its own size."""
+    for name, dataset in datasets.items():
+        if dataset.external or dataset.is_virtual:
+            raise InputError(f"{path}: refused: {name} refers to another file")
+        if dataset.dtype.kind not in "fiubV":
+            raise InputError(f"{path}: {name}: expected numbers. Received: {dataset.dtype}")
+    size = sum(dataset.nbytes for dataset in datasets.values())
+    if size > os.path.getsize(path):
+        raise InputError(f"{path}: refused: it is compressed or damaged, it says to hold {size} B")
+
+
+def _keras_2(items, root):
+    """{layer/weight: place in the file} of Keras 2, whose groups list what they hold."""
+    names = {}
+    for layer in _list(items[root.rstrip("/")], "layer_names"):
+        for weight in _list(items[f"{root}{layer}"], "weight_names"):
+            # "conv/kernel:0" of the layer conv, or "model/conv/kernel"; "last/kernel:0" of a model
+            own = f"/{weight.removesuffix(':0')}".partition(f"/{layer}/")
+            names[f"{layer}/{own[2] or own[0][1:]}"] = f"{root}{layer}/{weight}"
+    return names
+
+
+def _list(group, name):
+    """The strings of an attribute, which Keras cuts into name0, name1, ... when it is long."""
+    parts = [name] if name in group.attrs else []
+    while f"{name}{len(parts)}" in group.attrs:
+        parts.append(f"{name}{len(parts)}")
+    values = [value for part in parts for value in group.attrs[part]]
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+
+
+def _array(dataset):
+    if dataset.attrs.get("dtype") == "bfloat16":
+        return widened(np.asarray(dataset).view("uint16"))
+    return np.asarray(dataset)

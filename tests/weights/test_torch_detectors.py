@@ -1,0 +1,77 @@
+"""Parts of the detectors of PyTorch's projects, each option alone, against NumPy's."""
+
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from keras_retinanet.models.heads import default_regression_model
+from keras_retinanet.models.pyramid import create_pyramid_features
+from keras_retinanet.weights import moves, torch_detectors
+
+from . import reference
+from .reference_states import draw, torchvision_names
+
+pytestmark = pytest.mark.core
+
+
+def nhwc(x):
+    return keras.ops.convert_to_tensor(x.transpose(0, 2, 3, 1))
+
+
+def some(*shape):
+    return np.random.default_rng(0).standard_normal(shape).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def states():
+    """{what P6 is of: state dict} of thin networks of 18 layers: C3 to C5 have 128 to 512 channels.
+
+    What is not of the pyramid is left out.
+    """
+    found = {}
+    for p6_from in ("C5", "P5"):
+        state = draw(torchvision_names(), 18, width=8, p6_from=p6_from)
+        found[p6_from] = {name: value for name, value in state.items() if ".fpn." in name}
+    return found
+
+
+@pytest.mark.parametrize("p6_from", ["C5", "P5"])
+@pytest.mark.parametrize("p7_relu", [True, False])
+@pytest.mark.parametrize("shape", [(8, 12), (9, 5)])
+def test_pyramids(states, p6_from, p7_relu, shape):
+    names, state = torchvision_names(), states[p6_from]
+    sides = [[-(-side // 2**i) for side in shape] for i in range(3)]
+    features = [some(2, 128 * 2**i, *side) for i, side in enumerate(sides)]
+    inputs = {f"C{i + 3}": keras.Input((None, None, x.shape[1])) for i, x in enumerate(features)}
+    levels = create_pyramid_features(
+        inputs, [3, 4, 5, 6, 7], 8, "none", p6_from, p7_relu, strided_padding="symmetric"
+    )
+    model = keras.Model(list(inputs.values()), list(levels.values()), name="pyramid")
+    moves.copy("a.pth", state, model, torch_detectors.pyramid(model, names))
+    found = model([nhwc(x) for x in features])
+    expected = reference.pyramid(features, state, names, p7_relu)
+    for ours, theirs in zip(found, expected, strict=True):
+        ours = keras.ops.convert_to_numpy(ours).transpose(0, 3, 1, 2)
+        assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["without a norm", "with group norm"])
+def test_heads(second):
+    names = torchvision_names(second)["regression"]
+    state = draw(torchvision_names(second), 18, width=128)
+    state = {name: value for name, value in state.items() if "regression_head" in name}
+    submodel = default_regression_model(
+        4,
+        9,
+        pyramid_feature_size=128,
+        regression_feature_size=128,
+        norm="group" if second else "none",
+    )
+    inputs = keras.Input((None, None, 128))
+    model = keras.Model(inputs, submodel(inputs), name="head")
+    ours = {**names, "norms": names["norms"] if second else []}
+    moves.copy("a.pth", state, model, torch_detectors.head(model, "regression", ours))
+    x = some(2, 128, 5, 7)
+    found = keras.ops.convert_to_numpy(model(nhwc(x)))
+    assert_allclose(found, reference.head(x, state, names, 4), atol=1e-4)
