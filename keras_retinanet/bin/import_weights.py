@@ -65,15 +65,14 @@ def run(args):
 
 def described(model, args):
     """What came out of the file, and what to do with it, in lines."""
-    weights = [weight for weight in model.weights if "seed" not in weight.path]
-    numbers = sum(weight.size for weight in weights)
-    tensors = f"{len(weights)} tensors, {numbers / 1e6:.1f} million numbers, each in its place"
+    size = f"{model.count_params() / 1e6:.1f} million numbers"
+    tensors = f"{len(model.weights)} tensors, {size}, each in its place"
     if args.source == "backbone":
         yield f"{args.file}: {model.name}, {tensors}"
         yield f"wrote {args.out}"
-        yield f"next: retinanet-train --backbone {model.name} --weights {args.out} ..."
+        yield f"next: retinanet-train --weights {args.out} ..."
         return
-    names = listed(model.class_names, most=3) if model.class_names else "without names"
+    names = listed(model.class_names, most=5) if model.class_names else "without names"
     yield f"{args.file}: {model.name} on {model.backbone_name}, {tensors}"
     yield f"{num_classes(model)} classes: {names}"
     yield f"wrote {args.out}"

@@ -28,6 +28,8 @@ __all__ = [
     "retinanet_bbox",
 ]
 
+CLIPS = ["before", "dropping", "after"]  # when boxes are clipped to the image, and dropped
+
 
 def retinanet(
     inputs,
@@ -84,11 +86,12 @@ def retinanet_bbox(
     Boxes are xyxy px of the input; unused rows are -1. A predicted IoU multiplies the scores. At
     most `top_k` candidates of each level go into NMS (None: all of them). `nms` is True (hard),
     False (none), a name or {"name": ..., **arguments}, see `keras_retinanet.nms`. `clip` is when
-    boxes are clipped to the image: "before" NMS, or "after" it, which drops those beyond it.
+    boxes are clipped to the image: "before" NMS, "dropping" before it those beyond the image, or
+    "after" it, which drops these too.
     `model` is a training model, or None to build one from `kwargs`, the arguments of `retinanet`.
     """
-    if clip not in ("before", "after"):
-        raise ValueError(f"Expected clip among ['before', 'after']. Received: {clip!r}.")
+    if clip not in CLIPS:
+        raise ValueError(f"Expected clip among {CLIPS}. Received: {clip!r}.")
     if model is None:
         model = retinanet(anchors=anchor_params, pyramid_levels=pyramid_levels, **kwargs)
     if not {"regression", "classification"} <= set(model.output_names):
@@ -114,6 +117,9 @@ def retinanet_bbox(
     image, margin = model.inputs[0], known.get("clip_margin", 0)
     if clip == "before":
         boxes = ClipBoxes(margin, name="clipped_boxes")([image, boxes])
+    if clip == "dropping":
+        found = [image, boxes, scores, labels, *others]
+        boxes, scores, labels, *others = ClipDetections(margin, name="clipped_boxes")(found)
     filter_options = {
         "nms": nms_config(nms),
         "class_specific_filter": class_specific_filter,

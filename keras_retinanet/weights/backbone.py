@@ -111,19 +111,14 @@ def load(path, class_names=None, backbone=None):
     if class_names is not None:
         raise InputError(f"{path}: expected no class names, which a bare backbone does not have")
     tensors = {current(name): value for name, value in read_tensors(path).items()}
-    kind = kind_of(path, tensors)
-    tensors = {
-        name: value
-        for name, value in tensors.items()
-        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in kind.classifier)
-    }
+    kind, tensors = without_classifier(path, tensors)
     name = backbone or name_of(path, tensors)
     try:
         chosen = make_backbone(name)
     except ValueError as error:
         raise InputError(f"--backbone: {error}") from None
     network = chosen.network(keras.Input((None, None, 3), name="image"))
-    model = keras.Model(network.input, network.output, name=chosen.backbone)
+    model = keras.Model(network.inputs[0], network.outputs[0], name=chosen.backbone)
     copy(path, tensors, model, kind.moves(model, tensors), [COUNTERS])
     for layer in names.leaf_layers(model):
         if isinstance(layer, keras.layers.Normalization):
@@ -136,13 +131,16 @@ def current(name):
     return re.sub(r"(\.denselayer\d+\.(?:norm|conv))\.", r"\1", name)
 
 
-def kind_of(path, tensors):
-    """The Kind of a file; InputError for those that cannot be taken."""
+def without_classifier(path, tensors):
+    """(Kind of the file, its other tensors); InputError for files that cannot be taken."""
     for sign, kind in KINDS.items():
         if fnmatch.filter(tensors, sign):
             if isinstance(kind, str):
                 raise InputError(f"{path}: refused: {kind}")
-            return kind
+            left_out = {
+                name for pattern in kind.classifier for name in fnmatch.filter(tensors, pattern)
+            }
+            return kind, {n: value for n, value in tensors.items() if n not in left_out}
     raise InputError(
         f"{path}: expected a ResNet, ResNeXt, legacy SE-ResNet, DenseNet or ConvNeXt of "
         "torchvision or timm, or a file of keras.applications. "

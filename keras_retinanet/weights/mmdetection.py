@@ -28,7 +28,7 @@ DIALECT = {
 DETECTION = {
     "score_threshold": 0.05,
     "top_k": 1000,
-    "clip": "before",
+    "clip": "dropping",
     "max_detections": 100,
 }
 # the networks that MMDetection trains on: torchvision's, or as "caffe" those of Detectron2

@@ -71,7 +71,9 @@ def shape_of(path, tensors, name, axes):
         )
     shape = np.shape(tensors[name])
     if len(shape) != axes or 0 in shape:
-        raise InputError(f"{path}: expected {name} to have {axes} axes. Received: {shape}.")
+        raise InputError(
+            f"{path}: expected {name} to have {axes} axes, none empty. Received: {shape}."
+        )
     return shape
 
 

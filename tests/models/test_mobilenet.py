@@ -6,8 +6,6 @@ import pytest
 from keras_retinanet.models import backbone
 from keras_retinanet.models.mobilenet import MobileNetBackbone
 
-pytestmark = pytest.mark.core
-
 
 def test_names():
     sizes = ("mobilenet128", "mobilenet160", "mobilenet192", "mobilenet224")

@@ -7,8 +7,6 @@ from keras import ops
 
 from keras_retinanet.models.resnet import NETWORKS, ResNetBackbone, residual_network
 
-pytestmark = pytest.mark.core
-
 THIN = {"blocks": (1, 1, 1, 1), "width": 8}
 
 
@@ -100,6 +98,7 @@ def test_options_that_there_are_not():
             network(**options)
 
 
+@pytest.mark.core
 def test_padding_of_the_pool():
     # its windows of 3 start at -1, 1, ... with symmetric padding, at 0, 2, ... with "same"
     for stem_padding, expected in (("symmetric", [[1, 1], [1, 1]]), ("same", [[1, 0], [0, 0]])):
@@ -111,6 +110,7 @@ def test_padding_of_the_pool():
         assert pooled[0, :2, :2, 0].tolist() == expected
 
 
+@pytest.mark.core
 def test_odd_sizes_are_rounded_up():
     shape = network().compute_output_shape((None, 75, 101, 3))
     assert tuple(shape) == (None, 3, 4, 8 * 8 * 4)  # five times
@@ -130,6 +130,7 @@ def test_a_block_without_its_residual_is_its_shortcut():
     assert before.max() > 0
 
 
+@pytest.mark.core
 def test_a_network_with_groups_and_squeeze_trains():
     model = network(blocks=(1, 1, 1, 1), width=16, widths=(2, 2), groups=32, squeeze=True)
     model.compile("sgd", "mse")

@@ -216,7 +216,7 @@ def test_clipping_after_nms(model, images, raw):
         np.testing.assert_allclose(found[0][image][: len(rows)], boxes[image][rows], atol=1e-2)
         np.testing.assert_allclose(found[1][image][: len(rows)], scores[image][rows], rtol=1e-5)
         assert found[2][image].tolist() == [*labels[image][rows], *[-1] * (600 - len(rows))]
-    with pytest.raises(ValueError, match=r"\['before', 'after'\]. Received: 'never'"):
+    with pytest.raises(ValueError, match=r"'dropping', 'after'\]. Received: 'never'"):
         convert_model(model, clip="never")
 
 

@@ -2,13 +2,10 @@
 
 import keras
 import numpy as np
-import pytest
 from keras import ops
 
 from keras_retinanet.models.resnet import squeeze_excite
 from keras_retinanet.models.senet import NETWORKS, SeBackbone
-
-pytestmark = pytest.mark.core
 
 
 def kernels(name):

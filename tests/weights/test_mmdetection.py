@@ -49,11 +49,7 @@ def test_raw_outputs_are_those_of_numpy(kind):
         assert_allclose(found[1], reference.sigmoid(logits), atol=1e-4)
 
 
-BEYOND = "convert_model cannot yet drop the boxes beyond the image before NMS"
-BEFORE_NMS = pytest.mark.xfail(strict=True, reason=BEYOND)
-
-
-@pytest.mark.parametrize("kind", [pytest.param("mmdetection", marks=BEFORE_NMS), "gfl"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_detections_are_those_of_numpy(thin, tmp_path, kind):
     state, model = thin[kind]
     images = [ours.picture(*size, seed) for seed, size in enumerate([(90, 64), (64, 101)])]

@@ -1,0 +1,151 @@
+"""retinanet-import-weights: what it writes and says, and what is refused before any work."""
+
+import importlib
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from keras_retinanet import weights
+from keras_retinanet.bin import convert_model, detect, evaluate, import_weights
+from keras_retinanet.bin.cli import load_snapshot
+from keras_retinanet.weights.coco import names_for
+
+pytestmark = pytest.mark.usefixtures("eager", "load_once")
+
+
+@pytest.fixture
+def refuse_import(refuse):
+    return lambda *args: refuse(import_weights.main, *args)
+
+
+@pytest.fixture
+def thin(monkeypatch, snapshot):
+    """A source whose files all hold the detector of the sample."""
+
+    def load(path, class_names=None, backbone=None):
+        model = load_snapshot(str(snapshot))
+        names_for(path, len(model.class_names), class_names)
+        return model
+
+    module = types.ModuleType("thin")
+    module.load = load
+    monkeypatch.setitem(weights.SOURCES, "torchvision", "thin")
+    monkeypatch.setitem(sys.modules, "keras_retinanet.weights.thin", module)
+
+
+@pytest.fixture(scope="module")
+def mobilenet(tmp_path_factory):
+    """A weight file of keras.applications, with its classifier."""
+    path = tmp_path_factory.mktemp("mobilenet") / "mobilenet.h5"
+    keras.applications.MobileNet(alpha=0.25, weights=None, classes=3).save(path)
+    return path
+
+
+def test_a_detector_goes_through_all_commands(thin, snapshot, sample, data, tmp_path, capsys):
+    (tmp_path / "weights.pth").touch()
+    out, converted = tmp_path / "new" / "out.keras", tmp_path / "converted.keras"
+    classes = sample / "classes.csv"
+    import_weights.main(
+        ["torchvision", str(tmp_path / "weights.pth"), str(out), "--classes", str(classes)]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    model = load_snapshot(str(out))
+    known = load_snapshot(str(snapshot))
+    tensors = f"{len(known.weights)} tensors, {known.count_params() / 1e6:.1f} million"
+    assert lines[0].startswith(f"{tmp_path / 'weights.pth'}: retinanet on resnet10_0.25, {tensors}")
+    assert lines[1] == f"{len(known.class_names)} classes: {', '.join(known.class_names)}"
+    assert lines[2:] == [
+        f"wrote {out}",
+        f"next: retinanet-evaluate --convert-model coco FOLDER {out}",
+    ]
+    assert model.class_names == known.class_names
+    evaluate.main(["--convert-model", *data, str(out)])
+    assert "AP" in capsys.readouterr().out
+    picture = str(sample / "images" / "train" / "00000.jpg")
+    detect.main(["--convert-model", str(out), picture])
+    first = capsys.readouterr().out.partition(",")[0]
+    convert_model.main([str(out), str(converted)])
+    capsys.readouterr()
+    detect.main([str(converted), picture])
+    assert capsys.readouterr().out.partition(",")[0] == first
+
+
+def test_a_bare_backbone_is_what_training_starts_from(mobilenet, tmp_path, capsys):
+    from keras_retinanet.models import backbone
+
+    out = tmp_path / "out.keras"
+    import_weights.main(["backbone", str(mobilenet), str(out)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        f"{mobilenet}: mobilenet224_0.25, 135 tensors, 0.2 million numbers, each in its place",
+        f"wrote {out}",
+        f"next: retinanet-train --weights {out} ...",
+    ]
+    bare = keras.saving.load_model(out)
+    assert bare.name == "mobilenet224_0.25"
+    detector = backbone(bare.name).detector(["a"], weights=str(out), feature_size=8)
+    source = keras.saving.load_model(mobilenet, compile=False)
+    for name in ("conv1", "conv_dw_7", "conv_pw_13_bn"):
+        for ours, theirs in zip(
+            detector.get_layer(name).get_weights(),
+            source.get_layer(name).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_names_of_mobilenets_tell_their_size(mobilenet, tmp_path, capsys):
+    out = tmp_path / "out.keras"
+    import_weights.main(["backbone", str(mobilenet), str(out), "--backbone", "mobilenet160_0.25"])
+    assert f"{mobilenet}: mobilenet160_0.25, " in capsys.readouterr().out
+    assert keras.saving.load_model(out).name == "mobilenet160_0.25"
+
+
+def test_places_where_nothing_can_be_written(refuse_import, mobilenet, sample, tmp_path):
+    here = tmp_path / "weights.keras"
+    here.touch()
+    classes = sample / "classes.csv"
+    (tmp_path / "folder.keras").mkdir()
+    for out, reason in (
+        (tmp_path / "out.h5", "expected FILE.keras"),
+        (here, f"expected another file than {here}"),
+        (tmp_path / "folder.keras", "Received: a folder"),
+        (here / "out.keras", "cannot be made a folder"),
+    ):
+        assert reason in refuse_import("torchvision", here, out)
+    assert "no such file" in refuse_import("backbone", tmp_path / "a.h5", tmp_path / "out.keras")
+    text = refuse_import("backbone", mobilenet, tmp_path / "out.keras", "--classes", classes)
+    assert "a bare backbone has no classes" in text
+    assert not (tmp_path / "out.keras").exists()
+
+
+def test_files_that_are_refused(refuse_import, thin, mobilenet, tmp_path):
+    out, names = tmp_path / "out.keras", tmp_path / "classes.csv"
+    names.write_text("cat,0\ndog,1\n")
+    text = refuse_import("torchvision", mobilenet, out, "--classes", names)
+    assert text.endswith("class names. Received: 2 (cat, dog)")
+    hostile = tmp_path / "hostile.pth"
+    hostile.write_bytes(b"cos\nsystem\n(X\x04\x00\x00\x00exittR.")
+    assert "refused: it asks to run os.system" in refuse_import("backbone", hostile, out)
+    assert "no such file" in refuse_import("torchvision", mobilenet, out, "--classes", "none.csv")
+    text = refuse_import("backbone", mobilenet, out, "--backbone", "resnet18_0.25")
+    assert "missing" in text or "without a source" in text
+    assert not out.exists()
+
+
+def test_unknown_sources_are_listed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        import_weights.main(["darknet", "a.weights", "out.keras"])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert all(name in error for name in weights.SOURCES)
+    with pytest.raises(ValueError, match="Expected a source of weights among"):
+        weights.import_weights("darknet", "a.weights")
+
+
+def test_every_source_can_load():
+    for module in weights.SOURCES.values():
+        assert callable(importlib.import_module(f"keras_retinanet.weights.{module}").load)
