@@ -29,6 +29,15 @@ def _suppresses(boxes, labels, others, other_labels, threshold, overlap):
     return ops.logical_and(same, overlap(boxes[:, :, None], others[:, None], ops) > threshold)
 
 
+def _no_rows(labels, length):
+    """-1, for each image of labels (B, C) as often as `length`: (B, length).
+
+    A slice labels[:, :1] would have an unknown width in a graph of any number of candidates.
+    """
+    fresh = ops.zeros_like(labels[:, 0])[:, None]  # (B, 1)
+    return ops.tile(fresh - 1, (1, length))
+
+
 def _fixed_point(alive, suppresses):
     """Which of alive (B, T) greedy NMS keeps, given suppresses (B, T, T) strictly upper: (B, T)."""
 
@@ -58,8 +67,7 @@ def hard(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0
     boxes = ops.pad(boxes, [*padding, [0, 0]])  # (B, C + block, 4)
     count = ops.shape(scores)[1] - block
     earlier = ops.arange(block)[:, None] < ops.arange(block)[None]  # (block, block)
-    fresh = ops.zeros_like(labels[:, :1])  # (B, 1): shapes the start by the batch
-    kept = ops.tile(fresh - 1, (1, max_detections))  # (B, D) rows, -1 where empty
+    kept = _no_rows(labels, max_detections)  # (B, D), -1 where empty
 
     def unfinished(start, kept):
         best = ops.take(scores, ops.minimum(start, count), axis=1)  # (B,)
@@ -119,7 +127,7 @@ def soft(boxes, scores, labels, max_detections, decay, score_threshold=0.0):
     boxes = ops.pad(ops.cast(boxes, scores.dtype), [*padding, [0, 0]])  # (B, C + 1, 4)
     places = ops.arange(ops.shape(labels)[1], dtype="int32")  # (C + 1,)
     steps = ops.arange(max_detections, dtype="int32")  # (D,)
-    rows = ops.tile(ops.zeros_like(labels[:, :1]) - 1, (1, max_detections))  # (B, D)
+    rows = _no_rows(labels, max_detections)  # (B, D)
 
     def unfinished(step, remaining, rows, kept):
         return ops.logical_and(step < max_detections, ops.any(remaining > score_threshold))

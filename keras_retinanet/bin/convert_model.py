@@ -26,7 +26,8 @@ def parse_args(args):
     parser.add_argument(
         "--no-class-specific-filter",
         dest="class_specific_filter",
-        action="store_false",
+        action="store_const",
+        const=False,
         help="let boxes of all classes suppress each other",
     )
     parser.add_argument("--config", metavar="FILE", help="INI file with anchors (the model's)")

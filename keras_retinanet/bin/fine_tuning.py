@@ -99,6 +99,7 @@ def fine_tuned(args, class_names, anchors, detector):
 def freeze_stages(model, count):
     """Freezes the first stages of the backbone of a detector."""
     from ..models import backbone
+    from ..weights.transfer import backbone_of
 
     try:
         known = backbone(model.backbone_name)
@@ -107,4 +108,4 @@ def freeze_stages(model, count):
             f"--freeze-stages: expected a backbone by name. Received: {model.backbone_name}; "
             "--freeze-backbone freezes any"
         ) from None
-    known.freeze_stages(model, count)
+    known.freeze_stages(backbone_of(model), count)

@@ -35,11 +35,9 @@ def check(args):
     """InputError, before any work, where the arguments cannot be."""
     if os.path.splitext(args.out)[1] != ".keras":
         raise InputError(f"{args.out}: expected FILE.keras")
-    if os.path.realpath(args.out) in (
-        os.path.realpath(args.file),
-        os.path.realpath(args.classes or ""),
-    ):
-        raise InputError(f"{args.out}: expected another file than {args.file}")
+    for path in filter(None, (args.file, args.classes)):
+        if os.path.realpath(path) == os.path.realpath(args.out):
+            raise InputError(f"{args.out}: expected another file than {path}")
     if not os.path.exists(args.file):
         raise InputError(f"{args.file}: no such file")
     if args.source == "backbone" and args.classes:

@@ -119,7 +119,13 @@ def load(path, class_names=None, backbone=None):
         raise InputError(f"--backbone: {error}") from None
     network = chosen.network(keras.Input((None, None, 3), name="image"))
     model = keras.Model(network.inputs[0], network.outputs[0], name=chosen.backbone)
-    copy(path, tensors, model, kind.moves(model, tensors), [COUNTERS])
+    try:
+        moves = kind.moves(model, tensors)
+    except ValueError:  # the network has not even the layers
+        raise InputError(
+            f"{path}: expected the tensors of a {name}. Received: those of another backbone"
+        ) from None
+    copy(path, tensors, model, moves, [COUNTERS])
     for layer in names.leaf_layers(model):
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # it calculates with constants made of its weights

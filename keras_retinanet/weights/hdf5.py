@@ -38,7 +38,7 @@ def _check(path, datasets):
     for name, dataset in datasets.items():
         if dataset.external or dataset.is_virtual:
             raise InputError(f"{path}: refused: {name} refers to another file")
-        if dataset.dtype.kind not in "fiubV":
+        if dataset.dtype.kind not in "fiub" and dataset.attrs.get("dtype") != "bfloat16":
             raise InputError(f"{path}: {name}: expected numbers. Received: {dataset.dtype}")
     size = sum(dataset.nbytes for dataset in datasets.values())
     if size > os.path.getsize(path):

@@ -210,7 +210,7 @@ def structure(path):
     try:
         layers = json.loads(config)["config"]["layers"]
         return names, [{"class_name": each["class_name"], **each["config"]} for each in layers]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: its model_config is not Keras's ({error!r})") from None
 
 

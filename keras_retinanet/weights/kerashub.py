@@ -50,8 +50,8 @@ def load(path, class_names=None, backbone=None):
             **DIALECT,
             **images,
             **levels_of(path, task),
-            "head_depth": int(task["pre_logits_num_conv_layers"]),
-            "head_norm": "group" if task["use_prediction_head_norm"] else "none",
+            "head_depth": int(task.get("pre_logits_num_conv_layers", 4)),
+            "head_norm": "group" if task.get("use_prediction_head_norm") else "none",
             "detection": detection_of(path, task),
         }
     except InputError:
@@ -84,7 +84,7 @@ def configuration(path):
             task = json.load(file)
     except FileNotFoundError:
         raise InputError(f"{path}: expected a detector's preset, with a task.json") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: task.json: expected JSON ({error})") from None
     return part({"task": task}, "task", path, "RetinaNetObjectDetector")
 
@@ -158,7 +158,7 @@ def levels_of(path, task):
             f"{path}: expected pyramid levels of 2, 3, 4 or 5 to 5, 6 or 7, and anchors on them. "
             f"Received: {low} to {high}."
         )
-    if pyramid["use_fpn_batch_norm"]:
+    if pyramid.get("use_fpn_batch_norm"):
         raise InputError(f"{path}: expected a pyramid without batch norm. Received: one with it.")
     levels = list(range(low, high + 1))
     strides = [2**level for level in levels]

@@ -47,7 +47,7 @@ class Machine:
         self.path = path
         self.storages = storages
         self.place = 0  # in the file
-        self.copied = 0  # characters and entries that calls were given
+        self.given = 0  # arguments of calls, and the characters and entries in them
         self.stack = []
         self.below = []  # the stacks under the marks
         self.memo = {}
@@ -121,9 +121,10 @@ class Machine:
         self.push(target)
 
     def count(self, arguments):
-        """Ends the reading of a file that has one text copied over and over, to fill the memory."""
-        self.copied += sum(len(a) for a in arguments if isinstance(a, str | list | dict))
-        if self.copied > self.place:
+        """Ends the reading of a file that has the same copied over and over, to fill the memory."""
+        self.given += len(arguments)
+        self.given += sum(len(a) for a in arguments if isinstance(a, str | list | dict))
+        if self.given > self.place:
             raise ValueError("it copies more than it holds")
 
     def storage(self, key):

@@ -19,6 +19,7 @@ from .allowed import Built, View
 from .pickles import printable, read_pickle
 
 MAGIC = 0x1950A86A20F9469CFC6C
+AXES = 64  # of an array of NumPy, at most
 WITHIN = ("state_dict", "model")  # where projects put the weights beside other things
 
 
@@ -138,10 +139,12 @@ def widened(values):
 
 def _strided(elements, view):
     """The array that a view is: it must lie within its storage and be no larger."""
-    shape, strides = tuple(map(int, view.shape)), tuple(map(int, view.strides))
-    size = math.prod(shape)
-    if len(shape) != len(strides) or min((view.offset, *shape, *strides)) < 0:
+    shape, strides = view.shape, view.strides
+    if not len(shape) == len(strides) <= AXES or not all(
+        isinstance(n, int) and 0 <= n < 2**62 for n in (view.offset, *shape, *strides)
+    ):
         raise ValueError(f"a tensor of shape {shape} with strides {strides}")
+    size = math.prod(shape)
     if size == 0:
         return np.zeros(shape, elements.dtype)
     last = view.offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))

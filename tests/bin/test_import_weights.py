@@ -1,8 +1,10 @@
 """retinanet-import-weights: what it writes and says, and what is refused before any work."""
 
 import importlib
+import json
 import sys
 import types
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -64,13 +66,13 @@ def test_a_detector_goes_through_all_commands(thin, snapshot, sample, data, tmp_
     assert model.class_names == known.class_names
     evaluate.main(["--convert-model", *data, str(out)])
     assert "AP" in capsys.readouterr().out
-    picture = str(sample / "images" / "train" / "00000.jpg")
-    detect.main(["--convert-model", str(out), picture])
-    first = capsys.readouterr().out.partition(",")[0]
+    picture = sample / "images" / "train" / "00000.jpg"
     convert_model.main([str(out), str(converted)])
-    capsys.readouterr()
-    detect.main([str(converted), picture])
-    assert capsys.readouterr().out.partition(",")[0] == first
+    found = [tmp_path / "training.json", tmp_path / "inference.json"]
+    detect.main(["--convert-model", str(out), str(picture), "--json", str(found[0])])
+    detect.main([str(converted), str(picture), "--json", str(found[1])])
+    assert len(json.loads(found[0].read_text())) > 0
+    assert found[0].read_text() == found[1].read_text()
 
 
 def test_a_bare_backbone_is_what_training_starts_from(mobilenet, tmp_path, capsys):
@@ -149,3 +151,9 @@ def test_unknown_sources_are_listed(capsys):
 def test_every_source_can_load():
     for module in weights.SOURCES.values():
         assert callable(importlib.import_module(f"keras_retinanet.weights.{module}").load)
+
+
+def test_the_page_names_every_source():
+    page = Path(__file__).resolve().parents[2] / "docs" / "pretrained.md"
+    text = page.read_text(encoding="utf-8")
+    assert all(f"`{source}`" in text for source in weights.SOURCES)

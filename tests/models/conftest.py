@@ -152,8 +152,9 @@ def loss_of():
 
 @pytest.fixture
 def shallow(monkeypatch):
-    """Makes the Backbone of a name whose stages have their first and last block alone: deep ones
-    take most of a minute, and their depth is repetition.
+    """Makes the Backbone of a name whose stages have their first and last block alone, and at most
+    half of their width where the network is our own: deep ones take most of a minute, and their
+    depth is repetition.
     """
     from importlib import import_module
 
@@ -190,7 +191,8 @@ def shallow(monkeypatch):
     def make(name, **options):
         made = backbone(name, **options)
         if not getattr(made, "of_applications", True):
-            made.networks = {name: {**made.networks[name], "blocks": (1, 1, 1, 1)}}
+            spec = {"width": 32, **made.networks[name], "blocks": (1, 1, 1, 1)}
+            made.networks = {name: spec}
         return made
 
     return make

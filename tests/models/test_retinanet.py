@@ -192,6 +192,15 @@ def test_top_k(model, images, raw):
     np.testing.assert_allclose(scores[:, :6], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("nms", ["hard", "soft_linear"])
+def test_images_of_several_sizes_without_top_k(model, nms):
+    inference = convert_model(model, top_k=None, nms=nms, score_threshold=0.0, max_detections=50)
+    for sides in ((64, 96), (65, 97), (33, 40)):  # the graph is traced anew, for any size
+        boxes, scores, _ = inference.predict_on_batch(np.ones((1, *sides, 3), "float32"))
+        assert (scores > 0).sum() > 10
+        assert boxes[..., 2].max() <= sides[1]
+
+
 def test_a_canvas_that_is_no_multiple_of_32(model):
     inference = convert_model(model, score_threshold=0.0, max_detections=600)
     boxes, scores, _ = inference.predict_on_batch(np.ones((1, 65, 97, 3), "float32"))

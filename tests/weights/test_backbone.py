@@ -231,4 +231,5 @@ def test_what_does_not_fit_is_named(write_pth, tmp_path):
     assert "fc.weight" not in text
     with pytest.raises(InputError, match="--backbone: Expected a backbone among"):
         import_weights("backbone", path, backbone="resnet51")
+    assert "those of another backbone" in refusal(path, backbone="resnet50v2")
     assert "no class names" in refusal(path, class_names=["a"])
