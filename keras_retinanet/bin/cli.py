@@ -245,8 +245,6 @@ def anchor_options(path, model):
     """What an INI file says of the anchors, as arguments of `convert_model`; {} without a file."""
     if path is None:
         return {}
-    from ..utils.config import OPTIONS
-
     anchors, levels = read_config(path)
     if levels != model.pyramid_levels:
         raise InputError(
@@ -258,8 +256,7 @@ def anchor_options(path, model):
             f"{path}: expected ratios and scales that make the {model.anchor_params.num_anchors()} "
             f"anchors of the model. Received: {anchors.num_anchors()}"
         )
-    told = {name: getattr(anchors, name) for name in OPTIONS["anchor_parameters"]}
-    anchors = dataclasses.replace(model.anchor_params, **told)
+    anchors = dataclasses.replace(model.anchor_params, **anchors.rows())
     return {"anchor_params": anchors, "pyramid_levels": levels}
 
 

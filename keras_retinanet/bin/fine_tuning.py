@@ -1,5 +1,7 @@
 """A training that starts from a `.keras` file of --weights: a detector, or a bare backbone."""
 
+import dataclasses
+
 from ..detectors import DETECTORS
 from ..errors import InputError
 from .cli import check_sides, load_keras
@@ -19,7 +21,7 @@ def pretrained(args):
     held = detector.backbone_name if detector else model.name
     if detector is None and held not in backbone_names():
         return None
-    if args.backbone not in (held, None) and held is not None:
+    if held is not None and (args.backbone or held).lower() != held.lower():
         raise InputError(f"{args.weights}: expected backbone {args.backbone}. Received: {held}")
     if detector:
         settle(args, detector)
@@ -54,8 +56,7 @@ def settle(args, detector):
 def placed_as(detector, anchors, levels):
     """(AnchorParameters, pyramid levels): anchors of other shapes, placed as those of a detector
     are."""
-    shapes = {name: getattr(anchors, name) for name in ("sizes", "strides", "ratios", "scales")}
-    return type(anchors)(**{**detector.anchor_params.get_config(), **shapes}), levels
+    return dataclasses.replace(detector.anchor_params, **anchors.rows()), levels
 
 
 def fine_tuned(args, class_names, anchors, detector):
@@ -102,10 +103,11 @@ def freeze_stages(model, count):
     from ..weights.transfer import backbone_of
 
     try:
-        known = backbone(model.backbone_name)
-    except ValueError:
+        backbone(model.backbone_name).freeze_stages(backbone_of(model), count)
+    except InputError:
+        raise
+    except (AttributeError, ValueError):  # a name that is not known, or of other layers
         raise InputError(
             f"--freeze-stages: expected a backbone by name. Received: {model.backbone_name}; "
             "--freeze-backbone freezes any"
         ) from None
-    known.freeze_stages(backbone_of(model), count)

@@ -26,7 +26,6 @@ def anchors_of(args, train, source=None):
         return usual
     from ..preprocessing.coverage import objects_of
     from ..utils.anchor_fit import fit_anchors, reach
-    from ..utils.config import OPTIONS
     from ..utils.image import resized_size
 
     def resize(size):
@@ -44,8 +43,7 @@ def anchors_of(args, train, source=None):
         for anchors in (usual, fitted)
     )
     print(f"fitted anchors reach {after:.1%} of the objects, the usual ones {before:.1%}")
-    rows = {name: getattr(fitted[0], name) for name in OPTIONS["anchor_parameters"]}
-    rows["levels"] = fitted[1]
+    rows = {**fitted[0].rows(), "levels": fitted[1]}
     print(", ".join(f"{name} {' '.join(f'{v:.3g}' for v in row)}" for name, row in rows.items()))
     return fitted
 
@@ -126,16 +124,13 @@ def check_anchors(path, model):
     """InputError where an INI file describes other anchors than those of a snapshot."""
     if path is None:
         return
-    from ..utils.config import OPTIONS
-
     anchors, levels = read_config(path)
-    known = {"levels": model.pyramid_levels, **model.anchor_params.get_config()}
-    asked = {"levels": levels, **anchors.get_config()}
-    for name in ("levels", *OPTIONS["anchor_parameters"]):
-        if asked[name] != known[name]:
+    known = {"levels": model.pyramid_levels, **model.anchor_params.rows()}
+    asked = {"levels": levels, **anchors.rows()}
+    for name, values in known.items():
+        if asked[name] != values:
             raise InputError(
-                f"{path}: expected the {name} {known[name]} of the snapshot. "
-                f"Received: {asked[name]}"
+                f"{path}: expected the {name} {values} of the snapshot. Received: {asked[name]}"
             )
 
 

@@ -91,7 +91,7 @@ def shortened(examination):
 def suggested(suggestion):
     """What fitted anchors are worth, in a sentence, and the lines that describe them."""
     before, after = f"{suggestion.before:.1%}", f"{suggestion.after:.1%}"
-    config = {"levels": suggestion.levels, **suggestion.params.get_config()}
+    config = {"levels": suggestion.levels, **suggestion.params.rows()}
     lines = [
         f"{name:8}" + " ".join(f"{value:g}" for value in values) for name, values in config.items()
     ]

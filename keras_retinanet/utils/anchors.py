@@ -61,13 +61,19 @@ class AnchorParameters:
             )
         return list(zip(self.sizes, self.strides, strict=True))
 
-    def get_config(self):
-        """The parameters as plain values."""
+    def rows(self):
+        """{sizes, strides, ratios, scales} as plain lists: what a configuration file says."""
         return {
             "sizes": self.sizes,
             "strides": self.strides,
             "ratios": self.ratios.tolist(),
             "scales": self.scales.tolist(),
+        }
+
+    def get_config(self):
+        """The parameters as plain values."""
+        return {
+            **self.rows(),
             "offset": self.offset,
             "rounded": self.rounded,
             "fitted_strides": self.fitted_strides,

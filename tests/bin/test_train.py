@@ -39,7 +39,7 @@ def test_a_snapshot_knows_all_that_it_was_made_with(snapshot):
     assert model.progress["epoch"] == 2
     assert model.progress["start"] == "scratch"
     assert 0 <= model.progress["best"] <= 1
-    assert int(model.optimizer.iterations) == 2 * 60
+    assert int(model.optimizer.iterations) == 2 * 90
     assert model.get_compile_config()["loss"]["regression"]["name"] == "giou"
 
 

@@ -69,6 +69,7 @@ def test_old_arguments(model, anchors):
         "score_threshold": 0.2,
         "max_detections": 11,
         "top_k": 1000,
+        "clip": "before",
     }
 
 
