@@ -5,6 +5,7 @@ import sys
 import keras
 
 from .. import layers  # noqa: F401  registers the layers that saved models hold
+from ..errors import InputError
 from .backbone import Backbone
 from .convnext import ConvNeXtBackbone
 from .custom import CustomBackbone
@@ -47,6 +48,8 @@ def backbone(backbone_name, taps=None, **options):
     """
     if not isinstance(backbone_name, str):
         return CustomBackbone(backbone_name, taps or [], **options)
+    if taps is not None:
+        raise InputError(f"Expected a Keras model for these taps. Received: {backbone_name!r}.")
     for family in BACKBONES.values():
         if backbone_name.lower() in family.allowed():
             return family(backbone_name, **options)

@@ -3,6 +3,8 @@
 import keras
 
 from ..errors import InputError
+from ..layers.normalize import NORMALIZATIONS
+from ..utils.text import listed
 from .backbone import Backbone, outputs_of
 from .replace import replace_layers, with_quick_groups
 
@@ -24,11 +26,14 @@ class CustomBackbone(Backbone):
     """
 
     def __init__(self, model, taps, normalization=None, stem=None):
-        self.model, self.names, self.stem = model, list(taps), stem
+        self.model, self.names, self.stem = model, [taps] if isinstance(taps, str) else taps, stem
         self.backbone = getattr(model, "name", None)
         self.validate()
         scales = any(isinstance(layer, SCALING) for layer in model.layers)
         self.normalization = normalization or ("raw" if scales else "torch")
+        if self.normalization not in NORMALIZATIONS:
+            known = f"a normalization among {sorted(NORMALIZATIONS)}"
+            raise self._error(known, repr(normalization))
         self.cut = self._of_any_size(keras.Model(model.inputs, list(self.taps(model).values())))
 
     @classmethod
@@ -52,11 +57,11 @@ class CustomBackbone(Backbone):
         if len(shapes) > 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3:
             raise self._error("an input (batch, height, width, 3)", shapes)
         layers = [layer.name for layer in self.model.layers]
+        if not isinstance(self.names, (list, tuple)) or len(self.names) not in (3, 4):
+            raise self._error("three taps (C3, C4, C5) or four (C2 to C5)", self.names)
         unknown = [name for name in self.names if name not in layers]
         if unknown:
-            raise self._error(f"taps among its layers, {', '.join(layers)}", unknown)
-        if len(self.names) not in (3, 4):
-            raise self._error("three taps (C3, C4, C5) or four (C2 to C5)", self.names)
+            raise self._error(f"taps among its layers, such as {listed(layers[::-1], 8)}", unknown)
         if self.stem not in (None, *layers):
             raise self._error("one of its layers as stem", self.stem)
 

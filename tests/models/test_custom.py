@@ -122,11 +122,17 @@ def test_taps_that_cannot_serve():
         (["stage_3", "stage_4", "stage_6"], r"taps among its layers, .*stage_5.*\['stage_6'\]"),
         (["stage_4", "stage_5"], "three taps .* or four"),
         (None, "three taps"),
+        ("stage_3", "three taps"),
+        (5, "three taps"),
         (["stage_2", "stage_3", "stage_4"], r"1/8 of .* at stage_2, its C3. Received: \(64, 64"),
         (["stage_3", "stage_4", "dense"], "taps among its layers"),
     ):
         with pytest.raises(InputError, match=f"^backbone mine: expected .*{message}"):
             backbone(model, taps=taps)
+    with pytest.raises(InputError, match=r"a normalization among .*Received: 'nope'"):
+        backbone(model, taps=TAPS, normalization="nope")
+    with pytest.raises(InputError, match="Expected a Keras model for these taps"):
+        backbone("resnet50", taps=TAPS)
     with pytest.raises(InputError, match="one of its layers as stem"):
         backbone(model, taps=TAPS, stem="stage_0")
     last = model.layers[-1].name
