@@ -2,7 +2,7 @@ import contextlib
 
 import pytest
 
-from keras_retinanet.distribution import scope
+from keras_retinanet.distribution import scope, strategy
 from keras_retinanet.errors import InputError
 
 
@@ -15,3 +15,13 @@ def test_more_gpus_than_there_are_is_an_error():
     pytest.importorskip("tensorflow")
     with pytest.raises(InputError, match="expected 64 GPUs"):
         scope(64)
+
+
+def test_all_scopes_are_of_one_strategy(monkeypatch):
+    tensorflow = pytest.importorskip("tensorflow")
+    devices = tensorflow.config.list_logical_devices("CPU") * 2
+    monkeypatch.setattr(tensorflow.config, "list_logical_devices", lambda kind: devices)
+    monkeypatch.setattr(tensorflow.distribute, "MirroredStrategy", lambda names: [*names])
+    assert strategy(2) == ["/device:CPU:0"] * 2
+    assert strategy(2) is strategy(2)
+    strategy.cache_clear()
