@@ -7,7 +7,8 @@ import sys
 from ..errors import InputError
 from ..utils.text import listed
 from ..weights import SOURCES, import_weights
-from .cli import check_file, num_classes, start_backend, user_errors
+from ..weights.coco import COCO_80
+from .cli import check_folder, num_classes, read_config, start_backend, user_errors
 
 
 def parse_args(args):
@@ -28,6 +29,17 @@ def parse_args(args):
         "--classes", metavar="CSV", help="class file, rows name,id (the names of COCO's classes)"
     )
     parser.add_argument("--backbone", metavar="NAME", help="the backbone (what the tensors say)")
+    parser.add_argument(
+        "--epsilon",
+        type=float,
+        metavar="E",
+        help="torchvision: that of the batch norm (1e-5 where the file counts batches, else 0)",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="INI",
+        help="keras-retinanet: the anchors of a training file (the default ones)",
+    )
     return parser.parse_args(args)
 
 
@@ -35,14 +47,21 @@ def check(args):
     """InputError, before any work, where the arguments cannot be."""
     if os.path.splitext(args.out)[1] != ".keras":
         raise InputError(f"{args.out}: expected FILE.keras")
-    for path in filter(None, (args.file, args.classes)):
+    for path in filter(None, (args.file, args.classes, args.config)):
         if os.path.realpath(path) == os.path.realpath(args.out):
             raise InputError(f"{args.out}: expected another file than {path}")
     if not os.path.exists(args.file):
         raise InputError(f"{args.file}: no such file")
     if args.source == "backbone" and args.classes:
         raise InputError("--classes: a bare backbone has no classes")
-    check_file(args.out)
+    if args.epsilon is not None and not 0 <= args.epsilon < 1:
+        raise InputError(f"--epsilon: expected a number from 0 to 1. Received: {args.epsilon}")
+    if os.path.isdir(args.out):
+        raise InputError(f"{args.out}: expected a file to write. Received: a folder")
+    folder = os.path.dirname(args.out) or "."
+    while not os.path.lexists(folder):  # it is made when there is something to write
+        folder = os.path.dirname(folder) or "."
+    check_folder(folder)
 
 
 def run(args):
@@ -53,10 +72,18 @@ def run(args):
 
         ids = read_classes(args.classes)
         class_names = sorted(ids, key=ids.get)
+    anchors, levels = read_config(args.config) if args.config else (None, None)
     start_backend()
     from ..callbacks.snapshots import save_whole
 
-    model = import_weights(args.source, args.file, class_names, args.backbone)
+    model = import_weights(
+        args.source, args.file, class_names, args.backbone, args.epsilon, anchors
+    )
+    if levels and levels != model.pyramid_levels:
+        raise InputError(
+            f"{args.config}: expected the pyramid levels {model.pyramid_levels} of {args.file}. "
+            f"Received: {levels}"
+        )
     save_whole(model, args.out)
     print("\n".join(described(model, args)))
 
@@ -70,11 +97,15 @@ def described(model, args):
         yield f"wrote {args.out}"
         yield f"next: retinanet-train --weights {args.out} ..."
         return
-    names = listed(model.class_names, most=5) if model.class_names else "without names"
     yield f"{args.file}: {model.name} on {model.backbone_name}, {tensors}"
-    yield f"{num_classes(model)} classes: {names}"
+    known = model.class_names
+    names = f": {listed(known, most=5)}" if known else " without names: name them with --classes"
+    yield f"{num_classes(model)} classes{names}"
+    for line in getattr(model, "assumed", ()):
+        yield f"assumed: {line}"
     yield f"wrote {args.out}"
-    yield f"next: retinanet-evaluate --convert-model coco FOLDER {args.out}"
+    dataset = "coco FOLDER" if set(COCO_80) <= set(known or ()) else "DATASET"
+    yield f"next: retinanet-evaluate --convert-model {dataset} {args.out}"
 
 
 def main(args=None):

@@ -1,7 +1,9 @@
 """Weights of other projects: their files read, checked tensor by tensor, as models of this one."""
 
 import importlib
+import inspect
 
+from ..errors import InputError
 from ..lookup import lookup
 
 SOURCES = {  # the module of this package that knows the source's names and dialect
@@ -14,17 +16,27 @@ SOURCES = {  # the module of this package that knows the source's names and dial
 }
 
 
-def import_weights(source, path, class_names=None, backbone=None):
+def import_weights(source, path, class_names=None, backbone=None, epsilon=None, anchors=None):
     """The Keras model in a weight file of another project: a training model of class RetinaNet, or
     from the source "backbone" a bare one, named as `models.backbone` calls it.
 
     `class_names` are those of the file's classes in their order; None takes COCO's for a detector
-    of COCO. `backbone` is the name of the backbone, where the tensors do not tell.
+    of COCO. `backbone` is the name of the backbone, where the tensors do not tell. `epsilon`, of
+    torchvision, is that of its batch norm; `anchors` (AnchorParameters), of keras-retinanet, are
+    those of a training file.
 
     Raises:
         InputError: for a file that is damaged or asks to run something, and for tensors that are
-            missing, left over, or of other shapes than the model's.
+            missing, left over, or of other shapes than the model's; for an option that the source
+            does not have.
     """
     module, _ = lookup(SOURCES, source, "a source of weights")
     load = importlib.import_module(f".{module}", __name__).load
-    return load(path, class_names=class_names, backbone=backbone)
+    options = {"epsilon": epsilon, "anchors": anchors}
+    options = {name: value for name, value in options.items() if value is not None}
+    for name in options:
+        if name not in inspect.signature(load).parameters:
+            raise InputError(
+                f"{path}: expected no {name}, which the source {source} settles itself"
+            )
+    return load(path, class_names=class_names, backbone=backbone, **options)

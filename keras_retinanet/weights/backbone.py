@@ -13,10 +13,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..models import backbone as make_backbone
-from ..utils.text import listed
 from . import backbone_names as names
 from .files import read_tensors
 from .moves import Move, copy, resnet
+from .signs import received
 
 # patterns of the tensors of the classifier, and what gives the moves of (network, tensors)
 Kind = namedtuple("Kind", ["classifier", "moves"])
@@ -53,7 +53,7 @@ KINDS = {  # by a tensor that files of the kind have, the first that fits; or wh
     "layer0.conv1.weight": Kind(["last_linear.*"], of_legacy_senet),
     "layer1.0.se.fc1.weight": "timm's SE-ResNets of today stride and pad in other places than "
     "ours: take a file of its legacy_seresnet50 and the like",
-    "layer1.0.conv1.weight": Kind(["fc.*"], lambda network, _: resnet(network, names.RESNET)),
+    "layer1.0.conv1.weight": Kind(["fc.*"], lambda network, _: resnet(network, names.resnet())),
     "features.conv0.weight": Kind(["classifier.*"], by_names(names.DENSENET)),
     "features.1.0.layer_scale": Kind(["classifier.2.*"], by_names(names.CONVNEXT_OF_TORCHVISION)),
     "stages.0.blocks.0.conv_dw.weight": Kind(["head.fc.*"], by_names(names.CONVNEXT_OF_TIMM)),
@@ -150,7 +150,7 @@ def without_classifier(path, tensors):
     raise InputError(
         f"{path}: expected a ResNet, ResNeXt, legacy SE-ResNet, DenseNet or ConvNeXt of "
         "torchvision or timm, or a file of keras.applications. "
-        f"Received: tensors {listed(tensors, most=3)}"
+        f"Received: {received(tensors)}"
     )
 
 

@@ -12,14 +12,22 @@ import numpy as np
 
 from .moves import conv, norm, scale
 
-RESNET = {  # as `moves.resnet` wants them
-    "stem": ("conv1", "bn1"),
-    "conv": "layer{stage}.{block}.conv{i}",
-    "norm": "layer{stage}.{block}.bn{i}",
-    "shortcut": ("layer{stage}.{block}.downsample.0", "layer{stage}.{block}.downsample.1"),
-}
+
+def resnet(prefix=""):
+    """The names of torchvision's ResNets behind a prefix such as "backbone.", as `moves.resnet`
+    wants them.
+    """
+    block = f"{prefix}layer{{stage}}.{{block}}"
+    return {
+        "stem": (f"{prefix}conv1", f"{prefix}bn1"),
+        "conv": f"{block}.conv{{i}}",
+        "norm": f"{block}.bn{{i}}",
+        "shortcut": (f"{block}.downsample.0", f"{block}.downsample.1"),
+    }
+
+
 LEGACY_SENET = {
-    **RESNET,
+    **resnet(),
     "stem": ("layer0.conv1", "layer0.bn1"),
     "se": ("layer{stage}.{block}.se_module.fc1", "layer{stage}.{block}.se_module.fc2"),
 }

@@ -34,7 +34,7 @@ def coco_91():
 
 def names_for(path, count, class_names=None, known=COCO_80):
     """The names of the `count` classes of a file: those given, or `known` ones of this number, or
-    None. Raises an InputError where another number is given.
+    None. Raises an InputError where another number is given, or a name twice.
     """
     if class_names is None:
         return list(known) if count == len(known) else None
@@ -42,5 +42,10 @@ def names_for(path, count, class_names=None, known=COCO_80):
         raise InputError(
             f"{path}: expected {count} class names. Received: {len(class_names)} "
             f"({listed(class_names, most=3)})"
+        )
+    repeated = sorted({name for name in class_names if class_names.count(name) > 1})
+    if repeated:
+        raise InputError(
+            f"{path}: expected class names that differ. Received: {listed(repeated, most=3)} twice"
         )
     return list(class_names)

@@ -5,13 +5,15 @@ import re
 
 from ..errors import InputError
 
+PREFIXES = ("module.", "model.")  # of DataParallel and of Lightning
+
 
 def read_tensors(path):
-    """{name: array} of a file; the names are the file's own.
+    """{name: array} of a file; the names are the file's own, less a prefix of `PREFIXES`.
 
-    `.pth`, `.pt`, `.bin` and `.pkl`: the dict of tensors that was saved, or what it holds under
-    state_dict or model. `.safetensors`. `.h5` of Keras 2: "C5_reduced/kernel", the layer and its
-    weight; `.weights.h5` of Keras 3: paths such as "layers/conv2d/vars/0". Numbers in bfloat16
+    `.pth`, `.pt`, `.bin`, `.ckpt` and `.pkl`: the dict of tensors that was saved, or what it holds
+    under state_dict or model. `.safetensors`. `.h5` of Keras 2: "C5_reduced/kernel", the layer and
+    its weight; `.weights.h5` of Keras 3: paths such as "layers/conv2d/vars/0". Numbers in bfloat16
     become float32.
 
     Raises:
@@ -30,7 +32,22 @@ def read_tensors(path):
         raise InputError(f"{path}: no such file")
     if not os.path.getsize(path):
         raise InputError(f"{path}: an empty file")
-    return READERS[suffix](path)
+    tensors = READERS[suffix](path)
+    if not all(isinstance(name, str) for name in tensors):
+        raise InputError(f"{path}: expected tensors by name. Received: names that are no text")
+    for name, value in tensors.items():
+        if value.dtype.kind not in "biuf":
+            raise InputError(f"{path}: {name}: expected numbers. Received: {value.dtype}")
+    return _without_prefix(tensors)
+
+
+def _without_prefix(tensors):
+    """`tensors` under their names within what wrapped the whole network."""
+    for prefix in PREFIXES:
+        if tensors and all(name.startswith(prefix) for name in tensors):
+            stripped = {name.removeprefix(prefix): value for name, value in tensors.items()}
+            return _without_prefix(stripped)
+    return tensors
 
 
 def _read_pickled(path):
@@ -65,6 +82,7 @@ READERS = {
     ".pth": _read_pickled,
     ".pt": _read_pickled,
     ".bin": _read_pickled,
+    ".ckpt": _read_pickled,
     ".pkl": _read_pickled,
     ".safetensors": _read_safetensors,
     ".h5": _read_hdf5,

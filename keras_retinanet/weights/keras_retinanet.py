@@ -23,6 +23,7 @@ from ..utils.text import listed
 from .coco import names_for
 from .files import read_tensors
 from .moves import Move, copy
+from .signs import received
 
 DIALECT = {"coder": "corners", "clip_margin": 1, "resize": "keras-retinanet", "canvases": "own"}
 DETECTION = {
@@ -36,6 +37,7 @@ DETECTION = {
 }
 OUTPUTS = ("regression", "classification")
 LEVELS = range(2, 8)
+ASSUMED = "keras-retinanet's default anchors; --config INI for others that it was trained with"
 
 
 def load(path, class_names=None, backbone=None, anchors=None):
@@ -50,6 +52,7 @@ def load(path, class_names=None, backbone=None, anchors=None):
     names, layers = structure(path)
     levels = [level for level in LEVELS if f"P{level}/kernel" in tensors]
     try:
+        told = anchors or of_class(layers, "Anchors")
         anchors = anchors or anchors_in(layers, levels)
         options = {**DIALECT, **decoding(layers)}
     except (KeyError, TypeError, ValueError) as error:
@@ -65,6 +68,7 @@ def load(path, class_names=None, backbone=None, anchors=None):
         **options,
     )
     copy(path, tensors, model, moves_of(model, tensors))
+    model.assumed = () if told else (ASSUMED,)
     return model
 
 
@@ -164,7 +168,7 @@ def backbone_of(path, tensors, backbone=None):
     if family is None:
         raise InputError(
             f"{path}: expected a RetinaNet of keras-retinanet on a ResNet, VGG, DenseNet or "
-            f"MobileNet. Received: tensors such as {listed(tensors, 3)}."
+            f"MobileNet. Received: {received(tensors)}."
         )
     found = family.size(tensors)
     name = family.names[min(family.names, key=lambda size: abs(size - found))]  # or some lack
@@ -255,7 +259,7 @@ def shape_of(path, tensors, name):
     if name not in tensors or tensors[name].ndim != 4:
         raise InputError(
             f"{path}: expected a RetinaNet of keras-retinanet with a kernel {name}. "
-            f"Received: {'another shape' if name in tensors else 'none of that name'}."
+            f"Received: {'another shape' if name in tensors else received(tensors)}."
         )
     return tensors[name].shape
 

@@ -5,14 +5,11 @@ import numpy as np
 from ..layers.normalize import NORMALIZATIONS
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters, square_anchors
 from . import torch_detectors
+from .backbone_names import resnet
 from .files import read_tensors
 
-BLOCK = "backbone.layer{stage}.{block}"
 NAMES = {
-    "stem": ("backbone.conv1", "backbone.bn1"),
-    "conv": f"{BLOCK}.conv{{i}}",
-    "norm": f"{BLOCK}.bn{{i}}",
-    "shortcut": (f"{BLOCK}.downsample.0", f"{BLOCK}.downsample.1"),
+    **resnet("backbone."),
     "lateral": [f"neck.lateral_convs.{i}.conv" for i in range(3)],
     "output": [f"neck.fpn_convs.{i}.conv" for i in range(3)],
     "P6": "neck.fpn_convs.3.conv",

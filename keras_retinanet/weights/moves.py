@@ -1,7 +1,7 @@
 """Which tensor of a file goes where in a model, and the one checked copy.
 
 A source's map is a list of moves. `copy` makes them all or none: every tensor of the file must have
-its place and every weight of the model its tensor, of equal shape.
+its place and every weight of the model its tensor, of equal shape and of finite numbers.
 """
 
 import fnmatch
@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from ..errors import InputError
+from .signs import received
 
 # source tensor, target Keras variable, what makes the one the other: ndarray -> ndarray
 Move = namedtuple("Move", ["name", "variable", "change"], defaults=[np.asarray])
@@ -95,30 +96,36 @@ def resnet(model, names):
 
 
 def resnet_name(path, tensors, names):
-    """The name of the ResNet whose convolutions `tensors` has, see `resnet` for `names`."""
+    """The name of the ResNet that `tensors` are of, see `resnet` for `names`.
 
-    def has(stage, block, i):
-        place = {"stage": stage + names.get("first", 1), "block": block, "i": i}
-        return f"{names['conv'].format(**place)}.weight" in tensors
-
-    blocks = []
-    for stage in range(4):
-        count = 0
-        while has(stage, count, 1):
-            count += 1
-        blocks.append(count)
-    convolutions = sum(has(0, 0, i) for i in (1, 2, 3))
+    What counts is the highest number of a block and of a convolution in any name, so that a tensor
+    that is missing is one for `copy` to tell.
+    """
+    patterns = [_pattern(names[kind]) for kind in ("conv", "norm") if kind in names]
+    matches = [re.match(pattern, name) for name in tensors for pattern in patterns]
+    places = [{key: int(n) for key, n in m.groupdict().items()} for m in matches if m]
+    blocks = [0] * 4
+    for place in places:
+        stage = place["stage"] - names.get("first", 1)
+        if stage in range(4):
+            blocks[stage] = max(blocks[stage], place["block"] + 1)
+    convolutions = max((place["i"] for place in places), default=0)
     if (tuple(blocks), convolutions) not in RESNETS:
         example = names["conv"].format(stage=names.get("first", 1), block=0, i=1)
-        received = "no such tensor"
-        if sum(blocks):
+        held = received(tensors)
+        if places:
             counts = ", ".join(map(str, blocks))
-            received = f"stages of {counts} blocks of {convolutions} convolutions"
+            held = f"stages of {counts} blocks of {convolutions} convolutions"
         raise InputError(
             f"{path}: expected a ResNet of 18, 34, 50, 101 or 152 layers, with tensors such as "
-            f"{example}.weight. Received: {received}."
+            f"{example}.weight. Received: {held}."
         )
     return RESNETS[tuple(blocks), convolutions]
+
+
+def _pattern(name):
+    """The beginnings of tensors' names that a name with {stage}, {block} and {i} stands for."""
+    return re.sub(r"\\{(\w+)\\}", r"(?P<\1>\\d{1,4})", re.escape(name)) + r"\."
 
 
 def copy(path, tensors, model, moves, ignored=()):
@@ -131,15 +138,23 @@ def copy(path, tensors, model, moves, ignored=()):
     targets = {id(move.variable) for move in moves}
     if len(targets) < len(moves):
         raise ValueError("Expected one move to each variable. Received: two to the same one.")
-    changed = [_changed(move, tensors[move.name]) for move in moves if move.name in tensors]
+    found = [move for move in moves if move.name in tensors]
+    changed = [_changed(move, tensors[move.name]) for move in found]
+    variances = [move.name for move in found if move.variable.path.endswith("variance")]
     faults = {
         "missing": [name for name in sources if name not in tensors],
         "left over": [n for n in tensors if not (n in sources or _matches(n, ignored))],
         "of another shape": [fault for _, fault in changed if fault],
+        "not finite": [
+            move.name
+            for move, (value, fault) in zip(found, changed, strict=True)
+            if not fault and not np.isfinite(value).all()
+        ],
+        "negative variances": [name for name in variances if np.any(np.less(tensors[name], 0))],
         "without a source": [v.path for v in model.weights if id(v) not in targets],
     }
     if any(faults.values()):
-        listed = "; ".join(f"{kind} {_some(found)}" for kind, found in faults.items() if found)
+        listed = "; ".join(f"{kind} {_some(names)}" for kind, names in faults.items() if names)
         raise InputError(
             f"{path}: expected the tensors of {model.name}, all of them and no others. "
             f"Received: {listed}."
@@ -152,7 +167,8 @@ def _changed(move, tensor):
     """(the value of a move's variable, None), or (None, what is wrong with the tensor's shape)."""
     wanted = tuple(move.variable.shape)
     try:
-        value = np.asarray(move.change(tensor), "float32")
+        with np.errstate(over="ignore"):  # infinity, which is refused, says enough
+            value = np.asarray(move.change(tensor), "float32")
         found = value.shape
     except (ValueError, IndexError, TypeError):  # it has not even the axes that are to be moved
         found = np.shape(tensor)

@@ -7,6 +7,7 @@ file holds their elements.
 
 import pickletools
 import re
+import sys
 
 from ..errors import InputError
 from .allowed import CALLS, INERT, RENAMED, STORAGES, Built, Inert, Name, Storage
@@ -99,8 +100,11 @@ class Machine:
             module = re.sub(rf"^{re.escape(old)}(?=$|\.)", new, module)
         full = f"{module}.{name}"
         if full not in CALLS and full not in STORAGES and full not in INERT:
+            foreign = module.partition(".")[0] not in sys.stdlib_module_names
+            hint = ": of a whole module, save its state_dict()" if foreign else ""
             raise InputError(
-                f"{self.path}: refused: it asks to run {printable(full)}, which no weights need"
+                f"{self.path}: refused: it asks to run {printable(full)}, which no weights "
+                f"need{hint}"
             )
         self.push(Inert() if full in INERT else Name(full))
 

@@ -14,6 +14,7 @@ from ..models.norms import groups_for
 from ..models.resnet import NETWORKS
 from . import moves
 from .coco import COCO_80, names_for
+from .signs import received
 
 GROUPS = 32  # of the group norm in heads, in all three
 
@@ -66,8 +67,7 @@ def shape_of(path, tensors, name, axes):
     """The shape of the tensor of that name; InputError where there is none with so many axes."""
     if name not in tensors:
         raise InputError(
-            f"{path}: expected a RetinaNet with a tensor {name}. "
-            f"Received: {len(tensors)} tensors without it."
+            f"{path}: expected a RetinaNet with a tensor {name}. Received: {received(tensors)}."
         )
     shape = np.shape(tensors[name])
     if len(shape) != axes or 0 in shape:
@@ -119,6 +119,27 @@ def pyramid(model, names):
     for level, name in enumerate(names.get("scales", ()), 3):
         every.append(moves.scale(name, model.get_layer(f"regression_scale_{level}").factor))
     return every
+
+
+def with_epsilon(tensors, epsilon, ours=1e-5):
+    """`tensors` {name: array} whose batch norms, made for `epsilon`, are computed with `ours`.
+
+    The weight makes up for it: w / sqrt(v + epsilon) = w' / sqrt(v + ours), in float64. So the
+    model needs no epsilon of 0, with which backends that flush denormal variances divide by 0. A
+    channel of variance 0 never varied and gives its bias, where the source would give no number.
+    """
+    scaled = {}
+    for name, value in tensors.items():
+        norm, _, part = name.rpartition(".")
+        weight = tensors.get(f"{norm}.weight")
+        if part != "running_var" or np.shape(weight) != np.shape(value):
+            continue  # `moves.copy` tells what is wrong
+        variance = np.asarray(value, "float64")
+        varied = variance + epsilon > 0
+        with np.errstate(invalid="ignore"):
+            factor = np.sqrt((variance + ours) / np.where(varied, variance + epsilon, 1))
+            scaled[f"{norm}.weight"] = np.where(varied, weight * factor, 0)
+    return {**tensors, **scaled}
 
 
 def head(model, output, names, channels=None):

@@ -19,6 +19,8 @@ from .allowed import Built, View
 from .pickles import printable, read_pickle
 
 MAGIC = 0x1950A86A20F9469CFC6C
+# of pickles: protocol 2 and later, a name, a mark, a dict
+STARTS = (b"\x80", b"c", b"(", b"}")
 AXES = 64  # of an array of NumPy, at most
 WITHIN = ("state_dict", "model")  # where projects put the weights beside other things
 
@@ -26,8 +28,14 @@ WITHIN = ("state_dict", "model")  # where projects put the weights beside other 
 def read_torch(path):
     """{name: array} of the state dict in the file, which may stand under one of `WITHIN`."""
     with open(path, "rb") as file:
-        if file.read(4) == b"PK\x03\x04":
+        start = file.read(5)
+        if start[:4] == b"PK\x03\x04":
             return _read_zip(path)
+        if start[:1] not in STARTS:
+            raise InputError(
+                f"{path}: expected PyTorch's format. Received: a file that begins with "
+                f"'{printable(start.decode('latin1'))}'"
+            )
         # a map's `read` gives no more than there is, whatever length a damaged file states
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return _read_pickles(path, content)

@@ -4,17 +4,10 @@ import numpy as np
 
 from ..utils.anchors import AnchorParameters
 from . import torch_detectors
+from .backbone_names import resnet
 from .coco import coco_91
 from .files import read_tensors
 
-BODY = "backbone.body"
-BLOCK = "backbone.body.layer{stage}.{block}"
-RESNET = {
-    "stem": (f"{BODY}.conv1", f"{BODY}.bn1"),
-    "conv": f"{BLOCK}.conv{{i}}",
-    "norm": f"{BLOCK}.bn{{i}}",
-    "shortcut": (f"{BLOCK}.downsample.0", f"{BLOCK}.downsample.1"),
-}
 LASTS = {
     "classification": ("head.classification_head", "cls_logits"),
     "regression": ("head.regression_head", "bbox_reg"),
@@ -35,6 +28,11 @@ DIALECT = {
     },
 }
 
+ASSUMED = (
+    "batch norm's epsilon 0, that of the published first version; --epsilon 1e-5 for a network "
+    "fine-tuned from an ImageNet backbone"
+)
+
 
 def load(path, class_names=None, backbone=None, epsilon=None):
     """The training model of a torchvision RetinaNet in a file.
@@ -42,7 +40,7 @@ def load(path, class_names=None, backbone=None, epsilon=None):
     `class_names` are those of all rows, or all but the first, which stands for the background.
     `epsilon` is that of the batch norm: 0 in the published first version, 1e-5 in the second and in
     networks trained without frozen batch norm, which count their batches. A fine-tuned file without
-    counters may have either.
+    counters may have either: None takes 0 for it, and `assumed` of the model says so.
     """
     return from_tensors(path, read_tensors(path), class_names, backbone, epsilon)
 
@@ -50,23 +48,26 @@ def load(path, class_names=None, backbone=None, epsilon=None):
 def from_tensors(path, tensors, class_names=None, backbone=None, epsilon=None):
     """`load` of the tensors {name: array} of the file `path`."""
     names = names_of(tensors)
+    counted = any(name.endswith(".num_batches_tracked") for name in tensors)
+    assumed = () if counted or epsilon is not None else (ASSUMED,)
     if epsilon is None:
-        counted = any(name.endswith(".num_batches_tracked") for name in tensors)
         epsilon = 1e-5 if counted else 0.0
     anchors = AnchorParameters(offset=0, rounded=True, fitted_strides=True)
     rows = np.size(tensors.get(f"{names['classification']['last']}.bias", ()))
     if class_names is not None and rows == anchors.num_anchors() * (len(class_names) + 1):
         class_names = ["background", *class_names]
-    return torch_detectors.build(
+    model = torch_detectors.build(
         path,
-        tensors,
+        torch_detectors.with_epsilon(tensors, epsilon),
         names,
         class_names,
         backbone,
-        {"stride_in": "3x3", "epsilon": epsilon},
+        {"stride_in": "3x3", "epsilon": 1e-5},
         {**DIALECT, "anchors": anchors},
         known=coco_91(),
     )
+    model.assumed = assumed
+    return model
 
 
 def names_of(tensors):
@@ -82,7 +83,7 @@ def names_of(tensors):
             "last": f"{head}.{last}",
         }
     return {
-        **RESNET,
+        **resnet("backbone.body."),
         "lateral": [f"backbone.fpn.inner_blocks.{i}{end}" for i in range(3)],
         "output": [f"backbone.fpn.layer_blocks.{i}{end}" for i in range(3)],
         "P6": "backbone.fpn.extra_blocks.p6",

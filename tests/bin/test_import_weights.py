@@ -12,9 +12,15 @@ import pytest
 
 from keras_retinanet import weights
 from keras_retinanet.bin import convert_model, detect, evaluate, import_weights
-from keras_retinanet.bin.cli import load_snapshot
+from keras_retinanet.bin.cli import load_snapshot, num_classes
 from keras_retinanet.weights.coco import names_for
 
+CONFIG = """[anchor_parameters]
+sizes = 20 40 80 160 320
+strides = 8 16 32 64 128
+ratios = 1 2
+scales = 1.5
+"""
 pytestmark = pytest.mark.usefixtures("eager", "load_once")
 
 
@@ -27,9 +33,11 @@ def refuse_import(refuse):
 def thin(monkeypatch, snapshot):
     """A source whose files all hold the detector of the sample."""
 
-    def load(path, class_names=None, backbone=None):
+    def load(path, class_names=None, backbone=None, epsilon=None):
         model = load_snapshot(str(snapshot))
-        names_for(path, len(model.class_names), class_names)
+        names_for(path, num_classes(model), class_names)
+        monkeypatch.setattr(model, "class_names", class_names)
+        model.assumed = () if epsilon else ("an epsilon",)
         return model
 
     module = types.ModuleType("thin")
@@ -60,8 +68,9 @@ def test_a_detector_goes_through_all_commands(thin, snapshot, sample, data, tmp_
     assert lines[0].startswith(f"{tmp_path / 'weights.pth'}: retinanet on resnet10_0.25, {tensors}")
     assert lines[1] == f"{len(known.class_names)} classes: {', '.join(known.class_names)}"
     assert lines[2:] == [
+        "assumed: an epsilon",
         f"wrote {out}",
-        f"next: retinanet-evaluate --convert-model coco FOLDER {out}",
+        f"next: retinanet-evaluate --convert-model DATASET {out}",
     ]
     assert model.class_names == known.class_names
     evaluate.main(["--convert-model", *data, str(out)])
@@ -73,6 +82,63 @@ def test_a_detector_goes_through_all_commands(thin, snapshot, sample, data, tmp_
     detect.main([str(converted), str(picture), "--json", str(found[1])])
     assert len(json.loads(found[0].read_text())) > 0
     assert found[0].read_text() == found[1].read_text()
+
+
+def test_classes_without_names(thin, tmp_path, capsys):
+    (tmp_path / "weights.pth").touch()
+    out = tmp_path / "out.keras"
+    import_weights.main(
+        ["torchvision", str(tmp_path / "weights.pth"), str(out), "--epsilon", "1e-3"]
+    )
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "4 classes without names: name them with --classes",
+        f"wrote {out}",
+        f"next: retinanet-evaluate --convert-model DATASET {out}",
+    ]
+
+
+def test_a_configuration_tells_the_anchors(
+    refuse_import, monkeypatch, snapshot, sample, tmp_path, capsys
+):
+    """They are passed on, and are to be on the levels that the file has."""
+    given = []
+
+    def load(path, class_names=None, backbone=None, anchors=None):
+        given.append(anchors)
+        return load_snapshot(str(snapshot))
+
+    monkeypatch.setitem(weights.SOURCES, "keras-retinanet", "other")
+    other = types.SimpleNamespace(load=load)
+    monkeypatch.setitem(sys.modules, "keras_retinanet.weights.other", other)
+    file, out, config = tmp_path / "a.h5", tmp_path / "new" / "out.keras", tmp_path / "a.ini"
+    file.touch()
+    levels = load_snapshot(str(snapshot)).pyramid_levels
+    assert levels != [3, 4, 5, 6, 7]
+    config.write_text(CONFIG)
+    text = refuse_import("keras-retinanet", file, out, "--config", config)
+    expected = (
+        f"{config}: expected the pyramid levels {levels} of {file}. Received: [3, 4, 5, 6, 7]"
+    )
+    assert expected in text
+    assert not out.parent.exists()
+    assert list(given[0].sizes) == [20, 40, 80, 160, 320]
+    assert list(given[0].scales) == [1.5]
+    own = str(sample / "anchors.ini")
+    import_weights.main(["keras-retinanet", str(file), str(out), "--config", own])
+    assert f"wrote {out}" in capsys.readouterr().out
+
+
+def test_options_of_other_sources_are_refused(refuse_import, tmp_path):
+    model, config, out = tmp_path / "a.pth", tmp_path / "a.ini", tmp_path / "out.keras"
+    model.touch()
+    config.write_text(CONFIG)
+    text = refuse_import("detectron2", model, out, "--epsilon", "0")
+    assert f"{model}: expected no epsilon, which the source detectron2 settles itself" in text
+    text = refuse_import("torchvision", model, out, "--config", config)
+    assert "expected no anchors, which the source torchvision settles itself" in text
+    for epsilon in ("-1", "nan", "1"):
+        text = refuse_import("torchvision", model, out, f"--epsilon={epsilon}")
+        assert "--epsilon: expected a number from 0 to 1. Received: " in text
 
 
 def test_a_bare_backbone_is_what_training_starts_from(mobilenet, tmp_path, capsys):
@@ -116,6 +182,7 @@ def test_places_where_nothing_can_be_written(refuse_import, mobilenet, sample, t
         (here, f"expected another file than {here}"),
         (tmp_path / "folder.keras", "Received: a folder"),
         (here / "out.keras", "cannot be made a folder"),
+        (here / "new" / "out.keras", "cannot be made a folder"),
     ):
         assert reason in refuse_import("torchvision", here, out)
     assert "no such file" in refuse_import("backbone", tmp_path / "a.h5", tmp_path / "out.keras")
@@ -125,7 +192,7 @@ def test_places_where_nothing_can_be_written(refuse_import, mobilenet, sample, t
 
 
 def test_files_that_are_refused(refuse_import, thin, mobilenet, tmp_path):
-    out, names = tmp_path / "out.keras", tmp_path / "classes.csv"
+    out, names = tmp_path / "new" / "out.keras", tmp_path / "classes.csv"
     names.write_text("cat,0\ndog,1\n")
     text = refuse_import("torchvision", mobilenet, out, "--classes", names)
     assert text.endswith("class names. Received: 2 (cat, dog)")
@@ -135,7 +202,7 @@ def test_files_that_are_refused(refuse_import, thin, mobilenet, tmp_path):
     assert "no such file" in refuse_import("torchvision", mobilenet, out, "--classes", "none.csv")
     text = refuse_import("backbone", mobilenet, out, "--backbone", "resnet18_0.25")
     assert "missing" in text or "without a source" in text
-    assert not out.exists()
+    assert not out.parent.exists()  # a folder is made when there is something to write
 
 
 def test_unknown_sources_are_listed(capsys):

@@ -38,3 +38,6 @@ def test_names_for_a_file():
     with pytest.raises(InputError) as error:
         names_for("FILE", 3, ["cat", "dog"])
     assert str(error.value) == "FILE: expected 3 class names. Received: 2 (cat, dog)"
+    with pytest.raises(InputError) as error:
+        names_for("FILE", 3, ["cat", "dog", "cat"])
+    assert str(error.value) == "FILE: expected class names that differ. Received: cat twice"

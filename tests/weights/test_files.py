@@ -109,6 +109,16 @@ def test_pickled_arrays_of_detectron2(tensors, tmp_path, protocol):
     same(read_tensors(tmp_path / "a.pkl"), tensors)
 
 
+@pytest.mark.parametrize("prefix", ["module.", "model.", "model.module."])
+def test_a_prefix_that_all_tensors_share_is_left_out(write_pth, tensors, prefix, tmp_path):
+    """Of DataParallel, and of Lightning, whose files end in .ckpt."""
+    wrapped = {f"{prefix}{name}": value for name, value in tensors.items()}
+    path = write_pth(tmp_path / "a.ckpt", {"state_dict": wrapped, "epoch": 3})
+    same(read_tensors(path), tensors)
+    other = {**wrapped, "ema_model.conv.weight": np.zeros(3)}
+    same(read_tensors(write_pth(path, {"state_dict": other})), other)
+
+
 def test_safetensors(tmp_path):
     torch = pytest.importorskip("torch")
     torch_files = pytest.importorskip("safetensors.torch")
@@ -210,7 +220,8 @@ def test_what_is_no_weight_file(tmp_path):
         (tmp_path / name).touch()
         assert refusal(tmp_path / name) == "an empty file"
         (tmp_path / name).write_text("<!DOCTYPE html><html>404</html>")  # a download that failed
-        assert "damaged" in refusal(tmp_path / name)
+        expected = "not of Keras" if name == "a.h5" else "a file that begins with '<!DOC'"
+        assert expected in refusal(tmp_path / name)
 
 
 def test_pickles_without_tensors(write_pth, tmp_path):
@@ -219,6 +230,18 @@ def test_pickles_without_tensors(write_pth, tmp_path):
     assert "Received: something else" in refusal(write_pth(path, [np.zeros(3)]))
     mixed = {"a": np.zeros(3), "b": "text"}
     assert refusal(write_pth(path, mixed)) == "b: expected a tensor. Received: str"
+
+
+def test_names_that_are_no_text(write_pth, tmp_path):
+    path = write_pth(tmp_path / "a.pth", {3: np.zeros(3), "a": np.zeros(3)})
+    assert "names that are no text" in refusal(path)
+
+
+@pytest.mark.parametrize("odd", [np.array(["text"]), np.array([1j])])
+def test_what_is_no_number(odd, tmp_path):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"model": {"a": np.zeros(3), "b": odd}}, 2))
+    assert refusal(path) == f"b: expected numbers. Received: {odd.dtype}"
 
 
 def test_other_byte_order(opcodes, tmp_path):
@@ -348,7 +371,7 @@ def test_files_cut_short(whole_files, tmp_path):
         for length in range(4, len(data), 23):
             path = tmp_path / whole.name
             path.write_bytes(data[:length])
-            assert refusal(path)
+            assert "cut short" in refusal(path) or whole.name != "zip.pth"
 
 
 def test_files_with_wrong_bytes_end_in_tensors_or_a_sentence(whole_files, tmp_path):

@@ -42,6 +42,7 @@ def resnet():
 def test_raw_outputs_of_a_mobilenet_are_those_of_numpy(thin, tmp_path):
     model = load(write(tmp_path / "weights.h5", thin))
     assert model.backbone_name == "mobilenet224_0.25"
+    assert "default anchors; --config" in model.assumed[0]
     image = ours.picture(96, 65)  # an even side and an odd one, which "same" pads otherwise
     bgr = image[None, ..., ::-1].transpose(0, 3, 1, 2).astype("float32")
     features = reference.mobilenet_features(reference.tf(bgr), thin)
@@ -81,6 +82,7 @@ def test_an_inference_model_keeps_its_anchors_and_its_filter(tmp_path):
     )
     model = load(write(tmp_path / "inference.h5", state, layers))
     assert model.pyramid_levels == [3, 4, 5]
+    assert not model.assumed
     assert model.anchor_params.sizes == [24, 40, 80]
     assert model.anchor_params.strides == [8, 16, 32]
     assert convert_model(model).detection == {
@@ -218,7 +220,9 @@ def test_the_size_of_a_mobilenet_is_what_the_user_says():
 def test_class_names(tmp_path):
     path = write(tmp_path / "coco.h5", reference.mobilenet(classes=80, levels=(3, 4, 5)))
     anchors = AnchorParameters([32, 64, 128], [8, 16, 32])
-    assert load(path, anchors=anchors).class_names == COCO_80
+    model = load(path, anchors=anchors)
+    assert model.class_names == COCO_80
+    assert not model.assumed
     with pytest.raises(InputError, match=r"coco\.h5: expected 80 class names\. Received: 2"):
         load(path, ["cat", "dog"])
 

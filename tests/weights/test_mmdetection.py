@@ -144,7 +144,7 @@ def test_another_network_is_refused(thin):
     faster_rcnn = {name: value for name, value in state.items() if "bbox_head" not in name}
     faster_rcnn["roi_head.bbox_head.fc_cls.weight"] = np.zeros((4, 8), "float32")
     assert "a tensor bbox_head.retina_reg.weight. Received: " in refused(faster_rcnn)
-    assert "such as backbone.layer1.0.conv1.weight. Received: no such tensor." in refused({})
+    assert "such as backbone.layer1.0.conv1.weight. Received: no tensors." in refused({})
 
 
 def test_other_means_are_refused(thin):

@@ -206,6 +206,22 @@ def test_two_moves_to_one_variable_are_a_mistake(pair):
         moves.copy("a.pth", tensors, model, [*every, every[0]])
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])  # the last one in float64
+def test_numbers_that_are_not_finite_are_named(pair, value):
+    model, every, tensors = pair
+    tensors["a.bias"] = np.array([0, value, 0])
+    assert refused(model, every, tensors) == f"{START}not finite a.bias."
+
+
+def test_negative_variances_are_named():
+    layer = keras.layers.BatchNormalization()
+    model, every = model_of(layer), moves.norm("a", layer)
+    tensors = {move.name: np.full(4, 0.5, "float32") for move in every}
+    tensors["a.running_mean"][2] = -1
+    tensors["a.running_var"][2] = -1e-9
+    assert refused(model, every, tensors) == f"{START}negative variances a.running_var."
+
+
 NAMES = {"conv": "layer{stage}.{block}.conv{i}"}
 
 
@@ -229,9 +245,25 @@ def test_a_resnet_is_known_by_its_blocks(blocks, convolutions, name):
     assert moves.resnet_name("a.pth", tensors, NAMES) == name
 
 
+def test_a_missing_tensor_does_not_make_another_resnet():
+    """Not even the first one of a block: its norm is still there."""
+    names = {**NAMES, "norm": "layer{stage}.{block}.bn{i}"}
+    places = [(stage, block, i) for stage in range(1, 5) for block in (0, 1) for i in (1, 2)]
+    tensors = {
+        f"layer{stage}.{block}.{kind}{i}.weight": None
+        for stage, block, i in places
+        for kind in ("conv", "bn")
+    }
+    for name in tensors:
+        rest = {other: None for other in tensors if other != name}
+        assert moves.resnet_name("a.pth", rest, names) == "resnet18"
+
+
 def test_another_network_is_no_resnet():
-    example = "with tensors such as layer1.0.conv1.weight. Received: no such tensor."
-    with pytest.raises(InputError, match=f"a.pth: expected a ResNet of .* layers, {example}"):
+    example = "such as layer1.0.conv1.weight. Received: tensors such as features.0.weight."
+    with pytest.raises(
+        InputError, match=f"a.pth: expected a ResNet of .* layers, with tensors {example}"
+    ):
         moves.resnet_name("a.pth", {"features.0.weight": None}, NAMES)
     tensors = {"layer1.0.conv1.weight": None, "layer1.1.conv1.weight": None}
     with pytest.raises(InputError, match="Received: stages of 2, 0, 0, 0 blocks of 1 convolutions"):

@@ -86,7 +86,11 @@ def test_hostile_pickles_are_refused_and_not_run(kind, canary):
 
 
 def test_the_refusal_names_what_was_asked_for():
-    assert refusal(b"cos\nsystem\n.").startswith("FILE: refused: it asks to run os.system, ")
+    assert refusal(b"cos\nsystem\n.") == (
+        "FILE: refused: it asks to run os.system, which no weights need"
+    )
+    whole = refusal(b"\x80\x02c__main__\nDetector\n)\x81.")
+    assert whole.endswith("no weights need: of a whole module, save its state_dict()")
     odd = refusal(b"cos\nsys\x1b[2Jtem\n.")
     assert "os.sys?[2Jtem" in odd  # nothing that a terminal would obey
 

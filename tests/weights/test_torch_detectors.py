@@ -75,3 +75,34 @@ def test_heads(second):
     x = some(2, 128, 5, 7)
     found = keras.ops.convert_to_numpy(model(nhwc(x)))
     assert_allclose(found, reference.head(x, state, names, 4), atol=1e-4)
+
+
+VARIANCES = np.float32([0, 5.6e-45, 1e-39, 1e-30, 1e-9, 1])
+
+
+@pytest.mark.parametrize("epsilon", [0, 1e-5, 1e-3])
+@pytest.mark.parametrize("weights", ["of the deviation's size", "of order 1"])
+def test_batch_norm_of_another_epsilon(epsilon, weights):
+    """Against the formula of the source in float64; without a variance, the bias is left."""
+    deviation = np.sqrt(VARIANCES.astype("float64"))
+    tensors = {
+        "a.weight": deviation * some(6) if weights != "of order 1" else 1 + some(6) ** 2,
+        "a.bias": some(6),
+        "a.running_mean": deviation * some(6),
+        "a.running_var": VARIANCES,
+    }
+    tensors = {name: np.float32(value) for name, value in tensors.items()}
+    layer = keras.layers.BatchNormalization(epsilon=1e-5)
+    model = keras.Sequential([keras.Input((6,)), layer], name="net")
+    moves.copy(
+        "a.pth", torch_detectors.with_epsilon(tensors, epsilon), model, moves.norm("a", layer)
+    )
+    x = np.float32(deviation * some(50, 6))
+    found = keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(x), training=False))
+    weight, bias, mean, variance = (value.astype("float64") for value in tensors.values())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = (x - mean) / np.sqrt(variance + epsilon) * weight + bias
+    if epsilon == 0:
+        expected[:, 0] = bias[0]
+    assert np.isfinite(found).all()
+    assert_allclose(found, expected, atol=1e-4)

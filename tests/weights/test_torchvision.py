@@ -150,12 +150,17 @@ def test_a_file_of_a_network_that_counts_its_batches(thin, write_pth, tmp_path):
     state, model = thin
     file = {"model": {**state, "backbone.body.bn1.num_batches_tracked": np.int64(7)}, "epoch": 3}
     found = torchvision.load(write_pth(tmp_path / "thin.pth", file), ["cat", "dog"])
-    for new, old in zip(found.get_weights(), model.get_weights(), strict=True):
-        assert_array_equal(new, old)
+    for new, old in zip(found.weights, model.weights, strict=True):
+        if not new.path.endswith("_bn/gamma"):
+            assert_array_equal(new, old)
+    new, old = (each.get_layer("conv1_bn").get_weights()[0] for each in (found, model))
+    variance = state["backbone.body.bn1.running_var"].astype("float64")
+    assert_array_equal(new, state["backbone.body.bn1.weight"])  # of epsilon 1e-5; and of 0:
+    assert_allclose(old, new * np.sqrt((variance + 1e-5) / variance), rtol=1e-6)
     assert found.class_names == ["background", "cat", "dog"]
     assert model.class_names is None
-    epsilons = [each.get_layer("conv1_bn").epsilon for each in (model, found)]
-    assert epsilons == [0.0, 1e-5]  # of the published file, and of batch norm that was trained
+    assert not found.assumed
+    assert "epsilon 0" in model.assumed[0]
 
 
 def test_classes_of_coco(thin):
@@ -163,14 +168,23 @@ def test_classes_of_coco(thin):
     for part in ("weight", "bias"):
         name = f"head.classification_head.cls_logits.{part}"
         state[name] = np.zeros((9 * 91, *state[name].shape[1:]), "float32")
-    model = torchvision.from_tensors("thin.pth", state, epsilon=1e-3)
+    model = torchvision.from_tensors("thin.pth", state, epsilon=1e-5)
     assert model.class_names == coco_91()
-    assert model.get_layer("conv5_block2_2_bn").epsilon == 1e-3
+    assert not model.assumed
+
+
+def test_a_first_tensor_of_a_stage_that_is_missing_is_named(thin):
+    name = "backbone.body.layer2.0.conv1.weight"
+    rest = {other: value for other, value in thin[0].items() if other != name}
+    assert refused(rest).endswith(f"Received: missing {name}.")
 
 
 def test_names_of_other_classes_are_refused(thin):
     with pytest.raises(InputError, match=r"thin.pth: expected 3 class names. Received: 4 \("):
         torchvision.from_tensors("thin.pth", thin[0], ["a", "b", "c", "d"])
+    # two names for three rows: the background is put in front
+    with pytest.raises(InputError, match=r"names that differ. Received: background twice"):
+        torchvision.from_tensors("thin.pth", thin[0], ["background", "cat"])
 
 
 def refused(state, **options):
@@ -205,7 +219,11 @@ def test_another_network_is_refused(thin):
     mask_rcnn = {**body, "roi_heads.box_predictor.cls_score.weight": np.zeros((3, 8), "float32")}
     assert "a tensor head.regression_head.bbox_reg.weight. Received: " in refused(mask_rcnn)
     bare = {name.removeprefix("backbone.body."): value for name, value in body.items()}
-    assert "tensors such as backbone.body.layer1.0.conv1.weight. Received: no" in refused(bare)
+    message = refused(bare)
+    assert (
+        "such as backbone.body.layer1.0.conv1.weight. Received: tensors such as conv1." in message
+    )
+    assert message.endswith(" more, as files of the source backbone have.")
     assert "expected the backbone resnet50v1.5. Received: resnet18." in refused(
         thin[0], backbone="resnet50v1.5"
     )
