@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 @pytest.fixture
@@ -18,6 +20,19 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip(f"reference data are not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def load_benchmark():
+    """Gives the script of benchmarks/ of a name as a module."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(params=["numpy", "ops"])

@@ -1,20 +1,12 @@
 """benchmarks/backbones.py: what it counts."""
 
-import importlib.util
-from pathlib import Path
-
 import keras
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "backbones.py"
-
 
 @pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("backbones", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark(load_benchmark):
+    return load_benchmark("backbones")
 
 
 def test_multiplications_by_hand(benchmark):

@@ -1,9 +1,7 @@
 """benchmarks/loss_ablation.py, as far as it goes without training."""
 
 import argparse
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
@@ -11,15 +9,10 @@ from keras_retinanet import assigners, losses
 from keras_retinanet.bin.train_options import parse_args
 from keras_retinanet.losses import selection
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "loss_ablation.py"
-
 
 @pytest.fixture(scope="module")
-def ablation():
-    spec = importlib.util.spec_from_file_location("loss_ablation", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def ablation(load_benchmark):
+    return load_benchmark("loss_ablation")
 
 
 def test_every_row_is_options_of_the_command(ablation):

@@ -8,7 +8,12 @@ import numpy as np
 from PIL import Image
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.utils.resizing import compute_resize_scale, resized_size
+from keras_retinanet.utils.resizing import (
+    compute_resize_scale,
+    fit_opencv,
+    resized_size,  # noqa: F401  its old place
+    stretch,
+)
 from keras_retinanet.utils.transform import change_transform_origin
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -116,11 +121,9 @@ def preprocess_image(x, mode="caffe"):
 
 def resize_to(image, min_side=800, max_side=1333):
     """Resize bilinearly: `(image, (scale_x, scale_y))`, the true output / input of each axis."""
-    height, width = image.shape[:2]
-    size = resized_size((width, height), min_side, max_side)
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    scales = size[0] / width, size[1] / height
-    return resized.reshape(*resized.shape[:2], *image.shape[2:]), scales
+    fit = fit_opencv(image.shape[1::-1], min_side, max_side)
+    resized = stretch(image, fit)
+    return resized.reshape(*resized.shape[:2], *image.shape[2:]), fit.scale
 
 
 def resize_image(img, min_side=800, max_side=1333):

@@ -48,7 +48,7 @@ def load(path, class_names=None, backbone=None, anchors=None):
     ones and the file is no inference model, which holds them.
     """
     tensors = canonical(read_tensors(path))
-    family, name = backbone_of(path, tensors, backbone)
+    family, name = family_of(path, tensors, backbone)
     names, layers = structure(path)
     levels = [level for level in LEVELS if f"P{level}/kernel" in tensors]
     try:
@@ -162,7 +162,7 @@ FAMILIES = {  # by a tensor that no other one has
 }
 
 
-def backbone_of(path, tensors, backbone=None):
+def family_of(path, tensors, backbone=None):
     """(Family, name) of the backbone of a file; `backbone` is the name that it should have."""
     family = next((FAMILIES[mark] for mark in FAMILIES if mark in tensors), None)
     if family is None:

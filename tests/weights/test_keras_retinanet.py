@@ -12,9 +12,9 @@ from keras_retinanet.weights.coco import COCO_80
 from keras_retinanet.weights.files import read_tensors
 from keras_retinanet.weights.keras_retinanet import (
     DETECTION,
-    backbone_of,
     canonical,
     decoding,
+    family_of,
     layer_name,
     load,
 )
@@ -205,16 +205,16 @@ def test_other_backbones(name, mark, tmp_path):
     ],
 )
 def test_the_size_of_a_backbone(size, name):
-    assert backbone_of("some.h5", size)[1] == name
+    assert family_of("some.h5", size)[1] == name
 
 
 def test_the_size_of_a_mobilenet_is_what_the_user_says():
     tensors = {"conv_dw_1/depthwise_kernel": 1, "conv1_bn/gamma": np.zeros(16)}
     for name in ("mobilenet128_0.5", "mobilenet160_0.50", "mobilenet224_0.5"):
-        assert backbone_of("some.h5", tensors, name)[1] == name
+        assert family_of("some.h5", tensors, name)[1] == name
     for name in ("mobilenet128_0.25", "mobilenet100_0.5", "resnet50"):
         with pytest.raises(InputError, match=rf"expected the backbone {name}\. Received: mobi"):
-            backbone_of("some.h5", tensors, name)
+            family_of("some.h5", tensors, name)
 
 
 def test_class_names(tmp_path):
