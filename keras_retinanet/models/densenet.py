@@ -2,7 +2,8 @@
 
 import keras
 
-from .backbone import Backbone, outputs_of
+from .applications import STORAGE, ApplicationsBackbone
+from .backbone import outputs_of
 
 BLOCKS = {
     "densenet121": (6, 12, 24, 16),
@@ -10,36 +11,20 @@ BLOCKS = {
     "densenet201": (6, 12, 48, 32),
 }
 APPLICATIONS = {
-    "densenet121": keras.applications.DenseNet121,
-    "densenet169": keras.applications.DenseNet169,
-    "densenet201": keras.applications.DenseNet201,
-}
-IMAGENET = "https://storage.googleapis.com/tensorflow/keras-applications/densenet/"
-HASHES = {
-    "densenet121": "30ee3e1110167f948a6b9946edeeb738",
-    "densenet169": "b8c4d4c20dd625c148057b9ff1c1176b",
-    "densenet201": "c13680b51ded0fb44dff2d8f86ac8bb1",
+    "densenet121": (keras.applications.DenseNet121, "30ee3e1110167f948a6b9946edeeb738"),
+    "densenet169": (keras.applications.DenseNet169, "b8c4d4c20dd625c148057b9ff1c1176b"),
+    "densenet201": (keras.applications.DenseNet201, "c13680b51ded0fb44dff2d8f86ac8bb1"),
 }
 
 
-class DenseNetBackbone(Backbone):
+class DenseNetBackbone(ApplicationsBackbone):
     """`densenet121`, `densenet169` or `densenet201`."""
 
+    applications = APPLICATIONS
+    url = f"{STORAGE}/densenet/{{0}}_weights_tf_dim_ordering_tf_kernels_notop.h5"
     normalization = "torch"
     stem = "pool1"
-
-    @classmethod
-    def allowed(cls):
-        return list(BLOCKS)
-
-    def network(self, inputs):
-        build = APPLICATIONS[self.backbone]
-        return build(include_top=False, weights=None, input_tensor=inputs)
 
     def taps(self, network):
         blocks = enumerate(BLOCKS[self.backbone])
         return outputs_of(network, [f"conv{i + 2}_block{n}_concat" for i, n in blocks])
-
-    def imagenet(self):
-        name = f"{self.backbone}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-        return name, IMAGENET + name, HASHES[self.backbone]

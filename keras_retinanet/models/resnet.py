@@ -10,7 +10,8 @@ from functools import partial
 import keras
 
 from ..layers.grouped_convolution import GroupedConv2D
-from .backbone import Backbone, outputs_of
+from .applications import STORAGE, ApplicationsBackbone
+from .backbone import outputs_of
 from .norms import batch
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -38,23 +39,12 @@ NETWORKS = {
     "resnext101_32x8d": {"blocks": BLOCKS[101], "groups": 32, "widths": (4, 4)},
 }
 APPLICATIONS = {
-    "resnet50": keras.applications.ResNet50,
-    "resnet101": keras.applications.ResNet101,
-    "resnet152": keras.applications.ResNet152,
-    "resnet50v2": keras.applications.ResNet50V2,
-    "resnet101v2": keras.applications.ResNet101V2,
-    "resnet152v2": keras.applications.ResNet152V2,
-}
-
-# MD5 of keras.applications' files without the top, as Keras publishes them
-IMAGENET = "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
-HASHES = {
-    "resnet50": "4d473c1dd8becc155b73f8504c6f6626",
-    "resnet101": "88cf7a10940856eca736dc7b7e228a21",
-    "resnet152": "ee4c566cf9a93f14d82f913c2dc6dd0c",
-    "resnet50v2": "fac2f116257151a9d068a22e544a4917",
-    "resnet101v2": "c0ed64b8031c3730f411d2eb4eea35b5",
-    "resnet152v2": "ed17cf2e0169df9d443503ef94b23b33",
+    "resnet50": (keras.applications.ResNet50, "4d473c1dd8becc155b73f8504c6f6626"),
+    "resnet101": (keras.applications.ResNet101, "88cf7a10940856eca736dc7b7e228a21"),
+    "resnet152": (keras.applications.ResNet152, "ee4c566cf9a93f14d82f913c2dc6dd0c"),
+    "resnet50v2": (keras.applications.ResNet50V2, "fac2f116257151a9d068a22e544a4917"),
+    "resnet101v2": (keras.applications.ResNet101V2, "c0ed64b8031c3730f411d2eb4eea35b5"),
+    "resnet152v2": (keras.applications.ResNet152V2, "ed17cf2e0169df9d443503ef94b23b33"),
 }
 SOURCES = {
     "resnet18": "torchvision resnet18-f37072fd.pth",
@@ -68,7 +58,7 @@ SOURCES = {
 }
 
 
-class ResNetBackbone(Backbone):
+class ResNetBackbone(ApplicationsBackbone):
     """`resnet10`, `18`, `34` (basic blocks), `50`, `101`, `152` (bottlenecks, of
     keras.applications), `50v1.5`, ..., `50v2`, ..., `resnext50`, `resnext101`.
 
@@ -78,6 +68,7 @@ class ResNetBackbone(Backbone):
 
     networks = NETWORKS
     applications = APPLICATIONS
+    url = f"{STORAGE}/resnet/{{0}}_weights_tf_dim_ordering_tf_kernels_notop.h5"
     sources = SOURCES
     stem = "pool1_pool"
 
@@ -107,8 +98,7 @@ class ResNetBackbone(Backbone):
 
     def network(self, inputs):
         if self.of_applications:
-            build = self.applications[self.backbone]
-            return build(include_top=False, weights=None, input_tensor=inputs)
+            return super().network(inputs)
         return residual_network(inputs, **{**self.networks[self.backbone], **self.options})
 
     def taps(self, network):
@@ -120,10 +110,7 @@ class ResNetBackbone(Backbone):
         return outputs_of(network, [f"conv{i + 2}_block{n}_out" for i, n in enumerate(blocks)])
 
     def imagenet(self):
-        if not self.of_applications:
-            return None
-        name = f"{self.backbone}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-        return name, IMAGENET + name, HASHES[self.backbone]
+        return super().imagenet() if self.of_applications else None
 
 
 def unit(x, channels, kernel, name, strides=1, groups=1, relu=True, epsilon=1e-5):
