@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from functools import partial
 
 import numpy as np
 from tqdm import tqdm
@@ -19,11 +20,9 @@ def input_options(model):
     }
     if model.normalization is not None:
         return {**options, "preprocess_image": None}
-    if model.backbone_name is None:
-        return options
-    from ..models import backbone
+    from ..layers.normalize import normalize_bgr
 
-    return {**options, "preprocess_image": backbone(model.backbone_name).preprocess_image}
+    return {**options, "preprocess_image": partial(normalize_bgr, mode=model.preprocessing)}
 
 
 def detect(model, generator, score_threshold=0.05, max_detections=100, label="detect"):

@@ -46,7 +46,8 @@ def serving_function(model):
 
     from .resizing import resize
 
-    prepare = preparation(model)
+    normalized = model.normalization is not None  # in its own graph
+    prepare = tf.identity if normalized else Normalize(model.preprocessing)
     sides = model.image_min_side, model.image_max_side
     step = STRIDE if model.canvases == "few" else 1
 
@@ -66,15 +67,6 @@ def serving_function(model):
         return {"boxes": boxes, "scores": scores, "labels": labels}
 
     return serve
-
-
-def preparation(model):
-    """What turns RGB 0..255 into the model's input: nothing for a model that normalises."""
-    if model.normalization is not None or model.backbone_name is None:
-        return lambda images: images
-    from ..models import backbone
-
-    return Normalize(backbone(model.backbone_name).normalization)
 
 
 def drop_padding(boxes, scores, labels, picture):

@@ -34,6 +34,11 @@ def normalize(images, mode, xp=np):
     return xp.flip(images, axis=-1) if choice["order"] == "bgr" else images
 
 
+def normalize_bgr(images, mode):
+    """`normalize` of BGR images."""
+    return normalize(images[..., ::-1], mode)
+
+
 @keras.saving.register_keras_serializable("keras_retinanet")
 class Normalize(keras.layers.Layer):
     """RGB images (B, H, W, 3) of 0..255 -> what a backbone was trained on, same shape.

@@ -8,7 +8,7 @@ import keras
 
 from ..errors import InputError
 from ..layers import Normalize, PadToMultiple
-from ..layers.normalize import normalize
+from ..layers.normalize import normalize_bgr
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
 from .heads import default_submodels
 from .norms import freeze_batch_norm, with_norm
@@ -79,7 +79,7 @@ class Backbone:
 
     def preprocess_image(self, inputs):
         """BGR images (..., 3) of 0..255 as the ImageNet weights expect them."""
-        return normalize(inputs[..., ::-1], self.normalization)
+        return normalize_bgr(inputs, self.normalization)
 
     def features(self, inputs, weights=None, modifier=None, norm="batch"):
         """{"C2": (B, H/4, W/4, C), ..., "C5": (B, H/32, W/32, C)} of `inputs` (B, H, W, 3).
@@ -128,7 +128,8 @@ class Backbone:
         if normalization is not None:
             images = Normalize(normalization, name="normalize")(inputs)
         layers = self.features(images, weights, modifier)
-        options = {"backbone": self.backbone, "normalization": normalization, **options}
+        known = {"normalization": normalization, "preprocessing": self.normalization}
+        options = {"backbone": self.backbone, **known, **options}
         return retinanet(inputs, layers, num_classes, **options)
 
     def detector(
@@ -236,6 +237,10 @@ def load_backbone_weights(network, path, name):
     """Loads a bare backbone's weight file into `network`; InputError if it is another's."""
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such weight file.")
+    if str(path).endswith((".pth", ".pt", ".pkl", ".safetensors")):
+        raise InputError(
+            f"{path}: expected a file of Keras; make one of it with retinanet-import-weights."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # one for each layer: the error says it once

@@ -22,12 +22,13 @@ class RetinaNet(keras.Model):
     (B, H, W, 3). `retinanet`, `retinanet_bbox` and the backbones build it.
 
     Options: `anchors` (AnchorParameters or its dict), `pyramid_levels`, `coder` (a name or dict,
-    see `coders`), `normalization` (a key of `NORMALIZATIONS` when it is part of the graph, None
-    when the input is what `preprocess_image` gives), `backbone` (its name), `class_names`,
-    `image_min_side` and `image_max_side` (px), `resize` (a key of `utils.resizing.RESIZES`, how
-    images are brought to these sides), `canvases` ("few": images are padded to one of a few sizes,
-    "own": only to the largest of their batch), `clip_margin` (px), `detection`, the arguments of
-    `retinanet_bbox`'s filter, and `progress`, how far the training has come.
+    see `coders`), `normalization` (a key of `NORMALIZATIONS` when it is part of the graph, else
+    None), `preprocessing` (the key of what the input has gone through where it is not), `backbone`
+    (its name), `class_names`, `image_min_side` and `image_max_side` (px), `resize` (a key of
+    `utils.resizing.RESIZES`, how images are brought to these sides), `canvases` ("few": images are
+    padded to one of a few sizes, "own": only to the largest of their batch), `clip_margin` (px),
+    `detection`, the arguments of `retinanet_bbox`'s filter, and `progress`, how far the training
+    has come.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class RetinaNet(keras.Model):
         pyramid_levels=PYRAMID_LEVELS,
         coder="corners",
         normalization=None,
+        preprocessing="caffe",
         backbone=None,
         class_names=None,
         image_min_side=800,
@@ -57,6 +59,7 @@ class RetinaNet(keras.Model):
         self.pyramid_levels = [int(level) for level in pyramid_levels]
         self.coder = coders.get(coder)
         self.normalization = normalization
+        self.preprocessing = preprocessing
         self.backbone_name = backbone
         self.class_names = None if class_names is None else list(class_names)
         self.image_min_side = image_min_side
@@ -78,6 +81,7 @@ class RetinaNet(keras.Model):
             "pyramid_levels": list(self.pyramid_levels),
             "coder": self.coder.config,
             "normalization": self.normalization,
+            "preprocessing": self.preprocessing,
             "backbone": self.backbone_name,
             "class_names": None if self.class_names is None else list(self.class_names),
             "image_min_side": self.image_min_side,

@@ -214,7 +214,7 @@ def test_perfect_detections_come_back_by_every_rule(tmp_path, resize):
 
 def test_the_input_of_a_model_is_what_it_says():
     class Known:
-        normalization, backbone_name = "torch", "resnet50"
+        normalization, preprocessing = "torch", "caffe"
         image_min_side, image_max_side, resize, canvases = 48, 64, "torchvision", "own"
 
     class Old(Known):

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_retinanet.errors import InputError
+from keras_retinanet.evaluation.detections import input_options
 from keras_retinanet.models import backbone, convert_model, load_model
 from keras_retinanet.utils.anchors import AnchorParameters
 
@@ -68,6 +69,8 @@ def test_the_whole_interface(image):
     old = made.retinanet(2)
     assert old.normalization is None
     assert convert_model(old).output_names == ["boxes", "scores", "labels"]
+    prepare = input_options(old)["preprocess_image"]  # found without a name that others know
+    assert prepare(image[..., ::-1]).tolist() == image.tolist()
     group = made.detector(["a"], norm="group", **SMALL)
     assert isinstance(group.get_layer("norm"), keras.layers.GroupNormalization)
 

@@ -24,6 +24,7 @@ OPTIONS = {
     "pyramid_levels": [3, 4],
     "coder": {"name": "center_size", "variances": (0.1, 0.1, 0.2, 0.2), "clamp": "both"},
     "normalization": "caffe",
+    "preprocessing": "torch",
     "backbone": "mine",
     "class_names": ["cat", "dog"],
     "image_min_side": 60,
@@ -63,7 +64,7 @@ def test_options(build):
 def test_defaults(build):
     model = build()
     assert model.coder.config["name"] == "corners"
-    assert model.normalization is None
+    assert (model.normalization, model.preprocessing) == (None, "caffe")
     assert model.clip_margin == 0
     assert (model.image_min_side, model.image_max_side) == (800, 1333)
     assert (model.resize, model.canvases) == ("opencv", "few")
