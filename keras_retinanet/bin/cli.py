@@ -113,10 +113,19 @@ def check_folder(path):
         raise InputError(f"{path}: cannot be written to: permission denied")
 
 
-def check_file(path):
-    """Makes the folder of a file to write; InputError, before any work, where that cannot be."""
+def check_place(path):
+    """InputError, before any work, where no file can be written to `path`; makes nothing."""
     if os.path.isdir(path):
         raise InputError(f"{path}: expected a file to write. Received: a folder")
+    folder = os.path.dirname(path) or "."
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder) or "."
+    check_folder(folder)
+
+
+def check_file(path):
+    """`check_place`, and makes the folder of the file."""
+    check_place(path)
     check_folder(os.path.dirname(path) or ".")
 
 
@@ -160,6 +169,16 @@ def start_backend():
         os.dup2(terminal, 2)
         os.close(terminal)
         os.close(silence)
+
+
+def backbone_of(args):
+    """The Backbone of --backbone, the default one where it is not given."""
+    from ..models import backbone
+
+    try:
+        return backbone(args.backbone or "resnet50")
+    except ValueError as error:
+        raise InputError(f"--backbone: {error}") from None
 
 
 def load_keras(path, compile=True):

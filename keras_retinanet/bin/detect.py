@@ -15,6 +15,7 @@ from .cli import (
     load_inference_model,
     user_errors,
 )
+from .image_options import add_size_arguments, size_options
 from .nms_options import add_nms_arguments, check_nms, nms_options
 
 
@@ -36,6 +37,7 @@ def parse_args(args):
     )
     parser.add_argument("--max-detections", type=int, default=100, help="(%(default)s)")
     parser.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
+    add_size_arguments(parser, None, None)
     parser.add_argument("--convert-model", action="store_true", help="MODEL is a training model")
     add_nms_arguments(parser, "with --convert-model: ")
     parser.add_argument("--gpu", help="the device to use, such as 0")
@@ -135,7 +137,7 @@ def run(args):
         group_method="canvas",
         shuffle_groups=False,
         strict=args.strict,
-        **input_options(model),
+        **{**input_options(model), **size_options(args, model)},
     )
     detections, seconds = detect(model, generator, args.score_threshold, args.max_detections)
     dataset, detections = readable(generator, dataset, detections)

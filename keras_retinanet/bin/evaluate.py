@@ -10,13 +10,17 @@ from .cli import (
     check_files,
     check_folder,
     check_numbers,
-    check_sides,
     choose_gpu,
     load_inference_model,
     user_errors,
 )
 from .data_options import TEST_SETS, choose_set, parse_with_data, read_data
-from .image_options import add_grouping_argument, add_size_arguments, add_strict_argument
+from .image_options import (
+    add_grouping_argument,
+    add_size_arguments,
+    add_strict_argument,
+    size_options,
+)
 from .nms_options import add_nms_arguments, check_nms, nms_options
 
 
@@ -58,18 +62,13 @@ def create_generator(args, model, dataset):
     from ..evaluation.detections import input_options
     from ..preprocessing.generator import Generator
 
-    min_side = args.image_min_side or model.image_min_side or args.image_max_side
-    max_side = args.image_max_side or model.image_max_side or args.image_min_side
-    check_sides(min_side, max_side)
-    sides = {"image_min_side": min_side, "image_max_side": max_side}
     return Generator(
         dataset,
         batch_size=args.batch_size,
         group_method=args.group_method,
         shuffle_groups=False,
-        no_resize=args.no_resize,
         strict=args.strict,
-        **{**input_options(model), **sides},
+        **{**input_options(model), **size_options(args, model)},
     )
 
 

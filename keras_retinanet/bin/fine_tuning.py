@@ -82,7 +82,7 @@ def fine_tuned(args, class_names, anchors, detector):
             for layer in backbone_of(model).layers:
                 layer.trainable = False
         if args.freeze_stages:
-            freeze_stages(model, args.freeze_stages)
+            freeze_first(model, args.freeze_stages)
     except InputError as error:
         raise InputError(f"{args.weights}: {error}") from None
     print(described(transfer, args.weights))
@@ -92,13 +92,11 @@ def fine_tuned(args, class_names, anchors, detector):
         f"losses {names[0]} and {names[1]}, assigner {names[2]}, images "
         + ("as they are" if args.no_resize else size)
     )
-    if args.kept:
-        print(f"{args.weights} keeps its own structure; without effect: {', '.join(args.kept)}")
     return model
 
 
-def freeze_stages(model, count):
-    """Freezes the first stages of the backbone of a detector."""
+def freeze_first(model, count):
+    """Freezes so many stages of the backbone of a detector, as `Backbone.freeze_stages`."""
     from ..models import backbone
     from ..weights.transfer import backbone_of
 

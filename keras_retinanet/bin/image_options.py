@@ -2,6 +2,7 @@
 
 from ..errors import InputError
 from .choices import AUGMENTATIONS, OPERATIONS, choice_of
+from .cli import check_sides
 
 
 def add_size_arguments(parser, min_side=800, max_side=1333):
@@ -11,6 +12,15 @@ def add_size_arguments(parser, min_side=800, max_side=1333):
             name, type=int, default=side, help=f"px ({side or 'that of the model'})"
         )
     parser.add_argument("--no-resize", action="store_true", help="leave images as they are")
+
+
+def size_options(args, model):
+    """Options of a `Generator`: the sizes that are asked for, else those of the model."""
+    min_side = args.image_min_side or model.image_min_side or args.image_max_side
+    max_side = args.image_max_side or model.image_max_side or args.image_min_side
+    check_sides(min_side, max_side)
+    sides = {"image_min_side": min_side, "image_max_side": max_side}
+    return {**sides, "no_resize": args.no_resize}
 
 
 def add_grouping_argument(parser, default="canvas"):

@@ -8,7 +8,7 @@ from ..errors import InputError
 from ..utils.text import listed
 from ..weights import SOURCES, import_weights
 from ..weights.coco import COCO_80
-from .cli import check_folder, num_classes, read_config, start_backend, user_errors
+from .cli import backbone_of, check_place, num_classes, read_config, start_backend, user_errors
 
 
 def parse_args(args):
@@ -56,12 +56,7 @@ def check(args):
         raise InputError("--classes: a bare backbone has no classes")
     if args.epsilon is not None and not 0 <= args.epsilon < 1:
         raise InputError(f"--epsilon: expected a number from 0 to 1. Received: {args.epsilon}")
-    if os.path.isdir(args.out):
-        raise InputError(f"{args.out}: expected a file to write. Received: a folder")
-    folder = os.path.dirname(args.out) or "."
-    while not os.path.lexists(folder):  # it is made when there is something to write
-        folder = os.path.dirname(folder) or "."
-    check_folder(folder)
+    check_place(args.out)
 
 
 def run(args):
@@ -76,9 +71,8 @@ def run(args):
     start_backend()
     from ..callbacks.snapshots import save_whole
 
-    model = import_weights(
-        args.source, args.file, class_names, args.backbone, args.epsilon, anchors
-    )
+    backbone = args.backbone and backbone_of(args).backbone
+    model = import_weights(args.source, args.file, class_names, backbone, args.epsilon, anchors)
     if levels and levels != model.pyramid_levels:
         raise InputError(
             f"{args.config}: expected the pyramid levels {model.pyramid_levels} of {args.file}. "

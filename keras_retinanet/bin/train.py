@@ -115,6 +115,8 @@ def run(args):
     augmentation_of(args)  # tells of mistakes before any work
     with scope(args.multi_gpu):
         source = pretrained(args)
+    if args.kept:
+        print(f"{args.snapshot or args.weights} keeps its own; no effect: {', '.join(args.kept)}")
     train, val = read_datasets(args)
     for folder in (args.snapshots and args.snapshot_path, args.tensorboard_dir):
         if folder:

@@ -2,7 +2,7 @@
 
 from ..detectors import DETECTORS
 from ..errors import InputError
-from .cli import check_classes, load_snapshot, read_config
+from .cli import backbone_of, check_classes, load_snapshot, read_config
 from .fine_tuning import fine_tuned, placed_as
 
 SMALL_BATCH = 16  # below it the statistics of live batch norm are too noisy to train with
@@ -26,7 +26,7 @@ def anchors_of(args, train, source=None):
         return usual
     from ..preprocessing.coverage import objects_of
     from ..utils.anchor_fit import fit_anchors, reach
-    from ..utils.image import resized_size
+    from ..utils.resizing import resized_size
 
     def resize(size):
         return (
@@ -54,7 +54,7 @@ def create_models(args, class_names, anchors=None, source=None):
     `anchors` are (AnchorParameters, pyramid levels) of a new model, by default the usual ones.
     """
     from ..losses import CLASSIFICATION_LOSSES
-    from ..models import backbone, convert_model
+    from ..models import convert_model
     from .trials import try_coder
 
     if args.snapshot:
@@ -65,20 +65,12 @@ def create_models(args, class_names, anchors=None, source=None):
             )
         check_classes(args.snapshot, model, class_names)
         check_anchors(args.config, model)
-        if args.kept:
-            print(
-                f"{args.snapshot} keeps its own model, image size and losses; without effect: "
-                + ", ".join(args.kept)
-            )
         return model, convert_model(model)
     anchors = anchors or usual_anchors(args, source)
     if source:
         model = fine_tuned(args, class_names, anchors, source)
         return model, convert_model(model)
-    try:
-        chosen = backbone(args.backbone or "resnet50")
-    except ValueError as error:
-        raise InputError(f"--backbone: {error}") from None
+    chosen = backbone_of(args)
     weights = None if args.no_weights else args.weights or chosen.download_imagenet()
     scratch_norm = "group" if args.batch_size < SMALL_BATCH else "batch"
     norm = args.norm or (scratch_norm if weights is None else "batch")

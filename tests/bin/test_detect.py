@@ -68,6 +68,20 @@ def test_pictures_and_results_of_a_folder(sample, detector, tmp_path, capsys):
         assert drawn == any(row["file_name"].endswith(f"{path.stem}.jpg") for row in rows)
 
 
+def test_pictures_of_another_size(sample, detector, tmp_path, refuse):
+    """At twice its size the same picture has other scores, boxes in its own pixels as before."""
+    path = sample / "images" / "train" / "00000.jpg"
+    [(_, rows)] = found(detector, path, folder=tmp_path).items()
+    [(_, same)] = found(detector, path, "--no-resize", folder=tmp_path).items()
+    assert same == rows  # of 64 px, as the model was trained
+    double = ["--image-min-side", "128", "--image-max-side", "128", "--score-threshold", "0.05"]
+    [(_, large)] = found(detector, path, *double, folder=tmp_path).items()
+    assert large != rows
+    assert all(row[0] >= 0 and row[0] + row[2] <= 64 for row in large)
+    message = refuse(detect.main, detector, path, *double[:2], "--json", tmp_path / "a.json")
+    assert "--image-min-side: expected at most --image-max-side. Received: 128 and 64" in message
+
+
 def test_it_finds_what_it_learned(sample, detector, tmp_path):
     path = sample / "images" / "train" / "00000.jpg"
     [(_, rows)] = found(detector, path, folder=tmp_path).items()

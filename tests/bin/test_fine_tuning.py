@@ -72,7 +72,7 @@ def test_a_snapshot_becomes_a_detector_of_other_classes_and_goes_on(snapshot, tu
     assert "classes copied: crate; new: egg\n" in printed
     assert "starts anew: pyramid_classification (for new classes)\n" in printed
     assert "losses focal and giou, assigner iou, images 64 to 64 px\n" in printed
-    assert "keeps its own structure; without effect: --feature-size\n" in printed
+    assert f"{snapshot} keeps its own; no effect: --feature-size\n" in printed
     old, new = load_snapshot(str(snapshot)), load_snapshot(str(path))
     assert new.class_names == ["crate", "egg"]
     assert new.anchor_params.get_config() == old.anchor_params.get_config()
@@ -116,7 +116,7 @@ def test_an_inference_model_gfl_and_other_sizes(tune, tmp_path):
     file = saved(convert_model(gfl), tmp_path / "gfl.keras")
     path, printed = tune(file, *SMALL, "--detector", "retinanet")
     assert "losses quality_focal and gfl, assigner atss, images 64 to 64 px" in printed
-    assert "without effect: --detector" in printed
+    assert "no effect: --detector" in printed
     model = load_snapshot(str(path))
     loss = model.get_compile_config()["loss"]
     assert {name: each["name"] for name, each in loss.items()} == {

@@ -1,6 +1,7 @@
 """retinanet-import-weights: what it writes and says, and what is refused before any work."""
 
 import importlib
+import inspect
 import json
 import sys
 import types
@@ -42,7 +43,7 @@ def thin(monkeypatch, snapshot):
 
     module = types.ModuleType("thin")
     module.load = load
-    monkeypatch.setitem(weights.SOURCES, "torchvision", "thin")
+    monkeypatch.setitem(weights.SOURCES, "torchvision", ("thin", ("epsilon",)))
     monkeypatch.setitem(sys.modules, "keras_retinanet.weights.thin", module)
 
 
@@ -107,7 +108,7 @@ def test_a_configuration_tells_the_anchors(
         given.append(anchors)
         return load_snapshot(str(snapshot))
 
-    monkeypatch.setitem(weights.SOURCES, "keras-retinanet", "other")
+    monkeypatch.setitem(weights.SOURCES, "keras-retinanet", ("other", ("anchors",)))
     other = types.SimpleNamespace(load=load)
     monkeypatch.setitem(sys.modules, "keras_retinanet.weights.other", other)
     file, out, config = tmp_path / "a.h5", tmp_path / "new" / "out.keras", tmp_path / "a.ini"
@@ -165,11 +166,15 @@ def test_a_bare_backbone_is_what_training_starts_from(mobilenet, tmp_path, capsy
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_names_of_mobilenets_tell_their_size(mobilenet, tmp_path, capsys):
+def test_names_of_mobilenets_tell_their_size(refuse_import, mobilenet, tmp_path, capsys):
     out = tmp_path / "out.keras"
     import_weights.main(["backbone", str(mobilenet), str(out), "--backbone", "mobilenet160_0.25"])
     assert f"{mobilenet}: mobilenet160_0.25, " in capsys.readouterr().out
     assert keras.saving.load_model(out).name == "mobilenet160_0.25"
+    import_weights.main(["backbone", str(mobilenet), str(out), "--backbone", "MobileNet128_0.25"])
+    assert f"{mobilenet}: mobilenet128_0.25, " in capsys.readouterr().out
+    text = refuse_import("torchvision", mobilenet, out, "--backbone", "resnet51")
+    assert "--backbone: Expected a backbone among [" in text
 
 
 def test_places_where_nothing_can_be_written(refuse_import, mobilenet, sample, tmp_path):
@@ -216,8 +221,10 @@ def test_unknown_sources_are_listed(capsys):
 
 
 def test_every_source_can_load():
-    for module in weights.SOURCES.values():
-        assert callable(importlib.import_module(f"keras_retinanet.weights.{module}").load)
+    for module, options in weights.SOURCES.values():
+        load = importlib.import_module(f"keras_retinanet.weights.{module}").load
+        taken = {"path", "class_names", "backbone", *options}
+        assert set(inspect.signature(load).parameters) == taken
 
 
 def test_the_page_names_every_source():

@@ -335,6 +335,10 @@ def test_weights_that_do_not_fit(refuse_training_with_weights, snapshot, tmp_pat
     assert "missing.h5: no such weight file" in refuse(tmp_path / "missing.h5")
     (tmp_path / "text.h5").write_text("no weights")
     assert "text.h5: not the weights of a bare resnet10_0.25" in refuse(tmp_path / "text.h5")
+    (tmp_path / "resnet18.pth").touch()
+    assert "resnet18.pth: expected a file of Keras; make one of it with retinanet-import-" in (
+        refuse(tmp_path / "resnet18.pth")
+    )
     mobilenet = shared / "weights" / "mobilenet_2_5_224_tf_no_top.h5"
     assert "not the weights of a bare resnet10_0.25" in refuse(mobilenet)
 
