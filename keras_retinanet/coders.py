@@ -17,7 +17,11 @@ BoxCoder = namedtuple("BoxCoder", ["size", "encode", "decode", "config", "start"
 
 LARGEST_GROWTH = math.log(1000 / 16)  # bounds exp() of a wild prediction, as R-CNN code does
 # how dw and dh are bounded before exp(): (smallest, largest)
-CLAMPS = {"above": (-math.inf, LARGEST_GROWTH), "both": (-LARGEST_GROWTH, LARGEST_GROWTH)}
+CLAMPS = {
+    "above": (-math.inf, LARGEST_GROWTH),
+    "both": (-LARGEST_GROWTH, LARGEST_GROWTH),
+    "none": (-math.inf, 20.0),  # far beyond any image, where areas are finite still
+}
 
 
 def _center_size(boxes, xp):
@@ -30,7 +34,7 @@ def center_size(variances=(1.0, 1.0, 1.0, 1.0), clamp="above"):
 
     SSD divides by the variances (0.1, 0.1, 0.2, 0.2). Girshick et al. 2014, arXiv 1311.2524.
     `clamp` is a key of `CLAMPS`: whether a decoded side is at most 62.5 times that of the anchor,
-    or also at least its 62.5th part.
+    or also at least its 62.5th part, or any.
     """
     variances = tuple(float(v) for v in variances)
     if clamp not in CLAMPS:

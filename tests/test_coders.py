@@ -17,6 +17,7 @@ ALL = [
     {"name": "center_size"},
     {"name": "center_size", "variances": (0.1, 0.1, 0.2, 0.2)},
     {"name": "center_size", "variances": (1, 1, 1, 1), "clamp": "both"},
+    {"name": "center_size", "clamp": "none"},
     {"name": "corners"},
     {"name": "corners", "mean": (0.1, -0.2, 0.3, 0), "std": (0.1, 0.2, 0.3, 0.4)},
     {"name": "distances"},
@@ -91,7 +92,9 @@ def test_round_trip(calculate, coder):
 )
 def test_round_trip_of_any_box(box, anchor):
     box, anchor = (np.array([[x, y, x + w, y + h]], "float64") for x, y, w, h in (box, anchor))
-    for config in [config for config in ALL if "clamp" not in config]:  # which bounds small boxes
+    for config in ALL:
+        if config.get("clamp") == "both":
+            continue  # it bounds small boxes
         coder = coders.get(config)
         decoded = coder.decode(anchor, coder.encode(anchor, box))
         np.testing.assert_allclose(decoded, box, rtol=1e-4, atol=1e-3)
@@ -127,8 +130,17 @@ def test_shrinking_is_clamped_too_if_asked(calculate):
     np.testing.assert_allclose(shrunk[0, 2] - shrunk[0, 0], 1000 * math.exp(-9), rtol=1e-2)
 
 
+def test_growth_is_free_if_asked(calculate):
+    # exp(5) = 148.413 of 16 px about the centre (8, 8); the default bounds it at 1000 px
+    coder = coders.get({"name": "center_size", "clamp": "none"})
+    anchor = np.array([[0, 0, 16, 16]], "float32")
+    decoded = calculate(coder.decode, anchor, np.array([[0, 0, 5, -5]], "float32"))
+    half = 8 * np.exp([5, -5])
+    np.testing.assert_allclose(decoded, [[*(8 - half), *(8 + half)]], rtol=1e-4)
+
+
 def test_an_unknown_clamp_names_the_known():
-    with pytest.raises(InputError, match=r"\['above', 'both'\]. Received: 'below'"):
+    with pytest.raises(InputError, match=r"\['above', 'both', 'none'\]. Received: 'below'"):
         coders.center_size(clamp="below")
 
 

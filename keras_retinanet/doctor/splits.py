@@ -13,7 +13,8 @@ from keras_retinanet.doctor.jpeg import damages
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import Dataset, Record, upright
 from keras_retinanet.preprocessing.measure import measure
-from keras_retinanet.utils.image import read_image_rgb, resized_size
+from keras_retinanet.utils.image import read_image_rgb
+from keras_retinanet.utils.resizing import resized_size
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -8,12 +8,7 @@ import numpy as np
 from PIL import Image
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.utils.resizing import (
-    compute_resize_scale,
-    fit_opencv,
-    resized_size,  # noqa: F401  its old place
-    stretch,
-)
+from keras_retinanet.utils.resizing import compute_resize_scale, fit_opencv, stretch
 from keras_retinanet.utils.transform import change_transform_origin
 
 ORIENTATION = 0x0112  # the EXIF tag

@@ -1,18 +1,17 @@
 """Weights of other projects: their files read, checked tensor by tensor, as models of this one."""
 
 import importlib
-import inspect
 
 from ..errors import InputError
 from ..lookup import lookup
 
-SOURCES = {  # the module of this package that knows the source's names and dialect
-    "keras-retinanet": "keras_retinanet",
-    "torchvision": "torchvision",
-    "detectron2": "detectron2",
-    "mmdetection": "mmdetection",
-    "kerashub": "kerashub",
-    "backbone": "backbone",
+SOURCES = {  # the module here that knows its names and dialect, and what options it takes
+    "keras-retinanet": ("keras_retinanet", ("anchors",)),
+    "torchvision": ("torchvision", ("epsilon",)),
+    "detectron2": ("detectron2", ()),
+    "mmdetection": ("mmdetection", ()),
+    "kerashub": ("kerashub", ()),
+    "backbone": ("backbone", ()),
 }
 
 
@@ -30,13 +29,13 @@ def import_weights(source, path, class_names=None, backbone=None, epsilon=None, 
             missing, left over, or of other shapes than the model's; for an option that the source
             does not have.
     """
-    module, _ = lookup(SOURCES, source, "a source of weights")
-    load = importlib.import_module(f".{module}", __name__).load
+    (module, known), _ = lookup(SOURCES, source, "a source of weights")
     options = {"epsilon": epsilon, "anchors": anchors}
     options = {name: value for name, value in options.items() if value is not None}
     for name in options:
-        if name not in inspect.signature(load).parameters:
+        if name not in known:
             raise InputError(
                 f"{path}: expected no {name}, which the source {source} settles itself"
             )
-    return load(path, class_names=class_names, backbone=backbone, **options)
+    source = importlib.import_module(f".{module}", __name__)
+    return source.load(path, class_names=class_names, backbone=backbone, **options)

@@ -113,10 +113,7 @@ def load(path, class_names=None, backbone=None):
     tensors = {current(name): value for name, value in read_tensors(path).items()}
     kind, tensors = without_classifier(path, tensors)
     name = backbone or name_of(path, tensors)
-    try:
-        chosen = make_backbone(name)
-    except ValueError as error:
-        raise InputError(f"--backbone: {error}") from None
+    chosen = make_backbone(name)
     network = chosen.network(keras.Input((None, None, 3), name="image"))
     model = keras.Model(network.inputs[0], network.outputs[0], name=chosen.backbone)
     try:

@@ -23,9 +23,16 @@ from ..utils.text import listed
 from .coco import names_for
 from .files import read_tensors
 from .moves import Move, copy
+from .shapes import count_classes, shape_of
 from .signs import received
 
-DIALECT = {"coder": "corners", "clip_margin": 1, "resize": "keras-retinanet", "canvases": "own"}
+DIALECT = {
+    "preprocessing": "caffe",
+    "coder": "corners",
+    "clip_margin": 1,
+    "resize": "keras-retinanet",
+    "canvases": "own",
+}
 DETECTION = {
     "nms": "hard",
     "class_specific_filter": True,
@@ -57,7 +64,14 @@ def load(path, class_names=None, backbone=None, anchors=None):
         options = {**DIALECT, **decoding(layers)}
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its model_config is not keras-retinanet's ({error!r})") from None
-    classes = count_classes(path, tensors, levels, anchors)
+    if len(anchors.sizes) != len(levels):
+        raise InputError(
+            f"{path}: expected anchors of {len(anchors.sizes)} pyramid levels. "
+            f"Received: {listed(f'P{level}' for level in levels)}."
+        )
+    kernels = [f"{output}_submodel/pyramid_{output}/kernel" for output in OUTPUTS]
+    channels = [shape_of(path, tensors, kernel)[-1] for kernel in kernels]
+    classes = count_classes(path, *channels, anchors.num_anchors())
     model = make_backbone(name, **family.options).retinanet(
         classes,
         modifier=lambda network: freeze_batch_norm(with_stem(network, tensors, names)),
@@ -249,36 +263,3 @@ def decoding(layers):
         clip = "before" if of_class(layers, "ClipBoxes") else "after"
         options["detection"] |= {**given, "nms": nms, "clip": clip}
     return options
-
-
-# sizes
-
-
-def shape_of(path, tensors, name):
-    """The shape (H, W, I, O) of the kernel of that name; InputError where there is none."""
-    if name not in tensors or tensors[name].ndim != 4:
-        raise InputError(
-            f"{path}: expected a RetinaNet of keras-retinanet with a kernel {name}. "
-            f"Received: {'another shape' if name in tensors else received(tensors)}."
-        )
-    return tensors[name].shape
-
-
-def count_classes(path, tensors, levels, anchors):
-    """The number of classes that the heads of a file tell apart, whose anchors are checked."""
-    boxes, scores = (
-        shape_of(path, tensors, f"{output}_submodel/pyramid_{output}/kernel")[-1]
-        for output in OUTPUTS
-    )
-    count = anchors.num_anchors()
-    if boxes != 4 * count or scores % count or not scores:
-        raise InputError(
-            f"{path}: expected heads for {count} anchors at a place. Received: {boxes} values of "
-            f"boxes and {scores} scores; an inference model would tell its anchors."
-        )
-    if len(anchors.sizes) != len(levels):
-        raise InputError(
-            f"{path}: expected anchors of {len(anchors.sizes)} pyramid levels. "
-            f"Received: {listed(f'P{level}' for level in levels)}."
-        )
-    return scores // count

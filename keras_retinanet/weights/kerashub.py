@@ -21,7 +21,7 @@ from .moves import RESNETS, Move, copy
 
 PYRAMID, HEADS = "model.weights.h5", "task.weights.h5"
 DIALECT = {
-    "coder": "center_size",
+    "coder": {"name": "center_size", "clamp": "none"},
     "canvases": "own",
     "pyramid_norm": "none",
     "strided_padding": "same",

@@ -7,6 +7,7 @@ from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters, square_anchors
 from . import torch_detectors
 from .backbone_names import resnet
 from .files import read_tensors
+from .shapes import shape_of
 
 NAMES = {
     **resnet("backbone."),
@@ -77,7 +78,7 @@ def retinanet_dialect():
 
 def gfl_dialect(path, tensors):
     last = "bbox_head.gfl_reg.weight"
-    bins = torch_detectors.shape_of(path, tensors, last, 4)[0] // 4 - 1
+    bins = shape_of(path, tensors, last)[0] // 4 - 1
     torch_detectors.agree(path, tensors, "bbox_head.integral.project", range(bins + 1))
     squares = square_anchors(PYRAMID_LEVELS, 8).get_config()
     return {

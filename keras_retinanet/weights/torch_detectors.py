@@ -14,7 +14,7 @@ from ..models.norms import groups_for
 from ..models.resnet import NETWORKS
 from . import moves
 from .coco import COCO_80, names_for
-from .signs import received
+from .shapes import count_classes, shape_of
 
 GROUPS = 32  # of the group norm in heads, in all three
 
@@ -45,7 +45,11 @@ def build(
     if backbone not in (None, resnet):
         raise InputError(f"{path}: expected the backbone {backbone}. Received: {resnet}.")
     values = coders.get(dialect["coder"]).size
-    classes = count_classes(path, tensors, names, dialect["anchors"].num_anchors(), values)
+    channels = [
+        shape_of(path, tensors, f"{names[output]['last']}.weight")[0]
+        for output in ("regression", "classification")
+    ]
+    classes = count_classes(path, *channels, dialect["anchors"].num_anchors(), values)
     class_names = names_for(path, classes, class_names, known)
     model = make_backbone(resnet, **network).detector(
         class_names or [str(label) for label in range(classes)],
@@ -63,38 +67,12 @@ def build(
     return model
 
 
-def shape_of(path, tensors, name, axes):
-    """The shape of the tensor of that name; InputError where there is none with so many axes."""
-    if name not in tensors:
-        raise InputError(
-            f"{path}: expected a RetinaNet with a tensor {name}. Received: {received(tensors)}."
-        )
-    shape = np.shape(tensors[name])
-    if len(shape) != axes or 0 in shape:
-        raise InputError(
-            f"{path}: expected {name} to have {axes} axes, none empty. Received: {shape}."
-        )
-    return shape
-
-
-def count_classes(path, tensors, names, anchors, values):
-    """The number of classes of a file whose heads have so many anchors and values of a box."""
-    lasts = [names[output]["last"] for output in ("regression", "classification")]
-    boxes, scores = (shape_of(path, tensors, f"{last}.weight", 4)[0] for last in lasts)
-    if boxes != anchors * values or scores % anchors:
-        raise InputError(
-            f"{path}: expected {anchors} x {values} channels of {lasts[0]}, for the anchors of a "
-            f"place, and a multiple of {anchors} of {lasts[1]}. Received: {boxes} and {scores}."
-        )
-    return scores // anchors
-
-
 def sizes(path, tensors, names):
     """Options of `Backbone.detector` that follow from the shapes of pyramid and heads."""
-    feature_size = shape_of(path, tensors, f"{names['lateral'][-1]}.weight", 4)[0]
-    p6_input = shape_of(path, tensors, f"{names['P6']}.weight", 4)[1]
+    feature_size = shape_of(path, tensors, f"{names['lateral'][-1]}.weight")[0]
+    p6_input = shape_of(path, tensors, f"{names['P6']}.weight")[1]
     tower = names["regression"]
-    head_size = shape_of(path, tensors, f"{tower['convs'][0]}.weight", 4)[0]
+    head_size = shape_of(path, tensors, f"{tower['convs'][0]}.weight")[0]
     if tower["norms"] and groups_for(head_size) != GROUPS:
         raise InputError(
             f"{path}: expected {GROUPS} groups of 4 channels or more in heads with group norm. "

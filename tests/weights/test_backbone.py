@@ -229,7 +229,7 @@ def test_what_does_not_fit_is_named(write_pth, tmp_path):
     assert "left over layer9.bias;" in text
     assert "of another shape layer1.0.conv1.weight (3,) instead of (3, 3, 16, 16)" in text
     assert "fc.weight" not in text
-    with pytest.raises(InputError, match="--backbone: Expected a backbone among"):
+    with pytest.raises(ValueError, match="Expected a backbone among"):
         import_weights("backbone", path, backbone="resnet51")
     assert "those of another backbone" in refusal(path, backbone="resnet50v2")
     assert "no class names" in refusal(path, class_names=["a"])

@@ -241,7 +241,7 @@ def test_every_tensor_is_named(thin, tmp_path):
 
 def test_what_is_no_detector(thin, tmp_path):
     backbone = {name: value for name, value in thin.items() if not name.startswith("pyramid")}
-    with pytest.raises(InputError, match="with a kernel regression_submodel/pyramid_regression/k"):
+    with pytest.raises(InputError, match="with a tensor regression_submodel/pyramid_regression/k"):
         load(write(tmp_path / "backbone.h5", backbone))
     with pytest.raises(InputError, match=r"Received: tensors such as dense/kernel\."):
         load(write(tmp_path / "other.h5", {"dense/kernel": np.zeros(3)}))
@@ -252,7 +252,7 @@ def test_what_is_no_detector(thin, tmp_path):
 
 def test_anchors_that_do_not_fit(thin, tmp_path):
     path = write(tmp_path / "inference.h5", thin, inference(ratios=[1.0]))
-    with pytest.raises(InputError, match=r"heads for 3 anchors at a place\. Received: 36 values"):
+    with pytest.raises(InputError, match=r"heads for 3 anchors at a place, .* Received: 36 and "):
         load(path)
     path = write(tmp_path / "levels.h5", thin, inference(sizes=(32, 64)))
     with pytest.raises(InputError, match=r"anchors of 2 pyramid levels\. Received: P3, P4, P5, "):
