@@ -10,6 +10,8 @@ import pytest
 # on JAX, compiling is most of what the tests do: without optimisation it takes half as long
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
+from .vision import import_torchvision
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -20,6 +22,15 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip(f"reference data are not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def torchvision():
+    """torchvision; tests that want it skip without it, and without PyTorch."""
+    pytest.importorskip("torch")
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    return import_torchvision()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import dataclasses
 from ..detectors import DETECTORS
 from ..errors import InputError
 from .cli import check_sides, load_keras
-from .train_options import STRUCTURE
+from .model_options import STRUCTURE
 
 
 def pretrained(args):

@@ -16,12 +16,8 @@ pytestmark = pytest.mark.core
 
 
 @pytest.fixture(scope="module")
-def vision():
-    """torchvision's operations; a build for another torch is as good as none."""
-    try:
-        import torchvision.ops
-    except (ImportError, RuntimeError) as reason:
-        pytest.skip(f"torchvision cannot be imported: {reason}")
+def vision(torchvision):
+    """torchvision's operations."""
     return torchvision.ops
 
 

@@ -147,9 +147,9 @@ def test_fitted_strides_by_hand():
     assert places.strides.tolist() == [[8, 8], [16, 16], [32, 32], [64, 61], [122, 114]]
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("size", [(256, 320), (800, 1088), (800, 1344), (544, 992), (32, 1344)])
-def test_torchvision_has_the_same_anchors(size):
-    pytest.importorskip("torchvision")
+def test_torchvision_has_the_same_anchors(torchvision, size):
     import torch
     from torchvision.models.detection.anchor_utils import AnchorGenerator
     from torchvision.models.detection.image_list import ImageList

@@ -137,8 +137,8 @@ def test_an_image_that_shrinks_to_nothing_keeps_a_px():
         assert (RESIZES[name].resample(image, fit) == 7).all()
 
 
-def test_torchvision():
-    pytest.importorskip("torchvision")
+@pytest.mark.core
+def test_torchvision(torchvision):
     import torch
     from torchvision.models.detection.transform import GeneralizedRCNNTransform
 

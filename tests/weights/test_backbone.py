@@ -84,19 +84,24 @@ CASES = {  # how it is made, its C3 to C5, what its files end in, our name
 }
 
 
-def original(name):
+@pytest.fixture(scope="module")
+def timm(torchvision):
+    """timm, which imports torchvision."""
+    return pytest.importorskip("timm")
+
+
+def original(name, torchvision, timm):
     library, _, name = name.partition(".")
     if library == "torchvision":
-        return getattr(pytest.importorskip("torchvision").models, name)(weights=None)
-    return pytest.importorskip("timm").create_model(name)
+        return getattr(torchvision.models, name)(weights=None)
+    return timm.create_model(name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_features_are_those_of_the_original(name, tmp_path):
+def test_features_are_those_of_the_original(name, torchvision, timm, tmp_path):
     torch = pytest.importorskip("torch")
     features_of, suffix, ours = CASES[name]
-    network = randomised(original(name))
+    network = randomised(original(name, torchvision, timm))
     path = tmp_path / f"weights{suffix}"
     if suffix == ".pth":
         torch.save(network.state_dict(), path)
@@ -119,9 +124,9 @@ def test_features_are_those_of_the_original(name, tmp_path):
 @pytest.mark.parametrize(
     "name", ["resnet50", "resnext101_32x4d", "legacy_senet154", "convnext_base"]
 )
-def test_names_of_timm(name):
+def test_names_of_timm(name, timm):
     """Every tensor of the original, with its shape, has its place, and the size tells the name."""
-    torch, timm = pytest.importorskip("torch"), pytest.importorskip("timm")
+    torch = pytest.importorskip("torch")
     with torch.device("meta"):
         state = timm.create_model(name).state_dict()
     tensors = {name: np.broadcast_to(0.0, tuple(value.shape)) for name, value in state.items()}

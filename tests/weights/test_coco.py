@@ -23,10 +23,10 @@ def test_91_rows_are_the_category_ids():
     assert [name for name in names if name in COCO_80] == COCO_80
 
 
-def test_they_are_torchvisions():
-    meta = pytest.importorskip("torchvision.models._meta")
+@pytest.mark.core
+def test_they_are_torchvisions(torchvision):
     names = coco_91()
-    for i, name in enumerate(meta._COCO_CATEGORIES):
+    for i, name in enumerate(torchvision.models._meta._COCO_CATEGORIES):
         assert names[i] == (f"unused {i}" if name in ("__background__", "N/A") else name)
 
 

@@ -90,10 +90,7 @@ def test_detections_are_those_of_numpy(thin, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def torch():
-    if keras.backend.backend() == "tensorflow":
-        pytest.skip("TensorFlow and PyTorch do not go into one process")
-    pytest.importorskip("torchvision")
+def torch(torchvision):
     return pytest.importorskip("torch")
 
 

@@ -1,0 +1,53 @@
+"""torchvision as an oracle, also beside a PyTorch of another build."""
+
+import importlib
+
+LIBRARIES = []  # torch forgets the operators of a library that nobody holds
+
+
+def import_torchvision():
+    """torchvision. Where its compiled operators do not load, as those of a CUDA build beside a
+    PyTorch for CPUs, its NMS is `greedy`; others that it would need are missing.
+    """
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError:  # operator torchvision::nms does not exist
+        declare()
+    torchvision = importlib.import_module("torchvision")
+    torchvision.ops.boxes._assert_has_ops = lambda: None
+    return torchvision
+
+
+def declare():
+    """Declares what torchvision wants to be there when it is imported."""
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
+    library.impl("nms", greedy, "CPU")
+    LIBRARIES.append(library)
+
+
+def greedy(boxes, scores, iou_threshold):
+    """The rows of boxes (n, 4) that no box of a higher score and IoU above the threshold drops,
+    best first, as torch.Tensor (m,) int64.
+    """
+    import torch
+
+    order = scores.argsort(descending=True, stable=True).tolist()
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])  # (n,)
+    kept = []
+    while order:
+        best = order.pop(0)
+        kept.append(best)
+        if not order:
+            break
+        low = torch.maximum(boxes[best, :2], boxes[order, :2])  # (rest, 2)
+        high = torch.minimum(boxes[best, 2:], boxes[order, 2:])
+        common = (high - low).clamp(min=0).prod(dim=1)
+        overlap = common / (areas[best] + areas[order] - common)
+        order = [
+            row for row, iou in zip(order, overlap.tolist(), strict=True) if iou <= iou_threshold
+        ]
+    return torch.tensor(kept, dtype=torch.int64)
