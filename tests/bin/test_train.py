@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet import assigners, coders, detectors, losses
-from keras_retinanet.bin import train, train_options
+from keras_retinanet.bin import choices, train
 from keras_retinanet.bin.cli import load_snapshot
 from keras_retinanet.callbacks.snapshots import Snapshots
 from keras_retinanet.losses import selection
@@ -444,11 +444,11 @@ def test_the_old_defaults_stay():
 
 
 def test_the_named_choices_are_those_of_the_package():
-    assert sorted(train_options.ASSIGNERS) == sorted(assigners.ASSIGNERS)
-    assert sorted(train_options.CLASSIFICATION_LOSSES) == sorted(losses.CLASSIFICATION_LOSSES)
-    assert sorted(train_options.BOX_LOSSES) == sorted(losses.BOX_LOSSES)
-    assert sorted(train_options.SELECTORS) == sorted(selection.SELECTORS)
-    assert sorted(train_options.CODERS) == sorted(coders.CODERS)
+    assert sorted(choices.ASSIGNERS) == sorted(assigners.ASSIGNERS)
+    assert sorted(choices.CLASSIFICATION_LOSSES) == sorted(losses.CLASSIFICATION_LOSSES)
+    assert sorted(choices.BOX_LOSSES) == sorted(losses.BOX_LOSSES)
+    assert sorted(choices.SELECTORS) == sorted(selection.SELECTORS)
+    assert sorted(choices.CODERS) == sorted(coders.CODERS)
 
 
 @pytest.mark.parametrize("name", detectors.DETECTORS)

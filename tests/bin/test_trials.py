@@ -7,9 +7,10 @@ import pytest
 
 from keras_retinanet import losses
 from keras_retinanet.assigners import get as get_assigner
-from keras_retinanet.bin import stages, train_options, trials
-from keras_retinanet.bin.choices import choice_of
+from keras_retinanet.bin import stages, trials
+from keras_retinanet.bin.choices import ASSIGNERS, CODERS, choice_of
 from keras_retinanet.coders import get as get_coder
+from keras_retinanet.detectors import DETECTORS
 from keras_retinanet.errors import InputError
 from keras_retinanet.losses import selection
 from keras_retinanet.models.retinanet import RetinaNet
@@ -156,7 +157,7 @@ def test_an_alpha_for_each_of_the_classes():
     ],
 )
 def test_coders(text, good):
-    config = choice_of(train_options.CODERS)(text)
+    config = choice_of(CODERS)(text)
     if good:
         trials.try_coder(config)
     else:
@@ -179,13 +180,13 @@ def test_coders(text, good):
         ("atss:top_k='a'", False),
     ],
 )
-@pytest.mark.parametrize("detector", train_options.DETECTORS)
+@pytest.mark.parametrize("detector", DETECTORS)
 def test_assigners(text, good, detector):
     from keras_retinanet.bin.cli import read_config
     from keras_retinanet.preprocessing.generator import Generator
 
-    config = choice_of(train_options.ASSIGNERS)(text)
-    side = train_options.DETECTORS[detector].get("anchor_side")
+    config = choice_of(ASSIGNERS)(text)
+    side = DETECTORS[detector].get("anchor_side")
     params, levels = read_config(None, side)
     generator = Generator.__new__(Generator)
     generator._anchors, generator.compute_shapes = {}, None
