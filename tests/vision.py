@@ -47,7 +47,6 @@ def greedy(boxes, scores, iou_threshold):
         high = torch.minimum(boxes[best, 2:], boxes[order, 2:])
         common = (high - low).clamp(min=0).prod(dim=1)
         overlap = common / (areas[best] + areas[order] - common)
-        order = [
-            row for row, iou in zip(order, overlap.tolist(), strict=True) if iou <= iou_threshold
-        ]
+        far = torch.logical_not(overlap > iou_threshold)  # NaN of two empty boxes too
+        order = [row for row, is_far in zip(order, far.tolist(), strict=True) if is_far]
     return torch.tensor(kept, dtype=torch.int64)
