@@ -7,13 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# on JAX, compiling is most of what the tests do: without optimisation it takes half as long
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-
 from .vision import import_torchvision
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def pytest_configure(config):
+    """On JAX, compiling is most of what the tests do: without optimisation it takes half as long,
+    and what one process or an earlier run has compiled is taken from a cache.
+    """
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 @pytest.fixture

@@ -193,16 +193,11 @@ def test_layers_that_keras_names_itself_go_by_their_order():
     assert names == list(tensors)
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_0.35", "mobilenetv3small_0.75", "vgg16", "resnet18"])
+@pytest.mark.parametrize("name", ["mobilenetv2_0.35", "resnet18"])  # docs/backbones.md has all
 def test_sizes(name):
     network = backbone(name).network(keras.Input((None, None, 3)))
     size = sum(int(np.prod(variable.shape)) for variable in network.weights)
     assert source.SIZES[size] == name
-
-
-def test_sizes_name_backbones():
-    for name in source.SIZES.values():
-        backbone(name)
 
 
 @pytest.mark.parametrize(

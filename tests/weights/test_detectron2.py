@@ -33,7 +33,6 @@ def in_our_order(rows, anchors=9):
     return rows.reshape(len(rows), -1, anchors, rows.shape[-1])[:, :, order].reshape(rows.shape)
 
 
-@pytest.mark.core
 def test_raw_outputs_are_those_of_numpy():
     state = draw(NAMES, classes=4, spread=60)
     model = detectron2.from_tensors("r50.pth", state)

@@ -34,7 +34,6 @@ def thin():
     }
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("kind", KINDS)
 def test_raw_outputs_are_those_of_numpy(kind):
     state = draw(**KINDS[kind], classes=4)
