@@ -64,7 +64,6 @@ def test_anchors_are_those_of_numpy(thin):
     assert_array_equal(found, np.concatenate(expected))
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("size", [(64, 64), (83, 64)])
 def test_raw_outputs_are_those_of_numpy(version, size):
     names, state, model = version
