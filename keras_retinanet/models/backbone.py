@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from functools import partial
 from types import MappingProxyType
 
 import keras
@@ -196,18 +197,14 @@ class Backbone:
             prior_probability,
             iou_branch,
         )
-
-        def pyramid(backbone_layers, levels):
-            return create_pyramid_features(
-                backbone_layers,
-                levels,
-                feature_size,
-                pyramid_norm or head_norm,
-                p6_from,
-                p7_relu,
-                strided_padding,
-            )
-
+        pyramid = partial(
+            create_pyramid_features,
+            feature_size=feature_size,
+            norm=pyramid_norm or head_norm,
+            p6_from=p6_from,
+            p7_relu=p7_relu,
+            strided_padding=strided_padding,
+        )
         return retinanet(
             inputs,
             self.features(images, weights, modifier, norm),

@@ -102,24 +102,17 @@ def retinanet_bbox(
     known = model.options if isinstance(model, RetinaNet) else {}
     levels = pyramid_levels or known.get("pyramid_levels") or list(PYRAMID_LEVELS)
     anchors = anchor_params or AnchorParameters(**known.get("anchors", {}))
-    levels_anchors = place_anchors(model, anchors, levels)
-    outputs = dict(zip(model.output_names, model.outputs, strict=True))
-    if "iou" in outputs:
-        scores = [outputs["classification"], outputs.pop("iou")]
-        outputs["classification"] = keras.layers.Multiply(name="iou_scores", dtype="float32")(
-            scores
-        )
-    extra = [output for output in outputs if output not in ("regression", "classification")]
+    outputs = scored_outputs(model)
+    values = list(outputs.values())
     candidates = TopCandidates(top_k, class_specific_filter, name="candidates")
-    values = [outputs[output] for output in ("regression", "classification", *extra)]
-    places, regression, scores, labels, *others = candidates([levels_anchors, values])
+    places, regression, *found = candidates([place_anchors(model, anchors, levels), values])
     boxes = RegressBoxes(coder=known.get("coder"), name="decoded_boxes")([places, regression])
+    found = [boxes, *found]  # boxes, scores, labels, and what else the model gives
     image, margin = model.inputs[0], known.get("clip_margin", 0)
     if clip == "before":
-        boxes = ClipBoxes(margin, name="clipped_boxes")([image, boxes])
+        found[0] = ClipBoxes(margin, name="clipped_boxes")([image, boxes])
     if clip == "dropping":
-        found = [image, boxes, scores, labels, *others]
-        boxes, scores, labels, *others = ClipDetections(margin, name="clipped_boxes")(found)
+        found = ClipDetections(margin, name="clipped_boxes")([image, *found])
     filter_options = {
         "nms": nms_config(nms),
         "class_specific_filter": class_specific_filter,
@@ -127,11 +120,10 @@ def retinanet_bbox(
         "score_threshold": score_threshold,
         "max_detections": max_detections,
     }
-    suppression = NonMaxSuppression(**filter_options, name="filtered_detections")
-    detections = suppression([boxes, scores, labels, *others])
+    detections = NonMaxSuppression(**filter_options, name="filtered_detections")(found)
     if clip == "after":
         detections = ClipDetections(margin, name="clipped_detections")([image, *detections])
-    names = ["boxes", "scores", "labels", *(f"detected_{output}" for output in extra)]
+    names = ["boxes", "scores", "labels", *(f"detected_{output}" for output in list(outputs)[2:])]
     detections = [
         keras.layers.Identity(name=output, dtype=values.dtype)(values)
         for output, values in zip(names, detections, strict=True)
@@ -147,6 +139,18 @@ def retinanet_bbox(
             "detection": {**filter_options, "top_k": top_k, "clip": clip},
         },
     )
+
+
+def scored_outputs(model):
+    """{"regression": (B, N, V), "classification": (B, N, K), ...} of a training model, with a
+    predicted IoU already in the classification.
+    """
+    outputs = dict(zip(model.output_names, model.outputs, strict=True))
+    scores = outputs.pop("classification")
+    if "iou" in outputs:
+        multiply = keras.layers.Multiply(name="iou_scores", dtype="float32")
+        scores = multiply([scores, outputs.pop("iou")])
+    return {"regression": outputs.pop("regression"), "classification": scores, **outputs}
 
 
 def place_anchors(model, anchors, levels):
