@@ -4,6 +4,8 @@ import argparse
 import ast
 import re
 
+from ..errors import InputError
+
 INVERSE_FREQUENCY = "inverse_frequency"  # as alpha: from the data set
 ARGUMENT = re.compile(r"\w+=(?:\([^()]*\)|[^,()]+)")  # name=value, the value perhaps a tuple
 
@@ -50,6 +52,11 @@ OPERATIONS = (
     "mixup",
 )
 
+SIGNED = (("focal_star", "beta"), ("corners", "mean"))  # the arguments that may be below 0
+SHARES = ("cutoff", "overlap", "share", "positive_overlap", "negative_overlap")  # 0 to 1
+SWITCHES = ("best_anchor", "log")  # True or False
+LARGEST = 1e6  # beyond it float32 overflows in squares
+
 
 def choice_of(names):
     """A reader of a choice as {"name": ..., argument: ...}, for argparse."""
@@ -78,3 +85,19 @@ def choice_of(names):
 def value_of(text):
     """A number, True, False, None or a tuple of them; a word stands for itself."""
     return text if text == INVERSE_FREQUENCY else ast.literal_eval(text)
+
+
+def check_values(config):
+    """InputError where an argument is out of its range: 0 to a million, if it is no exception."""
+    name = config["name"]
+    for key, value in config.items():
+        values = value if isinstance(value, (list, tuple)) else [value]
+        numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        low = -LARGEST if (name, key) in SIGNED else 0
+        high = 1 if key in SHARES else LARGEST
+        if any(not low <= number <= high for number in numbers):
+            raise InputError(f"{name}: expected {key} from {low} to {high:g}. Received: {value}")
+        if key in SWITCHES and not isinstance(value, bool):
+            raise InputError(f"{name}: expected {key} True or False. Received: {value}")
+        if key in ("share", "positive_overlap", "top_k") and value == 0:
+            raise InputError(f"{name}: expected {key} above 0. Received: {value}")

@@ -7,7 +7,7 @@ output, `selector`, and `until`, an epoch or None for the end.
 import re
 
 from ..errors import InputError
-from .choices import INVERSE_FREQUENCY
+from .choices import INVERSE_FREQUENCY, check_values
 
 
 def stages_of(args, model, train):
@@ -53,8 +53,6 @@ def alpha_of(dataset):
 
 def described(config, get):
     """The whole config of what `get` makes of one; InputError where it does not take it."""
-    from .trials import check_values
-
     if config is None:
         return None
     check_values(config)

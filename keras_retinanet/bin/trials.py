@@ -6,11 +6,8 @@ Each `try_` raises an InputError where what is tried fails, or gives what cannot
 import numpy as np
 
 from ..errors import InputError
-
-SIGNED = (("focal_star", "beta"), ("corners", "mean"))  # the arguments that may be below 0
-SHARES = ("cutoff", "overlap", "share", "positive_overlap", "negative_overlap")  # 0 to 1
-SWITCHES = ("best_anchor", "log")  # True or False
-LARGEST = 1e6  # beyond it float32 overflows in squares
+from .choices import check_values
+from .stages import made
 
 
 def try_coder(config):
@@ -51,8 +48,6 @@ def try_stage(model, stage):
     """Whether the losses of a stage are higher for worse predictions, and whether its selector
     selects background anchors. They have to go with the heads of the model, too.
     """
-    from .stages import made
-
     closures, selector = made(stage)
     model.check_losses(closures, selector)
     count = model.get_layer("classification").output.shape[-1]
@@ -75,22 +70,6 @@ def try_stage(model, stage):
     if selector:
         chosen = "with which background anchors are selected"
         tried(lambda: selects(selector), stage["selector"], chosen)
-
-
-def check_values(config):
-    """InputError where an argument is out of its range: 0 to a million, if it is no exception."""
-    name = config["name"]
-    for key, value in config.items():
-        values = value if isinstance(value, (list, tuple)) else [value]
-        numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-        low = -LARGEST if (name, key) in SIGNED else 0
-        high = 1 if key in SHARES else LARGEST
-        if any(not low <= number <= high for number in numbers):
-            raise InputError(f"{name}: expected {key} from {low} to {high:g}. Received: {value}")
-        if key in SWITCHES and not isinstance(value, bool):
-            raise InputError(f"{name}: expected {key} True or False. Received: {value}")
-        if key in ("share", "positive_overlap", "top_k") and value == 0:
-            raise InputError(f"{name}: expected {key} above 0. Received: {value}")
 
 
 def tried(works, config, expected):
