@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -137,6 +138,18 @@ def test_growth_is_free_if_asked(calculate):
     decoded = calculate(coder.decode, anchor, np.array([[0, 0, 5, -5]], "float32"))
     half = 8 * np.exp([5, -5])
     np.testing.assert_allclose(decoded, [[*(8 - half), *(8 + half)]], rtol=1e-4)
+
+
+def test_without_a_clamp_boxes_are_those_of_keras():
+    random = np.random.default_rng(0)
+    values = random.uniform(-6, 6, (50, 4)).astype("float32")  # exp(6) = 403 > 62.5
+    anchors = some_boxes(50, 1)
+    theirs = keras.utils.bounding_boxes.decode_deltas_to_boxes(
+        anchors, values, "xyxy", "xyxy", encoded_format="center_xywh"
+    )
+    ours = coders.center_size(clamp="none").decode(anchors, values)
+    np.testing.assert_allclose(ours, ops.convert_to_numpy(theirs), rtol=1e-4, atol=1e-2)
+    assert (np.abs(ours - coders.center_size().decode(anchors, values)) > 100).any()
 
 
 def test_an_unknown_clamp_names_the_known():
