@@ -49,5 +49,4 @@ def test_the_costs_of_all_backbones_are_told():
 def test_bare_backbones_are_known_by_the_size_that_was_measured():
     rows = rows_of_backbones()
     for size, name in SIZES.items():
-        name = name.replace("_0.50", "_0.5")
         assert rows[name][0] == f"{size / 1e6:.1f}", name

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import os
+import re
 import sys
 import warnings
 
@@ -94,13 +95,17 @@ def check_numbers(parser, args):
     return args
 
 
-def check_sides(min_side, max_side):
-    """InputError where the short side would be longer than the long one."""
-    if min_side is not None and max_side is not None and min_side > max_side:
-        raise InputError(
-            "--image-min-side: expected at most --image-max-side. Received: "
-            f"{min_side} and {max_side}"
-        )
+def check_sides(min_side, max_side, own=(None, None)):
+    """InputError where the short side would be longer than the long one, unless both are a model's
+    `own`: there they may stand for height and width.
+    """
+    sides = {min_side: own[0], max_side: own[1]}
+    if None in sides or min_side <= max_side or (min_side, max_side) == tuple(own):
+        return
+    told = [f"{side}, the model's," if side == held else str(side) for side, held in sides.items()]
+    raise InputError(
+        f"--image-min-side: expected at most --image-max-side. Received: {' and '.join(told)}"
+    )
 
 
 def check_folder(path):
@@ -171,7 +176,7 @@ def start_backend():
         os.close(silence)
 
 
-def backbone_of(args):
+def chosen_backbone(args):
     """The Backbone of --backbone, the default one where it is not given."""
     from ..models import backbone
 
@@ -192,22 +197,34 @@ def load_keras(path, compile=True):
     try:
         return load_model(path, compile=compile)
     except Exception as error:  # Keras raises many kinds for a file that is not its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0]
+        unknown = re.search(r"Could not locate class '(\w+)'", str(error))
+        words = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0]
+        reason = f"it has layers of the class {unknown[1]}, unknown here" if unknown else words
         raise InputError(f"{path}: expected a model in Keras's .keras format ({reason})") from None
 
 
-def load_snapshot(path, backbone=None):
-    """The RetinaNet in a `.keras` file; InputError if there is none, or it has another backbone."""
-    model = load_keras(path)
+def load_snapshot(path, backbone=None, compile=True):
+    """The RetinaNet in a `.keras` file; InputError if there is none, or it has another backbone.
+
+    It is compiled as it was saved, to go on with its training, where `compile` is True.
+    """
+    model = load_keras(path, compile)
     from ..models import RetinaNet
 
     if not isinstance(model, RetinaNet):
         outputs = ", ".join(getattr(model, "output_names", None) or ["unknown"])
         held = f"a {type(model).__name__} with outputs {outputs}"
         raise InputError(f"{path}: expected a RetinaNet. Received: {held}")
-    if backbone is not None and model.backbone_name not in (backbone, None):
-        raise InputError(f"{path}: expected backbone {backbone}. Received: {model.backbone_name}")
+    check_backbone(path, model.backbone_name, backbone)
     return model
+
+
+def check_backbone(path, held, asked):
+    """InputError if the file at `path` holds another backbone than is asked for."""
+    from ..models import same_backbone
+
+    if asked is not None and held is not None and not same_backbone(asked, held):
+        raise InputError(f"{path}: expected backbone {asked}. Received: {held}")
 
 
 def load_inference_model(path, backbone=None, convert=False, config=None, **options):
@@ -215,7 +232,7 @@ def load_inference_model(path, backbone=None, convert=False, config=None, **opti
 
     `config` is an INI file of anchors and `options` those of `convert_model`, for a training model.
     """
-    model = load_snapshot(path, backbone)
+    model = load_snapshot(path, backbone, compile=False)
     if not model.is_training_model:
         held = model.detection.get("score_threshold", 0)
         if options.get("score_threshold", held) < held:

@@ -46,7 +46,7 @@ def run(args):
         )
     if os.path.realpath(args.model_in) == os.path.realpath(args.model_out):
         raise InputError(f"{args.model_out}: expected another file than {args.model_in}")
-    model = load_snapshot(args.model_in, args.backbone)
+    model = load_snapshot(args.model_in, args.backbone, compile=False)
     if model.is_training_model:
         model = convert(args, model)
     elif suffix == ".keras":

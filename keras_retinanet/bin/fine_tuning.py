@@ -4,7 +4,7 @@ import dataclasses
 
 from ..detectors import DETECTORS
 from ..errors import InputError
-from .cli import check_sides, load_keras
+from .cli import check_backbone, check_sides, load_keras
 from .model_options import STRUCTURE
 
 
@@ -21,8 +21,7 @@ def pretrained(args):
     held = detector.backbone_name if detector else model.name
     if detector is None and held not in backbone_names():
         return None
-    if held is not None and (args.backbone or held).lower() != held.lower():
-        raise InputError(f"{args.weights}: expected backbone {args.backbone}. Received: {held}")
+    check_backbone(args.weights, held, args.backbone)
     if detector:
         settle(args, detector)
     else:
@@ -48,7 +47,8 @@ def settle(args, detector):
     for name, value in {**sides, **suiting}.items():
         if f"--{name.replace('_', '-')}" not in args.given:
             setattr(args, name, value)
-    check_sides(args.image_min_side, args.image_max_side)
+    own = detector.image_min_side, detector.image_max_side
+    check_sides(args.image_min_side, args.image_max_side, own)
     args.kept = [option for option in STRUCTURE if option in args.given]
     args.iou_branch = "iou" in raw_outputs(detector)
 

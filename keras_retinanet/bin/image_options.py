@@ -18,7 +18,7 @@ def size_options(args, model):
     """Options of a `Generator`: the sizes that are asked for, else those of the model."""
     min_side = args.image_min_side or model.image_min_side or args.image_max_side
     max_side = args.image_max_side or model.image_max_side or args.image_min_side
-    check_sides(min_side, max_side)
+    check_sides(min_side, max_side, (model.image_min_side, model.image_max_side))
     sides = {"image_min_side": min_side, "image_max_side": max_side}
     return {**sides, "no_resize": args.no_resize}
 

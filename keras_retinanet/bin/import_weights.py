@@ -8,7 +8,7 @@ from ..errors import InputError
 from ..utils.text import listed
 from ..weights import SOURCES, import_weights
 from ..weights.coco import COCO_80
-from .cli import backbone_of, check_place, num_classes, read_config, start_backend, user_errors
+from .cli import check_place, chosen_backbone, num_classes, read_config, start_backend, user_errors
 
 
 def parse_args(args):
@@ -54,8 +54,6 @@ def check(args):
         raise InputError(f"{args.file}: no such file")
     if args.source == "backbone" and args.classes:
         raise InputError("--classes: a bare backbone has no classes")
-    if args.epsilon is not None and not 0 <= args.epsilon < 1:
-        raise InputError(f"--epsilon: expected a number from 0 to 1. Received: {args.epsilon}")
     check_place(args.out)
 
 
@@ -71,7 +69,7 @@ def run(args):
     start_backend()
     from ..callbacks.snapshots import save_whole
 
-    backbone = args.backbone and backbone_of(args).backbone
+    backbone = args.backbone and chosen_backbone(args).backbone
     model = import_weights(args.source, args.file, class_names, backbone, args.epsilon, anchors)
     if levels and levels != model.pyramid_levels:
         raise InputError(
@@ -79,10 +77,10 @@ def run(args):
             f"Received: {levels}"
         )
     save_whole(model, args.out)
-    print("\n".join(described(model, args)))
+    print("\n".join(report(model, args)))
 
 
-def described(model, args):
+def report(model, args):
     """What came out of the file, and what to do with it, in lines."""
     size = f"{model.count_params() / 1e6:.1f} million numbers"
     tensors = f"{len(model.weights)} tensors, {size}, each in its place"

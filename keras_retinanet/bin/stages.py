@@ -36,8 +36,8 @@ def stages_of(args, model, train):
         if config.get("alpha") == INVERSE_FREQUENCY:
             config["alpha"] = alpha_of(train)
         chosen = {**stage["loss"], "classification": config}
-        stage["loss"] = {output: described(loss, losses.get) for output, loss in chosen.items()}
-        stage["selector"] = described(stage["selector"], selection.get)
+        stage["loss"] = {output: whole_config(loss, losses.get) for output, loss in chosen.items()}
+        stage["selector"] = whole_config(stage["selector"], selection.get)
     return found
 
 
@@ -51,7 +51,7 @@ def alpha_of(dataset):
     return inverse_frequency(np.bincount(labels, minlength=len(dataset.class_names)))
 
 
-def described(config, get):
+def whole_config(config, get):
     """The whole config of what `get` makes of one; InputError where it does not take it."""
     if config is None:
         return None

@@ -80,7 +80,13 @@ def create_callbacks(args, inference, validation):
             callbacks.append(RedirectModel(Evaluate(validation, weighted_average=True), inference))
     if args.snapshots:
         name = f"{inference.backbone_name}_{args.dataset_type}"
-        callbacks.append(Snapshots(os.path.join(args.snapshot_path, name)))
+        snapshots = Snapshots(os.path.join(args.snapshot_path, name))
+        if os.path.realpath(args.weights or "") in map(os.path.realpath, snapshots.paths):
+            raise InputError(
+                f"{args.weights}: expected --weights that this training does not replace; pass "
+                "another --snapshot-path"
+            )
+        callbacks.append(snapshots)
     if args.reduce_lr_patience is not None:
         judged = validation is not None and args.evaluation
         monitor, mode = ("AP", "max") if judged else ("loss", "min")
@@ -150,11 +156,11 @@ def run(args):
     try_assigner(model.progress.get("assigner", args.assigner), training)
     coverage = anchor_coverage(training)
     describe(train, val, coverage)
+    callbacks = create_callbacks(args, inference, validation)
     if args.preflight:
         check_coverage(coverage)
         preflight(model, training, plan[0], rate_of(args, model))
         keras.utils.set_random_seed(args.seed)
-    callbacks = create_callbacks(args, inference, validation)
     snapshots = next((c for c in callbacks if isinstance(c, Snapshots)), None)
     options = {"workers": args.workers, "ahead": args.max_queue_size}
     processes = {"processes": args.multiprocessing}

@@ -2,7 +2,7 @@
 
 from ..detectors import DETECTORS
 from ..errors import InputError
-from .cli import backbone_of, check_classes, load_snapshot, read_config
+from .cli import check_classes, chosen_backbone, load_snapshot, read_config
 from .fine_tuning import fine_tuned, placed_as
 
 SMALL_BATCH = 16  # below it the statistics of live batch norm are too noisy to train with
@@ -70,7 +70,7 @@ def create_models(args, class_names, anchors=None, source=None):
     if source:
         model = fine_tuned(args, class_names, anchors, source)
         return model, convert_model(model)
-    chosen = backbone_of(args)
+    chosen = chosen_backbone(args)
     weights = None if args.no_weights else args.weights or chosen.download_imagenet()
     scratch_norm = "group" if args.batch_size < SMALL_BATCH else "batch"
     norm = args.norm or (scratch_norm if weights is None else "batch")

@@ -1,5 +1,6 @@
 """Snapshots of a training: the last epoch's and the best one's."""
 
+import itertools
 import math
 import os
 
@@ -11,7 +12,8 @@ class Snapshots(keras.callbacks.Callback):
 
     A snapshot carries the optimizer and `progress`, {"epoch", "best", ...}, so that a run goes on
     from it. An epoch whose loss is not finite is not saved. A training that starts anew moves the
-    snapshots of an earlier one to `<prefix>_<which>.previous.keras`.
+    snapshots of an earlier one to `<prefix>_<which>.previous.keras`, the next one to
+    `.previous2.keras`, and says so.
     """
 
     def __init__(self, prefix, monitor="AP"):
@@ -23,10 +25,18 @@ class Snapshots(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if self.model.progress.get("epoch", 0):
             return
-        for which in ("best", "last"):
-            path = f"{self.prefix}_{which}.keras"
-            if os.path.exists(path):
-                os.replace(path, f"{self.prefix}_{which}.previous.keras")
+        for path in filter(os.path.exists, self.paths):
+            place = free_place(path)
+            os.replace(path, place)
+            print(f"moved {path}, of an earlier training, to {place}")
+
+    @property
+    def paths(self):
+        """The files that are written."""
+        return [self.path_of(which) for which in ("best", "last")]
+
+    def path_of(self, which):
+        return f"{self.prefix}_{which}.keras"
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
@@ -42,10 +52,18 @@ class Snapshots(keras.callbacks.Callback):
         self._save("last")
 
     def _save(self, which):
-        path = f"{self.prefix}_{which}.keras"
+        path = self.path_of(which)
         save_whole(self.model, path)
         if path not in self.kept:
             self.kept.append(path)
+
+
+def free_place(path):
+    """The first of `.previous.keras`, `.previous2.keras`, ... beside a file that is not there."""
+    stem = path.removesuffix(".keras")
+    numbers = itertools.chain([""], itertools.count(2))
+    places = (f"{stem}.previous{number}.keras" for number in numbers)
+    return next(place for place in places if not os.path.exists(place))
 
 
 def save_whole(model, path):

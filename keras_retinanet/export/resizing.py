@@ -26,17 +26,17 @@ def resize(images, rule, min_side, max_side):
 
 def by_opencv(images, size, min_side, max_side):
     resized = tf.image.resize(images, fitted_size(size, min_side, max_side))
-    return stretched(tf.round(resized), size)
+    return pictures_of(tf.round(resized), size)
 
 
 def by_torchvision(images, size, min_side, max_side):
     target = whole(scaled(size, within(size, min_side, max_side)))
-    return stretched(tf.image.resize(images, target), size)
+    return pictures_of(tf.image.resize(images, target), size)
 
 
 def by_mmdetection(images, size, min_side, max_side):
     target = whole(scaled(size, within(size, min_side, max_side)) + 0.5)
-    return stretched(tf.round(tf.image.resize(images, target)), size)
+    return pictures_of(tf.round(tf.image.resize(images, target)), size)
 
 
 def by_detectron2(images, size, min_side, max_side):
@@ -48,7 +48,7 @@ def by_detectron2(images, size, min_side, max_side):
     # Pillow works across, rounds halves up, and then works down
     across = tf.image.resize(images, tf.stack([size[0], target[1]]), antialias=True)
     down = tf.image.resize(tf.floor(across + 0.5), target, antialias=True)
-    return stretched(tf.floor(down + 0.5), size)
+    return pictures_of(tf.floor(down + 0.5), size)
 
 
 def by_keras_retinanet(images, size, min_side, max_side):
@@ -78,7 +78,7 @@ def by_kerashub(images, size, min_side, max_side):
     borders = tf.maximum(pixels - size, 0) // 2
     top, left = borders[0], borders[1]
     bordered = tf.pad(images, [[0, 0], [top, top], [left, left], [0, 0]])
-    resized, scale, _ = stretched(
+    resized, scale, _ = pictures_of(
         tf.image.resize(bordered, [min_side, max_side]), size + 2 * borders
     )
     return Pictures(resized, scale, scale * tf.cast(borders[::-1], tf.float32))
@@ -94,7 +94,7 @@ RESIZES = {
 }
 
 
-def stretched(resized, size):
+def pictures_of(resized, size):
     """The `Pictures` of images that were resized from `size` (H, W)."""
     scale = tf.shape(resized)[1:3] / size  # (2,): y, x
     return Pictures(resized, tf.cast(scale[::-1], tf.float32), tf.zeros(2))

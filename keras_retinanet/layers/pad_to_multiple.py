@@ -15,6 +15,8 @@ class PadToMultiple(keras.layers.Layer):
     def __init__(self, multiple, **kwargs):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
+        if multiple < 1:
+            raise ValueError(f"Expected a multiple of 1 px or more. Received: {multiple}.")
         self.multiple = multiple
 
     def call(self, inputs):

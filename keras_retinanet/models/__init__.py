@@ -27,6 +27,7 @@ __all__ = [
     "check_training_model",
     "convert_model",
     "load_model",
+    "same_backbone",
 ]
 
 BACKBONES = {
@@ -51,10 +52,20 @@ def backbone(backbone_name, taps=None, **options):
     if taps is not None:
         raise InputError(f"Expected a Keras model for these taps. Received: {backbone_name!r}.")
     for family in BACKBONES.values():
-        if backbone_name.lower() in family.allowed():
+        if family.known_as(backbone_name) in family.allowed():
             return family(backbone_name, **options)
     known = backbone_names()
     raise ValueError(f"Expected a backbone among {known}. Received: {backbone_name!r}.")
+
+
+def same_backbone(name, other):
+    """Whether two names are those of one backbone; a model of one's own may have any."""
+    return _known_as(name) == _known_as(other)
+
+
+def _known_as(name):
+    known = (family.known_as(name) for family in BACKBONES.values())
+    return next((each for each in known if each in backbone_names()), name)
 
 
 def backbone_names():

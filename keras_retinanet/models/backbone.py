@@ -1,6 +1,7 @@
 """What every backbone family gives: features C2..C5, a detector on them, ImageNet weights."""
 
 import os
+import re
 import warnings
 from functools import partial
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from ..errors import InputError
 from ..layers import Normalize, PadToMultiple
 from ..layers.normalize import normalize_bgr
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
+from .detector import checked_names
 from .heads import default_submodels
 from .norms import freeze_batch_norm, with_norm
 from .pyramid import create_pyramid_features
@@ -24,9 +26,25 @@ class Backbone:
     stem = None  # the last layer of the network's stem
     sources = MappingProxyType({})  # by name, files of ImageNet weights to be imported
 
-    def __init__(self, backbone):
-        self.backbone = backbone.lower()  # keras-retinanet wrote EfficientNetB0
+    def __init__(self, backbone, **options):
+        self.backbone = self.known_as(backbone)
         self.validate()
+        self.options = {name: value for name, value in options.items() if value is not None}
+        if not set(self.options) <= set(self.known_options):
+            raise ValueError(
+                f"Expected options of {self.backbone} among {self.known_options}. "
+                f"Received: {self.options}."
+            )
+
+    known_options = ()  # the names of what `network` may be varied by
+
+    @classmethod
+    def known_as(cls, name):
+        """The name among those that are allowed of one in other letters (keras-retinanet wrote
+        EfficientNetB0), or with more or fewer zeros behind its width; others as they are.
+        """
+        allowed = {_plain(each): each for each in cls.allowed()}
+        return allowed.get(_plain(name), name)
 
     @property
     def custom_objects(self):
@@ -171,6 +189,7 @@ class Backbone:
         `pyramid_norm` (by default `head_norm`), `p6_from`, `p7_relu` and `strided_padding` are
         those of `create_pyramid_features`. `options` are those of `RetinaNet`.
         """
+        class_names = checked_names(class_names)
         normalization = normalization or self.normalization
         inputs = keras.Input((None, None, 3), name="image")
         images = Normalize(normalization, name="normalize")(inputs)
@@ -220,6 +239,10 @@ class Backbone:
             class_names=class_names,
             **options,
         )
+
+
+def _plain(name):
+    return re.sub(r"(_\d\.\d+?)0+$", r"\1", name.lower())
 
 
 def outputs_of(network, names):

@@ -29,12 +29,13 @@ class CustomBackbone(Backbone):
         self.model, self.names, self.stem = model, [taps] if isinstance(taps, str) else taps, stem
         self.backbone = getattr(model, "name", None)
         self.validate()
-        scales = any(isinstance(layer, SCALING) for layer in model.layers)
+        self.options = {}
+        self.cut = self._of_any_size(keras.Model(model.inputs, list(self.taps(model).values())))
+        scales = any(isinstance(layer, SCALING) for layer in all_layers(self.cut))
         self.normalization = normalization or ("raw" if scales else "torch")
         if self.normalization not in NORMALIZATIONS:
             known = f"a normalization among {sorted(NORMALIZATIONS)}"
             raise self._error(known, repr(normalization))
-        self.cut = self._of_any_size(keras.Model(model.inputs, list(self.taps(model).values())))
 
     @classmethod
     def allowed(cls):
@@ -43,7 +44,7 @@ class CustomBackbone(Backbone):
     @property
     def custom_objects(self):
         """The classes of the model's layers that are not Keras's own, by name."""
-        classes = {type(layer) for layer in self.model.layers}
+        classes = {type(layer) for layer in all_layers(self.cut)}
         return {c.__name__: c for c in classes if not c.__module__.startswith("keras.")}
 
     def validate(self):
@@ -94,3 +95,11 @@ class CustomBackbone(Backbone):
 
     def _error(self, expected, received):
         return InputError(f"backbone {self.backbone}: expected {expected}. Received: {received}.")
+
+
+def all_layers(model):
+    """The layers of a model and of those within it."""
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from all_layers(layer)

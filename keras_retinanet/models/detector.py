@@ -61,7 +61,7 @@ class RetinaNet(keras.Model):
         self.normalization = normalization
         self.preprocessing = preprocessing
         self.backbone_name = backbone
-        self.class_names = None if class_names is None else list(class_names)
+        self.class_names = None if class_names is None else checked_names(class_names)
         self.image_min_side = image_min_side
         self.image_max_side = image_max_side
         self.resize = resize
@@ -258,6 +258,14 @@ class RetinaNet(keras.Model):
             predicted["regression"] = ops.concatenate([decoded, raw], axis=-1)  # (B, N, 4 + V)
         true["regression"] = with_state(deltas, weight)
         true["classification"] = with_state(labels, state)
+
+
+def checked_names(class_names):
+    """The names of classes as a list; InputError unless there are some, each once."""
+    names = [] if isinstance(class_names, str) else list(class_names)
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"Expected names of classes, each once. Received: {class_names!r}.")
+    return names
 
 
 def _name_of(loss):

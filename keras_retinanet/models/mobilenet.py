@@ -10,7 +10,7 @@ from .applications import STORAGE, ApplicationsBackbone
 from .backbone import outputs_of
 
 # as the files spell them
-WIDTHS = {"0.25": "2_5", "0.5": "5_0", "0.50": "5_0", "0.75": "7_5", "1.0": "1_0"}
+WIDTHS = {"0.25": "2_5", "0.5": "5_0", "0.75": "7_5", "1.0": "1_0"}
 SIDES = ("mobilenet128", "mobilenet160", "mobilenet192", "mobilenet224")  # of the training, px
 APPLICATIONS = {
     **{
@@ -20,7 +20,7 @@ APPLICATIONS = {
     },
     **{
         f"mobilenetv2_{width}": (keras.applications.MobileNetV2, None)
-        for width in ("0.35", "0.5", "0.50", "0.75", "1.0", "1.3", "1.4")
+        for width in ("0.35", "0.5", "0.75", "1.0", "1.3", "1.4")
     },
     "mobilenetv3small_0.75": (
         keras.applications.MobileNetV3Small,
@@ -45,7 +45,8 @@ STRIDED = {"mobilenetv3small": (1, 3, 8), "mobilenetv3large": (3, 6, 12)}
 
 class MobileNetBackbone(ApplicationsBackbone):
     """`mobilenet224_1.0`, the size that the ImageNet weights were trained at, and the width;
-    `mobilenetv2_1.0`, `mobilenetv3small_1.0`, `mobilenetv3large_1.0`.
+    `mobilenetv2_1.0`, `mobilenetv3small_1.0`, `mobilenetv3large_1.0`. A width may be written with
+    more zeros.
     """
 
     applications = APPLICATIONS

@@ -6,7 +6,9 @@ convolution of C5 and P7 one of ReLU(P6). Others take P6 from P5, or P7 from P6 
 
 import keras
 
+from ..errors import InputError
 from ..layers import UpSampleLike
+from ..utils.text import listed
 from .norms import normalized
 
 
@@ -24,12 +26,19 @@ def create_pyramid_features(
     Levels 2 to 5 come from the backbone's C2 to C5, each joined by the level above; 6 and 7 are
     strided convolutions, of `p6_from` ("C5" or "P5") and of P6, with `p7_relu` of ReLU(P6).
     `norm` follows every convolution of levels 2 to 5 ("none" or "group"). `strided_padding` is
-    Keras's "same", which pads an even side at its end alone, or PyTorch's "symmetric".
+    Keras's "same", which pads an even side at its end alone, or PyTorch's "symmetric". Raises an
+    InputError for a level that the backbone has no features for.
     """
     if p6_from not in ("C5", "P5") or strided_padding not in ("same", "symmetric"):
         raise ValueError(
             "Expected p6_from among ['C5', 'P5'], strided_padding among ['same', 'symmetric']. "
             f"Received: {p6_from!r}, {strided_padding!r}."
+        )
+    lacking = [f"C{n}" for n in range(min(pyramid_levels), 6) if f"C{n}" not in backbone_layers]
+    if lacking:
+        raise InputError(
+            f"Expected {listed(lacking)} of the backbone for the pyramid levels "
+            f"{listed(pyramid_levels)}. Received: {listed(backbone_layers)}."
         )
 
     def convolution(x, kernel, name, bias=True):

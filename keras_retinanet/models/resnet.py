@@ -72,14 +72,9 @@ class ResNetBackbone(ApplicationsBackbone):
     sources = SOURCES
     stem = "pool1_pool"
 
-    def __init__(self, backbone, **options):
-        super().__init__(backbone)
-        self.options = {name: value for name, value in options.items() if value is not None}
-        known = OPTIONS if self.backbone in self.networks else ()
-        if not set(self.options) <= set(known):
-            raise ValueError(
-                f"Expected options of {self.backbone} among {known}. Received: {self.options}."
-            )
+    @property
+    def known_options(self):
+        return OPTIONS if self.backbone in self.networks else ()
 
     @classmethod
     def allowed(cls):

@@ -63,7 +63,15 @@ def retinanet(
             rows = [scale(row) for scale, row in zip(scales, rows, strict=True)]
         join = keras.layers.Concatenate(axis=1, name=output, dtype="float32")
         outputs.append(join(rows) if len(rows) > 1 else keras.layers.Identity(name=output)(rows[0]))
-    return RetinaNet(inputs, outputs, name=name, pyramid_levels=levels, **options)
+    try:
+        return RetinaNet(inputs, outputs, name=name, pyramid_levels=levels, **options)
+    except ValueError as error:
+        if "names should be unique" not in str(error):
+            raise
+        raise InputError(
+            "Expected layers of the backbone with other names than those of the detector. "
+            f"Received: {str(error).partition('.')[0]}."
+        ) from None
 
 
 def retinanet_bbox(

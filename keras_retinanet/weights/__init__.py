@@ -27,8 +27,11 @@ def import_weights(source, path, class_names=None, backbone=None, epsilon=None, 
     Raises:
         InputError: for a file that is damaged or asks to run something, and for tensors that are
             missing, left over, or of other shapes than the model's; for an option that the source
-            does not have.
+            does not have, or that cannot be.
+        ValueError: for a source or a backbone that is not known.
     """
+    from ..models import backbone as make_backbone
+
     (module, known), _ = lookup(SOURCES, source, "a source of weights")
     options = {"epsilon": epsilon, "anchors": anchors}
     options = {name: value for name, value in options.items() if value is not None}
@@ -37,5 +40,8 @@ def import_weights(source, path, class_names=None, backbone=None, epsilon=None, 
             raise InputError(
                 f"{path}: expected no {name}, which the source {source} settles itself"
             )
+    if epsilon is not None and not 0 <= epsilon < 1:
+        raise InputError(f"{path}: expected an epsilon from 0 to 1. Received: {epsilon}")
+    backbone = backbone and make_backbone(backbone).backbone
     source = importlib.import_module(f".{module}", __name__)
     return source.load(path, class_names=class_names, backbone=backbone, **options)

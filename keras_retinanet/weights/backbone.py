@@ -86,8 +86,8 @@ SIZES = {  # numbers in the tensors of a network, its classifier left out
     **{25579120: "seresnext50", 47044272: "seresnext101"},
     **{14714688: "vgg16", 20024384: "vgg19"},
     **{7037504: "densenet121", 12642880: "densenet169", 18321984: "densenet201"},
-    **{218544: "mobilenet224_0.25", 829536: "mobilenet224_0.50", 1832976: "mobilenet224_0.75"},
-    **{3228864: "mobilenet224_1.0", 410208: "mobilenetv2_0.35", 706224: "mobilenetv2_0.50"},
+    **{218544: "mobilenet224_0.25", 829536: "mobilenet224_0.5", 1832976: "mobilenet224_0.75"},
+    **{3228864: "mobilenet224_1.0", 410208: "mobilenetv2_0.35", 706224: "mobilenetv2_0.5"},
     **{1382064: "mobilenetv2_0.75", 2257984: "mobilenetv2_1.0", 3766048: "mobilenetv2_1.3"},
     **{4363712: "mobilenetv2_1.4", 583160: "mobilenetv3small_0.75", 939120: "mobilenetv3small_1.0"},
     **{1808736: "mobilenetv3large_0.75", 2996352: "mobilenetv3large_1.0"},
@@ -99,6 +99,7 @@ SIZES = {  # numbers in the tensors of a network, its classifier left out
     **{117746848: "efficientnetv2l", 27820128: "convnext_tiny", 49454688: "convnext_small"},
     **{87566464: "convnext_base"},
 }
+NEAR = 0.001  # of a size, less than what lies between two of them
 COUNTERS = "*.num_batches_tracked"
 
 
@@ -152,12 +153,15 @@ def without_classifier(path, tensors):
 
 
 def name_of(path, tensors):
-    """The name of the backbone that has so many numbers."""
+    """The name of the backbone that has so many numbers, or nearly: `copy` then names those that
+    are missing or left over.
+    """
     counted = [value for name, value in tensors.items() if not fnmatch.fnmatchcase(name, COUNTERS)]
     size = sum(map(np.size, counted))
-    if size not in SIZES:
+    nearest = min(SIZES, key=lambda known: abs(known - size))
+    if abs(nearest - size) > NEAR * size:
         raise InputError(
             f"{path}: expected a backbone that is known by its size, or its name in --backbone. "
             f"Received: {size:,} numbers in {len(counted)} tensors"
         )
-    return SIZES[size]
+    return SIZES[nearest]

@@ -12,9 +12,9 @@ def read_tensors(path):
     """{name: array} of a file; the names are the file's own, less a prefix of `PREFIXES`.
 
     `.pth`, `.pt`, `.bin`, `.ckpt` and `.pkl`: the dict of tensors that was saved, or what it holds
-    under state_dict or model. `.safetensors`. `.h5` of Keras 2: "C5_reduced/kernel", the layer and
-    its weight; `.weights.h5` of Keras 3: paths such as "layers/conv2d/vars/0". Numbers in bfloat16
-    become float32.
+    under a name of `torch_files.WITHIN`. `.safetensors`. `.h5` of Keras 2: "C5_reduced/kernel", the
+    layer and its weight; `.weights.h5` of Keras 3: paths such as "layers/conv2d/vars/0". Numbers in
+    bfloat16 become float32.
 
     Raises:
         InputError: for a file that is missing, damaged, one of several, or more than tensors.

@@ -44,7 +44,10 @@ DETECTION = {
 }
 OUTPUTS = ("regression", "classification")
 LEVELS = range(2, 8)
-ASSUMED = "keras-retinanet's default anchors; --config INI for others that it was trained with"
+ANCHORS = "keras-retinanet's default anchors; --config INI for others that it was trained with"
+
+
+STEM = "keras-resnet 0.2, whose first convolution pads as Keras does; an .h5 file would tell"
 
 
 def load(path, class_names=None, backbone=None, anchors=None):
@@ -59,7 +62,7 @@ def load(path, class_names=None, backbone=None, anchors=None):
     names, layers = structure(path)
     levels = [level for level in LEVELS if f"P{level}/kernel" in tensors]
     try:
-        told = anchors or of_class(layers, "Anchors")
+        told = anchors or of_class(layers, "Anchors") or None
         anchors = anchors or anchors_in(layers, levels)
         options = {**DIALECT, **decoding(layers)}
     except (KeyError, TypeError, ValueError) as error:
@@ -82,7 +85,8 @@ def load(path, class_names=None, backbone=None, anchors=None):
         **options,
     )
     copy(path, tensors, model, moves_of(model, tensors))
-    model.assumed = () if told else (ASSUMED,)
+    unknown = {ANCHORS: told is None, STEM: "bn_conv1/gamma" in tensors and not names}
+    model.assumed = [line for line, is_unknown in unknown.items() if is_unknown]
     return model
 
 
@@ -222,6 +226,8 @@ def structure(path):
     """(names, layers) of a file: the names of all layers, and the configurations of the model's,
     none where there are weights alone.
     """
+    if not h5py.is_hdf5(path):
+        return [], []  # tensors alone, as safetensors
     with h5py.File(path, "r") as file:
         names = list(file.get("model_weights", file))
         config = file.attrs.get("model_config", '{"config": {"layers": []}}')

@@ -12,6 +12,11 @@ import sys
 from ..errors import InputError
 from .allowed import CALLS, INERT, RENAMED, STORAGES, Built, Inert, Name, Storage
 
+# what a damaged or hostile file leads to, tuples in tuples without end among them
+FAULTS = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError),
+    *(RecursionError, TypeError, ValueError),
+)
 MOST = 5_000_000  # instructions; a checkpoint with its optimizer has some ten thousand
 
 
@@ -32,7 +37,7 @@ def read_pickle(file, path, storages=None):
             STEPS[opcode.name](machine, argument)
     except InputError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as e:
+    except FAULTS as e:
         raise InputError(f"{path}: damaged, or no pickle of tensors ({printable(e)})") from None
 
 
@@ -100,8 +105,9 @@ class Machine:
             module = re.sub(rf"^{re.escape(old)}(?=$|\.)", new, module)
         full = f"{module}.{name}"
         if full not in CALLS and full not in STORAGES and full not in INERT:
-            foreign = module.partition(".")[0] not in sys.stdlib_module_names
-            hint = ": of a whole module, save its state_dict()" if foreign else ""
+            package = module.partition(".")[0]
+            whole = package not in sys.stdlib_module_names and module != "torch._utils"
+            hint = ": of a whole module, save its state_dict()" if whole else ""
             raise InputError(
                 f"{self.path}: refused: it asks to run {printable(full)}, which no weights "
                 f"need{hint}"

@@ -16,13 +16,17 @@ import numpy as np
 from ..errors import InputError
 from ..utils.text import listed
 from .allowed import Built, View
-from .pickles import printable, read_pickle
+from .pickles import FAULTS, printable, read_pickle
 
 MAGIC = 0x1950A86A20F9469CFC6C
 # of pickles: protocol 2 and later, a name, a mark, a dict
 STARTS = (b"\x80", b"c", b"(", b"}")
 AXES = 64  # of an array of NumPy, at most
-WITHIN = ("state_dict", "model")  # where projects put the weights beside other things
+WITHIN = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+)  # where projects put the weights beside other things
 
 
 def read_torch(path):
@@ -102,7 +106,7 @@ def _state(path, content):
                 return state
     held = f"a dict of {listed(content)}" if isinstance(content, dict) else "something else"
     raise InputError(
-        f"{path}: expected tensors by name, alone or under {' or '.join(WITHIN)}. "
+        f"{path}: expected tensors by name, alone or under {listed(WITHIN)}. "
         f"Received: {printable(held)}"
     )
 
@@ -123,7 +127,7 @@ def _arrays(path, state, read):
                 raise ValueError(f"expected a tensor. Received: {type(value).__name__}")
         except InputError:
             raise
-        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        except FAULTS as error:
             raise InputError(f"{path}: {printable(name)}: {printable(error)}") from None
     return arrays
 

@@ -9,6 +9,7 @@ from keras import ops
 from ..errors import InputError
 from ..initializers import PriorBackground
 from ..layers import Scale
+from ..models.detector import checked_names
 from ..models.retinanet import retinanet
 from ..utils.text import listed
 
@@ -31,10 +32,10 @@ def with_classes(model, class_names, anchors=None, pyramid_levels=None, **option
     of the model's. `options` are those of `RetinaNet`, by default as `model` has them.
 
     Raises:
-        InputError: for levels that `model` lacks, and for heads that do not end in a convolution
-            and a Reshape.
+        InputError: for levels that `model` lacks, for no names of classes or one that is there
+            twice, and for heads that do not end in a convolution and a Reshape.
     """
-    class_names = list(class_names)
+    class_names = checked_names(class_names)
     anchors = anchors or model.anchor_params
     num_anchors = anchors.num_anchors()
     levels = list(pyramid_levels or model.pyramid_levels)

@@ -206,6 +206,22 @@ def test_help_comes_at_once_and_without_a_backend(tmp_path):
         assert seconds < 5  # a fraction of a second where nothing else runs
 
 
+def test_sides():
+    for sides in ((None, None), (8, None), (None, 8), (8, 8), (8, 9)):
+        cli.check_sides(*sides)
+    cli.check_sides(9, 8, own=(9, 8))  # of a model that resizes to 9 x 8 px
+    with pytest.raises(InputError, match=r"Received: 9 and 8$"):
+        cli.check_sides(9, 8)
+    with pytest.raises(InputError, match=r"Received: 9, the model's, and 8$"):
+        cli.check_sides(9, 8, own=(9, 20))
+
+
+def test_names_of_backbones_are_compared_as_backbones(snapshot):
+    assert cli.load_snapshot(str(snapshot), "ResNet10_0.250").backbone_name == "resnet10_0.25"
+    with pytest.raises(InputError, match=r"expected backbone resnet18\. Received: resnet10_0\.25"):
+        cli.load_snapshot(str(snapshot), "resnet18")
+
+
 def test_folders_are_made_and_files_in_their_place_refused(tmp_path):
     cli.check_folder(tmp_path / "a" / "b")
     cli.check_file(tmp_path / "c" / "d.json")

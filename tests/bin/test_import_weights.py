@@ -139,7 +139,7 @@ def test_options_of_other_sources_are_refused(refuse_import, tmp_path):
     assert "expected no anchors, which the source torchvision settles itself" in text
     for epsilon in ("-1", "nan", "1"):
         text = refuse_import("torchvision", model, out, f"--epsilon={epsilon}")
-        assert "--epsilon: expected a number from 0 to 1. Received: " in text
+        assert f"{model}: expected an epsilon from 0 to 1. Received: " in text
 
 
 def test_a_bare_backbone_is_what_training_starts_from(mobilenet, tmp_path, capsys):

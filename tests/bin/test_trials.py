@@ -47,8 +47,8 @@ def attempt(text, num_classes=3):
         selector = chosen
     configs = {"regression": regression}
     configs["classification"] = {**classification, "from_logits": True}
-    stage = {output: stages.described(config, losses.get) for output, config in configs.items()}
-    stage = {"loss": stage, "selector": stages.described(selector, selection.get)}
+    stage = {output: stages.whole_config(config, losses.get) for output, config in configs.items()}
+    stage = {"loss": stage, "selector": stages.whole_config(selector, selection.get)}
     activation = "softmax" if name.startswith("softmax") else "sigmoid"
     coder = BINS if name in ("gfl", "dfl") else "center_size"
     trials.try_stage(stub(coder, activation, num_classes), stage)

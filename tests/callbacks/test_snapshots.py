@@ -86,3 +86,21 @@ def test_a_save_that_fails_leaves_the_old_snapshot(prefix):
     last = prefix.parent / "resnet50_csv_last.keras"
     assert last.read_text() == "1 1"
     assert [path.name for path in prefix.parent.iterdir()] == [last.name]
+
+
+def test_what_earlier_trainings_left_is_moved_and_kept(prefix, capsys):
+    def begun(**progress):
+        callback = Snapshots(str(prefix))
+        callback.set_model(Model(**progress))
+        callback.on_train_begin()
+        return sorted((path.name, path.read_text()) for path in prefix.parent.iterdir())
+
+    prefix.parent.mkdir()
+    last, moved = "resnet50_csv_last.keras", "resnet50_csv_last.previous"
+    (prefix.parent / last).write_text("first")
+    assert begun(epoch=3) == [(last, "first")]  # it goes on
+    assert begun() == [(f"{moved}.keras", "first")]
+    printed = f"moved {prefix.parent / last}, of an earlier training, to "
+    assert printed + f"{prefix.parent / moved}.keras\n" in capsys.readouterr().out
+    (prefix.parent / last).write_text("second")
+    assert begun() == [(f"{moved}.keras", "first"), (f"{moved}2.keras", "second")]

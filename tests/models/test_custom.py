@@ -8,6 +8,7 @@ from keras import ops
 from keras_retinanet.errors import InputError
 from keras_retinanet.evaluation.detections import input_options
 from keras_retinanet.models import backbone, convert_model, load_model
+from keras_retinanet.models.custom import all_layers
 from keras_retinanet.utils.anchors import AnchorParameters
 
 SMALL = {"feature_size": 8, "head_depth": 0, "anchors": AnchorParameters(ratios=[1], scales=[1])}
@@ -73,6 +74,38 @@ def test_the_whole_interface(image):
     assert prepare(image[..., ::-1]).tolist() == image.tolist()
     group = made.detector(["a"], norm="group", **SMALL)
     assert isinstance(group.get_layer("norm"), keras.layers.GroupNormalization)
+
+
+def test_scaling_counts_where_it_is_part_of_the_backbone():
+    def normalization(first=(), last=()):
+        inputs = x = keras.Input((None, None, 3))
+        convolutions = [
+            keras.layers.Conv2D(8, 3, 2, padding="same", name=f"stage_{n}") for n in range(1, 6)
+        ]
+        for layer in (*first, *convolutions, *last):
+            x = layer(x)
+        return backbone(keras.Model(inputs, x), taps=TAPS).normalization
+
+    scaling = keras.layers.Rescaling(1 / 255)
+    assert normalization() == "torch"
+    assert normalization([scaling]) == "raw"
+    assert normalization([keras.Sequential([keras.layers.RandomFlip(), scaling])]) == "raw"
+    assert normalization(last=[scaling]) == "torch"
+
+
+def test_what_does_not_go_with_a_detector():
+    made = backbone(classifier(), taps=TAPS)
+    with pytest.raises(InputError, match="Expected C2 of the backbone for the pyramid levels 2, 3"):
+        made.detector(["a"], pyramid_levels=[2, 3])
+    for names in ([], ["a", "b", "a"], "abc"):
+        with pytest.raises(InputError, match=r"Expected names of classes, each once\. Received: "):
+            made.detector(names, **SMALL)
+    model = classifier()
+    model.get_layer("stage_2").name = "P3"
+    with pytest.raises(InputError, match=r'other names than those of the detector\..*"P3"'):
+        backbone(model, taps=TAPS).detector(["a"], **SMALL)
+    with pytest.raises(ValueError, match=r"options of vgg16 among \(\). Received: {'epsilon': 1}"):
+        backbone("vgg16", epsilon=1)
 
 
 def test_detectors_are_copies(image):
@@ -155,3 +188,6 @@ def test_custom_objects():
         x = Twice()(keras.layers.Conv2D(4, 3, 2, padding="same", name=f"stage_{stage}")(x))
     made = backbone(keras.Model(inputs, x), taps=TAPS)
     assert made.custom_objects == {"Twice": Twice}
+    model = classifier()
+    within = keras.Model(model.inputs, model(keras.Sequential([Twice()])(model.inputs[0])))
+    assert Twice in map(type, all_layers(within))

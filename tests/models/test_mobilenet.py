@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from keras_retinanet.models import backbone
+from keras_retinanet.models import backbone, same_backbone
 from keras_retinanet.models.mobilenet import MobileNetBackbone
 
 
@@ -11,8 +11,14 @@ def test_names():
     sizes = ("mobilenet128", "mobilenet160", "mobilenet192", "mobilenet224")
     assert tuple(MobileNetBackbone.allowed_backbones) == sizes
     for size in sizes:
-        for alpha in ("0.25", "0.50", "0.5", "0.75", "1.0"):
+        for alpha in ("0.25", "0.5", "0.75", "1.0"):
             assert backbone(f"{size}_{alpha}").backbone == f"{size}_{alpha}"
+        assert backbone(f"{size}_0.50").backbone == f"{size}_0.5"
+    assert same_backbone("MobileNetV2_0.50", "mobilenetv2_0.5")
+    assert same_backbone("resnet10_0.5", "resnet10_0.50")
+    assert not same_backbone("mobilenetv2_0.5", "mobilenetv2_0.35")
+    assert same_backbone("mine", "mine")
+    assert not same_backbone("mine", "Mine")
     for wrong in ("mobilenet224", "mobilenet224_0.3", "mobilenet100_1.0", "mobilenet224_x"):
         with pytest.raises(ValueError, match=r"mobilenet224_1\.0"):
             MobileNetBackbone(wrong)

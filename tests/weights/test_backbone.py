@@ -229,6 +229,11 @@ def test_what_does_not_fit_is_named(write_pth, tmp_path):
     assert "left over layer9.bias;" in text
     assert "of another shape layer1.0.conv1.weight (3,) instead of (3, 3, 16, 16)" in text
     assert "fc.weight" not in text
+    nearly = {"conv1.weight": np.zeros((64, 3, 7, 7)), "layer1.0.conv1.weight": np.zeros(3)}
+    nearly["layer2.0.conv1.weight"] = np.zeros(11_186_112 - 64 * 147 - 3 - 64)
+    text = refusal(write_pth(tmp_path / "near.pth", nearly))
+    assert "layer1.0.conv1.weight (3,) instead of (3, 3, 64, 64)" in text
+    assert "missing bn1.weight, bn1.bias" in text
     with pytest.raises(ValueError, match="Expected a backbone among"):
         import_weights("backbone", path, backbone="resnet51")
     assert "those of another backbone" in refusal(path, backbone="resnet50v2")

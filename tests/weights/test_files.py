@@ -50,7 +50,7 @@ def tensors():
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["zip", "older"])
-@pytest.mark.parametrize("within", [None, "state_dict", "model"])
+@pytest.mark.parametrize("within", [None, "state_dict", "model_state_dict", "model"])
 def test_both_formats_of_pytorch(write_pth, tensors, older, within, tmp_path):
     content = tensors if within is None else {"epoch": 12, within: tensors, "meta": {"cfg": "..."}}
     same(read_tensors(write_pth(tmp_path / "a.pth", content, older)), tensors)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors.numpy import save_file
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.models import convert_model
@@ -206,6 +207,14 @@ def test_other_backbones(name, mark, tmp_path):
 )
 def test_the_size_of_a_backbone(size, name):
     assert family_of("some.h5", size)[1] == name
+
+
+def test_tensors_alone(thin, tmp_path):
+    file, path = write(tmp_path / "a.h5", thin), tmp_path / "weights.safetensors"
+    save_file({name: np.ascontiguousarray(x) for name, x in read_tensors(file).items()}, path)
+    models = load(path), load(file)
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        assert_array_equal(one, other)
 
 
 def test_the_size_of_a_mobilenet_is_what_the_user_says():

@@ -217,3 +217,29 @@ def test_logs_of_mmengine_are_left_out(opcodes, tmp_path):
     stream = opcodes.pickled(content, storages)
     path = opcodes.zip_file(tmp_path / "epoch_12.pth", stream, storages)
     np.testing.assert_array_equal(read_tensors(path)["a"], [1, 1])
+
+
+NESTED = b")" + b"\x85" * 100_000  # a tuple in a tuple and so on
+STORAGE = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x01tQ"
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"(" + text("storage") + b"ctorch\nFloatStorage\n" + NESTED + text("cpu") + b"K\x01tQ.",
+        b"c_codecs\nencode\n(" + text("a") + NESTED + b"tR.",
+        b"cnumpy\ndtype\n(" + NESTED + b"tR.",
+        NESTED + NESTED + b"\x93.",
+    ],
+    ids=["the key of a storage", "an encoding", "a type", "a name"],
+)
+def test_values_without_end_are_told_in_a_sentence(stream):
+    assert "damaged, or no pickle of tensors" in refusal(b"\x80\x04" + stream)
+
+
+def test_shapes_without_end_are_told_in_a_sentence(tmp_path):
+    shape = b"(" + NESTED + b"t"
+    view = b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE + b"K\x00" + shape + b"(K\x01t\x89}tR"
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x02}" + text("a") + view + b"s.")
+    with pytest.raises(InputError, match=r"a\.pkl: "):
+        read_tensors(tmp_path / "a.pkl")
