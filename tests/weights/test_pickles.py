@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.weights import allowed
+from keras_retinanet.weights import allowed, torch_files
 from keras_retinanet.weights.files import read_tensors
 from keras_retinanet.weights.pickles import read_pickle
 
@@ -221,6 +221,7 @@ def test_logs_of_mmengine_are_left_out(opcodes, tmp_path):
 
 NESTED = b")" + b"\x85" * 100_000  # a tuple in a tuple and so on
 STORAGE = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x01tQ"
+SHAPE = b"(" + NESTED + b"t(K\x01t\x89}tR."  # of a view, with its strides and the rest
 
 
 @pytest.mark.parametrize(
@@ -237,9 +238,7 @@ def test_values_without_end_are_told_in_a_sentence(stream):
     assert "damaged, or no pickle of tensors" in refusal(b"\x80\x04" + stream)
 
 
-def test_shapes_without_end_are_told_in_a_sentence(tmp_path):
-    shape = b"(" + NESTED + b"t"
-    view = b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE + b"K\x00" + shape + b"(K\x01t\x89}tR"
-    (tmp_path / "a.pkl").write_bytes(b"\x80\x02}" + text("a") + view + b"s.")
-    with pytest.raises(InputError, match=r"a\.pkl: "):
-        read_tensors(tmp_path / "a.pkl")
+def test_shapes_without_end_are_told_in_a_sentence():
+    view = read(b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE + b"K\x00" + SHAPE)
+    with pytest.raises(InputError, match=r"a\.pth: weight: maximum recursion depth"):
+        torch_files._arrays("a.pth", {"weight": view}, lambda key: bytes(4))
