@@ -145,7 +145,7 @@ def test_without_a_clamp_boxes_are_those_of_keras():
     values = random.uniform(-6, 6, (50, 4)).astype("float32")  # exp(6) = 403 > 62.5
     anchors = some_boxes(50, 1)
     theirs = keras.utils.bounding_boxes.decode_deltas_to_boxes(
-        anchors, values, "xyxy", "xyxy", encoded_format="center_xywh"
+        *map(ops.convert_to_tensor, (anchors, values)), "xyxy", "xyxy", "center_xywh"
     )
     ours = coders.center_size(clamp="none").decode(anchors, values)
     np.testing.assert_allclose(ours, ops.convert_to_numpy(theirs), rtol=1e-4, atol=1e-2)

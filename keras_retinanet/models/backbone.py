@@ -25,6 +25,7 @@ class Backbone:
     normalization = "caffe"  # what the ImageNet weights expect, a key of NORMALIZATIONS
     stem = None  # the last layer of the network's stem
     sources = MappingProxyType({})  # by name, files of ImageNet weights to be imported
+    known_options = ()  # the names of what `network` may be varied by
 
     def __init__(self, backbone, **options):
         self.backbone = self.known_as(backbone)
@@ -35,8 +36,6 @@ class Backbone:
                 f"Expected options of {self.backbone} among {self.known_options}. "
                 f"Received: {self.options}."
             )
-
-    known_options = ()  # the names of what `network` may be varied by
 
     @classmethod
     def known_as(cls, name):
@@ -54,7 +53,7 @@ class Backbone:
     @classmethod
     def allowed(cls):
         """The names that this family knows."""
-        raise NotImplementedError
+        return []
 
     def validate(self):
         """Raises a ValueError that names the allowed backbones if this one is not among them."""
@@ -188,6 +187,10 @@ class Backbone:
         the backbone's; `pad_to` pads normalised images in the graph to a multiple of it, px.
         `pyramid_norm` (by default `head_norm`), `p6_from`, `p7_relu` and `strided_padding` are
         those of `create_pyramid_features`. `options` are those of `RetinaNet`.
+
+        Raises:
+            InputError: for no names of classes or one that is there twice, levels or stages that
+                the backbone does not have, and weights of another one.
         """
         class_names = checked_names(class_names)
         normalization = normalization or self.normalization

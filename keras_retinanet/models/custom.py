@@ -29,17 +29,12 @@ class CustomBackbone(Backbone):
         self.model, self.names, self.stem = model, [taps] if isinstance(taps, str) else taps, stem
         self.backbone = getattr(model, "name", None)
         self.validate()
-        self.options = {}
         self.cut = self._of_any_size(keras.Model(model.inputs, list(self.taps(model).values())))
         scales = any(isinstance(layer, SCALING) for layer in all_layers(self.cut))
         self.normalization = normalization or ("raw" if scales else "torch")
         if self.normalization not in NORMALIZATIONS:
             known = f"a normalization among {sorted(NORMALIZATIONS)}"
             raise self._error(known, repr(normalization))
-
-    @classmethod
-    def allowed(cls):
-        return []
 
     @property
     def custom_objects(self):

@@ -55,6 +55,20 @@ def test_an_unknown_name_lists_the_known():
             assert f"'{known}'" in str(error.value)
 
 
+def test_a_backbone_as_it_was_written_for_keras_retinanet():
+    class Mine(Backbone):
+        def validate(self):
+            assert self.backbone == "Mine_1.0"
+
+        def network(self, inputs):
+            return backbone("resnet10_0.25").network(inputs)
+
+        def taps(self, network):
+            return backbone("resnet10_0.25").taps(network)
+
+    assert Mine("Mine_1.0").retinanet(2).output_names == ["regression", "classification"]
+
+
 def test_names_of_keras_retinanet():
     resnets = {"seresnet18", "seresnet34", "seresnet50", "seresnet101", "seresnet152"}
     for module, name, names in (

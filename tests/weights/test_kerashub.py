@@ -138,7 +138,7 @@ def write(folder, config, model=None, heads=None):
     return folder
 
 
-@pytest.mark.parametrize("version", ["first", pytest.param("second", marks=pytest.mark.core)])
+@pytest.mark.parametrize("version", ["first", "second"])
 def test_raw_outputs_are_those_of_numpy(version, tmp_path, monkeypatch):
     second = version == "second"
     epsilon = partial(reference.group_norm, epsilon=1e-3)
