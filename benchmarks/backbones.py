@@ -16,16 +16,16 @@ import time
 import keras
 import numpy as np
 
-from keras_retinanet.models import BACKBONES, backbone
+from keras_retinanet.models import backbone, backbone_names
+from keras_retinanet.utils.model import all_layers
 
 SIDES = (800, 1344)
-# other spellings, widths of ResNets without weights, and sizes of weights of the same network
-LEFT_OUT = r"mobilenet(128|160|192)_.*|.*_0\.50|resnet(18|34)_.*|resnet10_(0\.50|1\.0)"
+# other sizes of the same network, and widths of ResNets without weights
+LEFT_OUT = r"mobilenet(128|160|192)_.*|resnet(18|34)_.*|resnet10_(0\.50|1\.0)"
 
 
 def names():
-    known = [name for family in BACKBONES.values() for name in family.allowed()]
-    return [name for name in known if not re.fullmatch(LEFT_OUT, name)]
+    return [name for name in backbone_names() if not re.fullmatch(LEFT_OUT, name)]
 
 
 def tapped(name, sides):
@@ -38,10 +38,8 @@ def tapped(name, sides):
 def multiplications(model):
     """How often the convolutions and dense layers of `model` multiply, for one image."""
     total = 0
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            total += multiplications(layer)
-        elif getattr(layer, "kernel", None) is not None:
+    for layer in all_layers(model):
+        if getattr(layer, "kernel", None) is not None:
             # a depthwise kernel (h, w, C, m) gives C·m values of h·w products, others (..., I, O)
             # give O values of as many products as there are entries for each
             depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)

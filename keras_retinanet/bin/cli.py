@@ -99,10 +99,11 @@ def check_sides(min_side, max_side, own=(None, None)):
     """InputError where the short side would be longer than the long one, unless both are a model's
     `own`: there they may stand for height and width.
     """
-    sides = {min_side: own[0], max_side: own[1]}
-    if None in sides or min_side <= max_side or (min_side, max_side) == tuple(own):
+    sides = min_side, max_side
+    if None in sides or min_side <= max_side or sides == own:
         return
-    told = [f"{side}, the model's," if side == held else str(side) for side, held in sides.items()]
+    pairs = zip(sides, own, strict=True)
+    told = [f"{side}, the model's," if side == held else str(side) for side, held in pairs]
     raise InputError(
         f"--image-min-side: expected at most --image-max-side. Received: {' and '.join(told)}"
     )

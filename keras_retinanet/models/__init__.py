@@ -51,21 +51,25 @@ def backbone(backbone_name, taps=None, **options):
         return CustomBackbone(backbone_name, taps or [], **options)
     if taps is not None:
         raise InputError(f"Expected a Keras model for these taps. Received: {backbone_name!r}.")
+    family, name = _family_of(backbone_name)
+    if family is None:
+        known = backbone_names()
+        raise ValueError(f"Expected a backbone among {known}. Received: {backbone_name!r}.")
+    return family(name, **options)
+
+
+def _family_of(name):
+    """(family, its own spelling) of the backbone of a name; (None, name) of one that none knows."""
     for family in BACKBONES.values():
-        if family.known_as(backbone_name) in family.allowed():
-            return family(backbone_name, **options)
-    known = backbone_names()
-    raise ValueError(f"Expected a backbone among {known}. Received: {backbone_name!r}.")
+        known = family.known_as(name)
+        if known in family.allowed():
+            return family, known
+    return None, name
 
 
 def same_backbone(name, other):
     """Whether two names are those of one backbone; a model of one's own may have any."""
-    return _known_as(name) == _known_as(other)
-
-
-def _known_as(name):
-    known = (family.known_as(name) for family in BACKBONES.values())
-    return next((each for each in known if each in backbone_names()), name)
+    return _family_of(name) == _family_of(other)
 
 
 def backbone_names():

@@ -4,6 +4,7 @@ import keras
 
 from ..errors import InputError
 from ..layers.normalize import NORMALIZATIONS
+from ..utils.model import all_layers
 from ..utils.text import listed
 from .backbone import Backbone, outputs_of
 from .replace import replace_layers, with_quick_groups
@@ -90,11 +91,3 @@ class CustomBackbone(Backbone):
 
     def _error(self, expected, received):
         return InputError(f"backbone {self.backbone}: expected {expected}. Received: {received}.")
-
-
-def all_layers(model):
-    """The layers of a model and of those within it."""
-    for layer in model.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from all_layers(layer)

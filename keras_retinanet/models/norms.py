@@ -3,6 +3,7 @@
 import keras
 
 from ..errors import InputError
+from ..utils.model import all_layers
 from .replace import replace_layers
 
 
@@ -67,9 +68,7 @@ def with_norm(network, norm):
 
 def freeze_batch_norm(model):
     """Puts the batch norm of `model` and its submodels into inference mode; returns the model."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            freeze_batch_norm(layer)
-        elif isinstance(layer, keras.layers.BatchNormalization):
+    for layer in all_layers(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
     return model

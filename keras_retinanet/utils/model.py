@@ -1,4 +1,6 @@
-"""What is done to a backbone before it is used."""
+"""The layers of a model: all of them, and to keep them from training."""
+
+import keras
 
 
 def freeze(model):
@@ -6,3 +8,11 @@ def freeze(model):
     for layer in model.layers:
         layer.trainable = False
     return model
+
+
+def all_layers(model):
+    """The layers of a model and of those within it."""
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from all_layers(layer)

@@ -10,6 +10,7 @@ import re
 import keras
 import numpy as np
 
+from ..utils.model import all_layers
 from .moves import conv, norm, scale
 
 
@@ -101,8 +102,6 @@ def of_layer(name, layer):
 
 def leaf_layers(model):
     """The layers with weights of a model and of those within it, in their order."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from leaf_layers(layer)
-        elif layer.weights:
+    for layer in all_layers(model):
+        if layer.weights and not isinstance(layer, keras.Model):
             yield layer

@@ -44,9 +44,8 @@ DETECTION = {
 }
 OUTPUTS = ("regression", "classification")
 LEVELS = range(2, 8)
+# assumed where a file does not tell
 ANCHORS = "keras-retinanet's default anchors; --config INI for others that it was trained with"
-
-
 STEM = "keras-resnet 0.2, whose first convolution pads as Keras does; an .h5 file would tell"
 
 

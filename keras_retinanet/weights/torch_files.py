@@ -22,11 +22,8 @@ MAGIC = 0x1950A86A20F9469CFC6C
 # of pickles: protocol 2 and later, a name, a mark, a dict
 STARTS = (b"\x80", b"c", b"(", b"}")
 AXES = 64  # of an array of NumPy, at most
-WITHIN = (
-    "state_dict",
-    "model_state_dict",
-    "model",
-)  # where projects put the weights beside other things
+# where projects put the weights beside other things
+WITHIN = ("state_dict", "model_state_dict", "model")
 
 
 def read_torch(path):

@@ -8,8 +8,8 @@ from keras import ops
 from keras_retinanet.errors import InputError
 from keras_retinanet.evaluation.detections import input_options
 from keras_retinanet.models import backbone, convert_model, load_model
-from keras_retinanet.models.custom import all_layers
 from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.model import all_layers
 
 SMALL = {"feature_size": 8, "head_depth": 0, "anchors": AnchorParameters(ratios=[1], scales=[1])}
 TAPS = ["stage_3", "stage_4", "stage_5"]
