@@ -9,6 +9,7 @@ import sys
 import warnings
 
 from ..errors import InputError
+from ..utils.outputs import check_outputs
 from ..utils.text import listed
 
 RANGES = {  # what a number must be: (the test, the arguments)
@@ -119,41 +120,23 @@ def check_folder(path):
         raise InputError(f"{path}: cannot be written to: permission denied")
 
 
-def check_place(path):
-    """InputError, before any work, where no file can be written to `path`; makes nothing."""
-    if os.path.isdir(path):
-        raise InputError(f"{path}: expected a file to write. Received: a folder")
-    folder = os.path.dirname(path) or "."
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder) or "."
-    check_folder(folder)
+def check_output_options(args, *names, inputs=(), more=None):
+    """Check that the options of these names can be written without losing an input.
 
+    Args:
+        names: the arguments that name files to write; files that others name are inputs.
+        inputs: further files that are read.
+        more: {option: further files that it writes}.
 
-def check_file(path):
-    """`check_place`, and makes the folder of the file."""
-    check_place(path)
-    check_folder(os.path.dirname(path) or ".")
-
-
-def check_files(args, *names, pictures=()):
-    """`check_file` of the arguments of these names; InputError where one of them is a picture, or
-    the file of another argument.
+    Raises:
+        InputError: as `check_outputs`.
     """
-    taken = {os.path.realpath(path) for path in pictures}
-    for name, value in vars(args).items():
-        if name not in names:
-            values = value if isinstance(value, list) else [value]
-            paths = [path for path in values if isinstance(path, str) and os.path.exists(path)]
-            taken.update(map(os.path.realpath, paths))
-    for name in names:
-        path = getattr(args, name)
-        if path is None:
-            continue
-        check_file(path)
-        if os.path.realpath(path) in taken:
-            option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option}: expected a file that is not needed. Received: {path}")
-        taken.add(os.path.realpath(path))
+    outputs = {f"--{name.replace('_', '-')}": getattr(args, name) for name in names}
+    outputs = {option: [path] for option, path in outputs.items() if path is not None}
+    others = [value for name, value in vars(args).items() if name not in names]
+    named = [path for value in others for path in (value if isinstance(value, list) else [value])]
+    files = [path for path in named if isinstance(path, str) and os.path.isfile(path)]
+    check_outputs(outputs | (more or {}), [*files, *inputs])
 
 
 def choose_gpu(gpu):
@@ -252,15 +235,6 @@ def load_inference_model(path, backbone=None, convert=False, config=None, **opti
     from ..models import convert_model
 
     return convert_model(model, **anchor_options(config, model), **options)
-
-
-def check_elsewhere(folder, paths):
-    """InputError if `folder` holds one of the pictures `paths`: it could be replaced."""
-    for path in paths:
-        if os.path.realpath(os.path.dirname(path) or ".") == os.path.realpath(folder):
-            raise InputError(
-                f"{folder}: expected a folder without the pictures. Received: that of {path}"
-            )
 
 
 def num_classes(model):

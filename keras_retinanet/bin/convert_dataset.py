@@ -1,8 +1,10 @@
 """Writes a data set in another format: `retinanet-convert-dataset DATASET ... FORMAT FOLDER`."""
 
 import argparse
+import os
 import sys
 
+from ..utils.outputs import check_outputs, recorded_inputs
 from .cli import user_errors
 from .data_options import parse_with_data, read_sets
 from .image_options import add_strict_argument
@@ -38,7 +40,10 @@ def run(args):
     from ..preprocessing.dataset import checked
     from ..preprocessing.writers import WRITERS
 
-    sets = read_sets(args, tolerant=False)
+    with recorded_inputs() as files:
+        sets = read_sets(args, tolerant=False)
+    if args.format == "yolo":  # the one file that may exist: it gets the names of further splits
+        check_outputs({"FOLDER": [os.path.join(args.folder, "data.yaml")]}, files)
     if len(sets) == 1 and not next(iter(sets)).startswith(KNOWN):
         sets = dict(zip(["train"], sets.values(), strict=True))
     # all of them before the first is written, so that nothing is left half done

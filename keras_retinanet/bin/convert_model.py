@@ -5,8 +5,16 @@ import os
 import sys
 
 from ..errors import InputError
-from .cli import anchor_options, check_file, check_folder, check_numbers, load_snapshot, user_errors
+from ..utils.outputs import check_outputs
+from .cli import anchor_options, check_folder, check_numbers, load_snapshot, user_errors
 from .nms_options import add_nms_arguments, check_nms, nms_options
+
+SAVED_MODEL = (
+    "fingerprint.pb",
+    "saved_model.pb",
+    "variables/variables.data-00000-of-00001",
+    "variables/variables.index",
+)
 
 
 def parse_args(args):
@@ -44,8 +52,10 @@ def run(args):
             f"{args.model_out}: expected FILE.keras, or a folder name without a suffix for a "
             f"SavedModel. Received: {suffix}"
         )
-    if os.path.realpath(args.model_in) == os.path.realpath(args.model_out):
-        raise InputError(f"{args.model_out}: expected another file than {args.model_in}")
+    written = [args.model_out]
+    if not suffix:
+        written = [os.path.join(args.model_out, name) for name in SAVED_MODEL]
+    check_outputs({"OUT": written}, filter(None, (args.model_in, args.config)))
     model = load_snapshot(args.model_in, args.backbone, compile=False)
     if model.is_training_model:
         model = convert(args, model)
@@ -57,7 +67,6 @@ def run(args):
     if suffix == ".keras":
         from ..callbacks.snapshots import save_whole
 
-        check_file(args.model_out)
         save_whole(model, args.model_out)
     else:
         from ..export.saved_model import export_saved_model

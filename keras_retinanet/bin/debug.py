@@ -5,8 +5,16 @@ import os
 import sys
 
 from ..errors import InputError
+from ..utils.outputs import check_image_folders, recorded_inputs
 from .choices import ASSIGNERS, choice_of
-from .cli import check_elsewhere, check_folder, check_numbers, check_sides, read_config, user_errors
+from .cli import (
+    check_folder,
+    check_numbers,
+    check_output_options,
+    check_sides,
+    read_config,
+    user_errors,
+)
 from .data_options import TRAIN_SETS, choose_set, parse_with_data, read_data
 from .image_options import (
     add_augmentation_arguments,
@@ -116,14 +124,13 @@ def output_paths(batches, indices, flatten):
     return [os.path.normpath(os.path.join(*pair)) for pair in zip(within, names, strict=True)]
 
 
-def write(batches, indices, args):
-    """Writes the pictures and a contact sheet of them."""
+def write(batches, indices, args, files):
+    """Write the images and a contact sheet of them; the `files` that were read stay as they are."""
     from ..utils.image import write_image_bgr
     from ..utils.visualization import contact_sheet
 
     sheet = os.path.join(args.output_dir, SHEET)
-    check_folder(args.output_dir)
-    if os.listdir(args.output_dir) and not os.path.exists(sheet):
+    if os.path.isdir(args.output_dir) and os.listdir(args.output_dir) and not os.path.exists(sheet):
         raise InputError(
             f"{args.output_dir}: expected a new or empty folder, or one of {SHEET}, which is "
             "written anew"
@@ -132,9 +139,12 @@ def write(batches, indices, args):
         os.path.join(args.output_dir, name)
         for name in output_paths(batches, indices, args.flatten_output)
     ]
-    for path in paths:
-        check_folder(os.path.dirname(path))
-        check_elsewhere(os.path.dirname(path), [batches.image_path(index) for index in indices])
+    images = [batches.image_path(index) for index in range(batches.size())]
+    folders = {os.path.dirname(path) for path in paths}
+    check_output_options(args, inputs=[*files, *images], more={"--output-dir": [sheet, *paths]})
+    check_image_folders("--output-dir", folders, images)
+    for folder in {args.output_dir, *folders}:
+        check_folder(folder)
     small, boxes, missed = [], 0, 0
     for index, path in zip(indices, paths, strict=True):
         image, count, without = draw(batches, index, 0, args)
@@ -169,10 +179,11 @@ def show(batches, indices, args):
 
 
 def run(args):
-    batches = create_batches(args)
+    with recorded_inputs() as files:
+        batches = create_batches(args)
     indices = [index for group in batches.groups_of(0) for index in group]
     if args.no_gui:
-        write(batches, indices[: args.number], args)
+        write(batches, indices[: args.number], args, files)
     else:
         show(batches, indices, args)
 

@@ -6,11 +6,11 @@ import os
 import sys
 
 from ..errors import InputError
+from ..utils.outputs import check_image_folders
 from .cli import (
-    check_elsewhere,
-    check_files,
     check_folder,
     check_numbers,
+    check_output_options,
     choose_gpu,
     load_inference_model,
     user_errors,
@@ -90,10 +90,15 @@ def _numbered(stem):
         number += 1
 
 
-def check_output(folder, paths):
-    """InputError where pictures with detections cannot be written."""
-    check_folder(folder)
-    check_elsewhere(folder, paths)
+def check_images_are_spared(args, paths):
+    """Check that no output replaces one of the images `paths` or the model."""
+    saved = {}
+    if args.output:
+        check_image_folders("--output", [args.output], paths)
+        saved["--output"] = [os.path.join(args.output, name) for name in output_names(paths)]
+    check_output_options(args, "json", inputs=paths, more=saved)
+    if args.output:
+        check_folder(args.output)
 
 
 def save_pictures(dataset, detections, folder, class_names):
@@ -116,15 +121,13 @@ def run(args):
     from ..preprocessing.dataset import Dataset, checked, default_category_ids, make_record
 
     paths = find_images(args.sources)
+    check_images_are_spared(args, paths)
     records = [make_record(path, i) for i, path in enumerate(paths, start=1)]
     dataset = checked(Dataset(records, [], []), args.strict, need_boxes=False)
     options = {"score_threshold": args.score_threshold, "max_detections": args.max_detections}
     options |= nms_options(args)
     model = load_inference_model(args.model, convert=args.convert_model, **options)
     check_nms(args.model, model, args)
-    if args.output:
-        check_output(args.output, paths)
-    check_files(args, "json", pictures=paths)
 
     from ..evaluation.coco import results
     from ..evaluation.detections import detect, input_options, readable

@@ -3,13 +3,23 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from ..errors import InputError
-from .cli import check_files, check_folder, check_numbers, check_sides, read_config, user_errors
+from ..utils.outputs import recorded_inputs
+from .cli import (
+    check_folder,
+    check_numbers,
+    check_output_options,
+    check_sides,
+    read_config,
+    user_errors,
+)
 from .convert_dataset import FORMATS
 from .data_options import parse_with_data, read_sets
 from .image_options import add_size_arguments
 
+OUTPUTS = ("html", "write_config")
 CHANGES = "changes.csv"  # what --fix changed
 
 
@@ -54,20 +64,32 @@ def parse_args(args):
     return args
 
 
+def check_fix(args):
+    """Check that --fix names a new or empty folder in which no other output is written."""
+    if args.fix is None:
+        return
+    if os.path.isdir(args.fix) and os.listdir(args.fix):
+        raise InputError(f"{args.fix}: expected a new or empty folder")
+    for name in OUTPUTS:
+        path = getattr(args, name)
+        if path and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(args.fix)):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} {path} lies in the folder of --fix; choose another path.")
+
+
 def fix(args, examination):
     """Writes the cleaned sets and the list of changes."""
     from ..doctor.repair import repair, write_changes
     from ..preprocessing.writers import WRITERS
 
     cleaned, changes = repair(examination.splits)
-    check_folder(args.fix)
+    path = os.path.join(args.fix, CHANGES)
+    write_changes(path, changes)
     for name, dataset in cleaned.items():
         if dataset.records and dataset.class_names:
             WRITERS[args.format](dataset, args.fix, name)
         else:
             print(f"{name}: nothing is left to write")
-    path = os.path.join(args.fix, CHANGES)
-    write_changes(path, changes)
     print(f"wrote {args.fix} ({args.format}); what was changed, in {len(changes)} rows: {path}")
 
 
@@ -80,11 +102,14 @@ def run(args):
     from ..doctor.report import report
     from ..utils.config import write_config
 
-    if args.fix and os.path.isdir(args.fix) and os.listdir(args.fix):
-        raise InputError(f"{args.fix}: expected a new or empty folder")
-    sets = read_sets(args)
-    pictures = [record.path for dataset, _ in sets.values() for record in dataset.records]
-    check_files(args, "html", "write_config", pictures=pictures)
+    check_fix(args)
+    check_output_options(args, *OUTPUTS)
+    with recorded_inputs() as files:
+        sets = read_sets(args)
+    images = [record.path for dataset, _ in sets.values() for record in dataset.records]
+    check_output_options(args, *OUTPUTS, inputs=[*files, *images])
+    if args.fix:
+        check_folder(args.fix)
     anchors, levels = read_config(args.config)
     examination = examine(
         sets,

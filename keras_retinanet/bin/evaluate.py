@@ -4,12 +4,12 @@ import argparse
 import sys
 
 from ..errors import InputError
+from ..utils.outputs import check_image_folders, recorded_inputs
 from .cli import (
     check_classes,
-    check_elsewhere,
-    check_files,
     check_folder,
     check_numbers,
+    check_output_options,
     choose_gpu,
     load_inference_model,
     user_errors,
@@ -22,6 +22,8 @@ from .image_options import (
     size_options,
 )
 from .nms_options import add_nms_arguments, check_nms, nms_options
+
+OUTPUTS = ("json", "ground_truth", "detections")
 
 
 def parse_args(args):
@@ -73,11 +75,13 @@ def create_generator(args, model, dataset):
 
 
 def read_dataset(args, model):
-    """The checked data set with the labels of `model`."""
+    """Return the checked data set with the labels of `model`, once the outputs spare its files."""
     from ..preprocessing.dataset import checked, with_classes
 
     names = model.class_names
-    dataset = read_data(args, choose_set(args, args.set, TEST_SETS), classes=names)
+    with recorded_inputs() as files:
+        dataset = read_data(args, choose_set(args, args.set, TEST_SETS), classes=names)
+    check_data_is_spared(args, dataset, files)
     try:
         dataset = with_classes(dataset, names) if names else dataset
     except InputError as error:
@@ -86,7 +90,20 @@ def read_dataset(args, model):
     return checked(dataset, args.strict, need_boxes=False)
 
 
+def check_data_is_spared(args, dataset, files):
+    """Check that no output replaces one of the data set's images or of the `files` read for it."""
+    from ..utils.eval import image_path
+
+    images = [record.path for record in dataset.records]
+    saved = {}
+    if args.save_path:
+        check_image_folders("--save-path", [args.save_path], images)
+        saved["--save-path"] = [image_path(args.save_path, index) for index in range(len(images))]
+    check_output_options(args, *OUTPUTS, inputs=[*files, *images], more=saved)
+
+
 def run(args):
+    check_output_options(args, *OUTPUTS)
     choose_gpu(args.gpu)
     options = {"max_detections": args.max_detections, "score_threshold": args.score_threshold}
     model = load_inference_model(
@@ -95,11 +112,8 @@ def run(args):
     check_nms(args.model, model, args)
     dataset = read_dataset(args, model)
     generator = create_generator(args, model, dataset)
-    pictures = [record.path for record in dataset.records]
-    check_files(args, "json", "ground_truth", "detections", pictures=pictures)
     if args.save_path:
         check_folder(args.save_path)
-        check_elsewhere(args.save_path, pictures)
 
     from ..evaluation.coco import evaluate_coco, ground_truth, results
     from ..evaluation.detections import detect, readable

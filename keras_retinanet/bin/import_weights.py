@@ -5,10 +5,11 @@ import os
 import sys
 
 from ..errors import InputError
+from ..utils.outputs import check_outputs
 from ..utils.text import listed
 from ..weights import SOURCES, import_weights
 from ..weights.coco import COCO_80
-from .cli import check_place, chosen_backbone, num_classes, read_config, start_backend, user_errors
+from .cli import chosen_backbone, num_classes, read_config, start_backend, user_errors
 
 
 def parse_args(args):
@@ -47,14 +48,11 @@ def check(args):
     """InputError, before any work, where the arguments cannot be."""
     if os.path.splitext(args.out)[1] != ".keras":
         raise InputError(f"{args.out}: expected FILE.keras")
-    for path in filter(None, (args.file, args.classes, args.config)):
-        if os.path.realpath(path) == os.path.realpath(args.out):
-            raise InputError(f"{args.out}: expected another file than {path}")
+    check_outputs({"OUT.keras": [args.out]}, filter(None, (args.file, args.classes, args.config)))
     if not os.path.exists(args.file):
         raise InputError(f"{args.file}: no such file")
     if args.source == "backbone" and args.classes:
         raise InputError("--classes: a bare backbone has no classes")
-    check_place(args.out)
 
 
 def run(args):

@@ -6,6 +6,7 @@ import sys
 
 from ..distribution import scope
 from ..errors import InputError
+from ..utils.outputs import check_outputs, recorded_inputs
 from .cli import check_folder, choose_gpu, start_backend, user_errors
 from .data_options import read_training
 from .fine_tuning import pretrained
@@ -64,8 +65,12 @@ def create_generators(args, train, val, model):
     return training, validation
 
 
-def create_callbacks(args, inference, validation):
-    """Evaluation, snapshots, the learning rate and TensorBoard, in this order."""
+def create_callbacks(args, inference, validation, files):
+    """Evaluation, snapshots, the learning rate and TensorBoard, in this order.
+
+    Raises:
+        InputError: a snapshot would replace --weights, --config or one of the `files` read.
+    """
     import keras
 
     from ..callbacks import RedirectModel
@@ -81,11 +86,9 @@ def create_callbacks(args, inference, validation):
     if args.snapshots:
         name = f"{inference.backbone_name}_{args.dataset_type}"
         snapshots = Snapshots(os.path.join(args.snapshot_path, name))
-        if os.path.realpath(args.weights or "") in map(os.path.realpath, snapshots.paths):
-            raise InputError(
-                f"{args.weights}: expected --weights that this training does not replace; pass "
-                "another --snapshot-path"
-            )
+        # resuming a snapshot replaces it
+        named = filter(None, (args.weights, args.config))
+        check_outputs({"--snapshot-path": snapshots.paths}, [*named, *files])
         callbacks.append(snapshots)
     if args.reduce_lr_patience is not None:
         judged = validation is not None and args.evaluation
@@ -123,7 +126,8 @@ def run(args):
         source = pretrained(args)
     if args.kept:
         print(f"{args.snapshot or args.weights} keeps its own; no effect: {', '.join(args.kept)}")
-    train, val = read_datasets(args)
+    with recorded_inputs() as files:
+        train, val = read_datasets(args)
     for folder in (args.snapshots and args.snapshot_path, args.tensorboard_dir):
         if folder:
             check_folder(folder)
@@ -156,7 +160,7 @@ def run(args):
     try_assigner(model.progress.get("assigner", args.assigner), training)
     coverage = anchor_coverage(training)
     describe(train, val, coverage)
-    callbacks = create_callbacks(args, inference, validation)
+    callbacks = create_callbacks(args, inference, validation, files)
     if args.preflight:
         check_coverage(coverage)
         preflight(model, training, plan[0], rate_of(args, model))

@@ -6,6 +6,8 @@ import os
 
 import keras
 
+from ..utils.outputs import replacing
+
 
 class Snapshots(keras.callbacks.Callback):
     """Saves `<prefix>_last.keras` each epoch, and `<prefix>_best.keras` when `monitor` improves.
@@ -63,17 +65,10 @@ def free_place(path):
     stem = path.removesuffix(".keras")
     numbers = itertools.chain([""], itertools.count(2))
     places = (f"{stem}.previous{number}.keras" for number in numbers)
-    return next(place for place in places if not os.path.exists(place))
+    return next(place for place in places if not os.path.lexists(place))
 
 
 def save_whole(model, path):
-    """Writes a `.keras` file beside its place and then moves it there, so that a crash spares the
-    old one."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    unfinished = f"{path.removesuffix('.keras')}.{os.getpid()}.unfinished.keras"
-    try:
-        model.save(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        if os.path.exists(unfinished):
-            os.remove(unfinished)
+    """Write a `.keras` file completely or not at all: a crash leaves an earlier file as it was."""
+    with replacing(path) as part:
+        model.save(part)

@@ -14,6 +14,7 @@ from keras_retinanet.doctor.tables import (
     verdict,
 )
 from keras_retinanet.doctor.thumbnails import thumbnail
+from keras_retinanet.utils.outputs import write_text
 
 MOST_PICTURES = 8  # of a finding
 LOW = 95  # %, of shares that should be higher
@@ -68,8 +69,7 @@ pre { background: #fff; border: 1px solid var(--line); border-radius: 8px; paddi
 
 def write_page(path, examination, title, suggestion=None):
     """Writes the page of an `Examination`, with fitted anchors where there is a `Suggestion`."""
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(page(examination, title, suggestion))
+    write_text(path, page(examination, title, suggestion))
 
 
 def page(examination, title, suggestion=None):

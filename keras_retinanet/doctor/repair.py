@@ -1,6 +1,5 @@
 """A cleaned data set, and a list of what was changed in it."""
 
-import csv
 import dataclasses
 from typing import NamedTuple
 
@@ -11,6 +10,8 @@ from keras_retinanet.doctor.boxes import EMPTY, INVERTED, OUTSIDE, UNREAL, in_sh
 from keras_retinanet.doctor.findings import box_text
 from keras_retinanet.doctor.pictures import copies
 from keras_retinanet.preprocessing.dataset import only, place_of
+from keras_retinanet.preprocessing.writers.content import csv_text
+from keras_retinanet.utils.outputs import write_text
 
 SAME_SHAPE = 0.01  # by which width / height may differ between the stated size and the picture's
 IMPORTANCE = {"train": 0, "test": 3, "val": 2, "dev": 2}  # of a set by what its name holds, else 1
@@ -63,10 +64,8 @@ def _importance(name):
 
 def write_changes(path, changes):
     """Writes the changes as a CSV file with a header."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["set", "change", "where", "before", "after"])
-        rows.writerows(changes)
+    header = ("set", "change", "where", "before", "after")
+    write_text(path, csv_text([header, *changes]))
 
 
 def _mended(split, changes):

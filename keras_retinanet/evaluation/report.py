@@ -1,10 +1,9 @@
 """Metrics as text for the terminal and as JSON for other programs."""
 
 import json
-import os
-from pathlib import Path
 
 from keras_retinanet.evaluation.voc import mean_average_precision
+from keras_retinanet.utils.outputs import write_text
 
 SUMMARY = ("AP", "AP50", "AP75", "AR100")
 
@@ -40,14 +39,7 @@ def write_json(path, obj, indent=2):
         ValueError, TypeError: the object holds NaN, or something that JSON has no form for.
     """
     text = json.dumps(obj, indent=indent, ensure_ascii=False, allow_nan=False)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")  # same folder, so that replacing is atomic
-    try:
-        part.write_text(text + "\n", encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_text(path, text + "\n")
 
 
 def _class_rows(metrics, voc):

@@ -11,12 +11,14 @@ levels = 3 4 5 6
 """
 
 import configparser
+import io
 import math
 
 import numpy as np
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.utils.anchors import PYRAMID_LEVELS, AnchorParameters
+from keras_retinanet.utils.outputs import write_text
 from keras_retinanet.utils.text import listed, read_text
 
 OPTIONS = {  # section: {option: type of its numbers}
@@ -85,8 +87,9 @@ def write_config(path, anchor_params, pyramid_levels):
     config = configparser.ConfigParser(interpolation=None)
     for section, options in sections.items():
         config[section] = {name: " ".join(map(_written, row)) for name, row in options.items()}
-    with open(path, "w", encoding="utf-8") as file:
-        config.write(file)
+    text = io.StringIO()
+    config.write(text)
+    write_text(path, text.getvalue())
 
 
 def _written(number):

@@ -23,6 +23,11 @@ def evaluate(
     return evaluate_voc(dataset, detections, iou_threshold), seconds
 
 
+def image_path(folder, index):
+    """Return where `save_pictures` writes image `index` of a generator."""
+    return os.path.join(folder, f"{index}.png")
+
+
 def save_pictures(generator, detections, folder):
     """Writes each image of the generator into `folder` with its annotations and detections."""
     os.makedirs(folder, exist_ok=True)
@@ -33,4 +38,4 @@ def save_pictures(generator, detections, folder):
         name = functools.partial(name_of, generator)
         draw_annotations(image, generator.load_annotations(index), label_to_name=name)
         draw_detections(image, **detection, label_to_name=name)
-        write_image_bgr(os.path.join(folder, f"{index}.png"), image)
+        write_image_bgr(image_path(folder, index), image)

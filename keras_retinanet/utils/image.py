@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from keras_retinanet.errors import InputError
+from keras_retinanet.utils.outputs import replacing
 from keras_retinanet.utils.resizing import compute_resize_scale, fit_opencv, stretch
 from keras_retinanet.utils.transform import change_transform_origin
 
@@ -69,8 +70,8 @@ def write_image_bgr(path, image):
     """
     _, data = cv2.imencode(os.path.splitext(path)[1], image)
     try:
-        with open(path, "wb") as file:
-            file.write(data)
+        with replacing(path) as part:
+            part.write_bytes(data)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -3,6 +3,7 @@
 import os
 
 from keras_retinanet.errors import InputError
+from keras_retinanet.utils.outputs import note_inputs
 
 
 def read_text(path):
@@ -11,6 +12,7 @@ def read_text(path):
     Raises:
         InputError: for a file that is missing, a folder, unreadable, or no UTF-8 text.
     """
+    note_inputs([path])
     if os.path.isdir(path):
         raise InputError(f"{path}: expected a file. Received: a folder")
     try:

@@ -1,9 +1,7 @@
 """What the commands share: errors and warnings as a person sees them, numbers, configurations."""
 
-import argparse
 import contextlib
 import io
-import os
 import subprocess
 import sys
 import time
@@ -78,23 +76,6 @@ def test_a_reader_that_has_enough_ends_the_command_quietly():
     command = f'{sys.executable} -c "{script}" | head -n 1'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("a line\n", "")
-
-
-def test_files_that_are_needed_are_not_written_over(tmp_path):
-    needed = tmp_path / "boxes.csv"
-    needed.write_text("kept")
-    picture = tmp_path / "a.jpg"
-    picture.write_text("kept")
-
-    def check(**args):
-        cli.check_files(argparse.Namespace(path=str(needed), **args), *args, pictures=[picture])
-
-    check(json=str(tmp_path / "new.json"), html=None)
-    for path in (needed, picture, tmp_path / "." / "boxes.csv"):
-        with pytest.raises(InputError, match="--json: expected a file that is not needed"):
-            check(json=str(path), html=None)
-    with pytest.raises(InputError, match="--html: expected a file that is not needed"):
-        check(json=str(tmp_path / "one"), html=str(tmp_path / "one"))
 
 
 def test_our_own_mistakes_keep_their_traceback():
@@ -224,18 +205,11 @@ def test_names_of_backbones_are_compared_as_backbones(snapshot):
 
 def test_folders_are_made_and_files_in_their_place_refused(tmp_path):
     cli.check_folder(tmp_path / "a" / "b")
-    cli.check_file(tmp_path / "c" / "d.json")
     assert (tmp_path / "a" / "b").is_dir()
-    assert os.listdir(tmp_path / "c") == []
     (tmp_path / "file").write_text("kept")
-    for check, path in (
-        (cli.check_folder, tmp_path / "file"),
-        (cli.check_folder, tmp_path / "file" / "b"),
-        (cli.check_file, tmp_path / "file" / "b.json"),
-        (cli.check_file, tmp_path / "a"),
-    ):
-        with pytest.raises(InputError, match=str(path if path.is_dir() else tmp_path / "file")):
-            check(path)
+    for path in (tmp_path / "file", tmp_path / "file" / "b"):
+        with pytest.raises(InputError, match=str(tmp_path / "file")):
+            cli.check_folder(path)
     assert (tmp_path / "file").read_text() == "kept"
 
 

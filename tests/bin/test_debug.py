@@ -113,7 +113,7 @@ def test_pictures_in_folders_below_the_output_are_safe_too(refuse, csv_data, tmp
     data = ["csv", tmp_path / "boxes.csv", "--no-gui", "--output-dir"]
     assert "expected a new or empty folder" in refuse(debug.main, *data, tmp_path)
     (tmp_path / debug.SHEET).write_text("as if written before")
-    assert "expected a folder without the pictures" in refuse(debug.main, *data, tmp_path)
+    assert "holds input images" in refuse(debug.main, *data, tmp_path)
     assert not (tmp_path / "in" / "a.png").exists()
 
 

@@ -272,7 +272,7 @@ def test_models_that_cannot_detect(refuse, snapshot, other_keras_file, picture, 
 def test_pictures_are_not_overwritten(refuse, detector, picture):
     before = picture.read_bytes()
     message = refuse(detect.main, detector, picture.parent, "--output", picture.parent)
-    assert "known.png" in message
+    assert str(picture.parent) in message
     message = refuse(detect.main, detector, picture, "--output", picture.parent / "x" / "..")
     assert picture.read_bytes() == before
 
@@ -280,7 +280,7 @@ def test_pictures_are_not_overwritten(refuse, detector, picture):
 def test_another_picture_in_the_folder_of_the_sources_is_safe(refuse, sample, detector, tmp_path):
     path = shutil.copy(sample / "images" / "train" / "00000.jpg", tmp_path / "a.jpg")
     (tmp_path / "a.png").write_bytes(b"another picture")
-    assert "without the pictures" in refuse(detect.main, detector, path, "--output", tmp_path)
+    assert "holds input images" in refuse(detect.main, detector, path, "--output", tmp_path)
     assert (tmp_path / "a.png").read_bytes() == b"another picture"
 
 
@@ -292,7 +292,7 @@ def test_places_that_cannot_be_written(refuse, detector, picture, tmp_path):
     assert taken.read_text() == "kept"
     (tmp_path / "out" / "known.png").mkdir(parents=True)
     message = refuse(detect.main, detector, picture, "--output", tmp_path / "out")
-    assert "known.png: cannot be written" in message
+    assert "known.png is not a regular file" in message
 
 
 def test_something_must_be_asked_for(refuse, detector, picture):

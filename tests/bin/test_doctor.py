@@ -83,12 +83,3 @@ def test_fitted_anchors_are_written_for_config(examine, coco_folder, tmp_path):
     levels = parse_pyramid_levels(config)
     assert parse_anchor_parameters(config).strides == [2**level for level in levels]
     assert not (tmp_path / "report.html").exists()
-
-
-def test_the_data_are_not_written_over(examine, csv_data, capsys):
-    data = csv_data("a.jpg,8,8,40,40,ball\n")
-    for option in ("--html", "--write-config"):
-        assert examine(*data, option, data[1]) == 2
-        assert "expected a file that is not needed" in capsys.readouterr().err
-    with open(data[1]) as file:
-        assert file.read() == "a.jpg,8,8,40,40,ball\n"

@@ -231,7 +231,7 @@ def test_weights_that_do_not_fit(refuse_weights, snapshot, other_keras_file, tmp
     message = refuse_weights(saved(model, tmp_path / "named.keras"), "--freeze-stages", "2")
     assert "--freeze-stages: expected a backbone by name. Received: resnet50" in message
     message = refuse_weights(snapshot, *small, "--snapshot-path", snapshot.parent)
-    assert f"{snapshot}: expected --weights that this training does not replace" in message
+    assert f"--snapshot-path {snapshot} would overwrite an input file" in message
     assert snapshot.exists()
     message = refuse_weights(snapshot, "--box-loss", "dfl")
     assert "Expected a box coder with bins" in message

@@ -184,10 +184,10 @@ def test_places_where_nothing_can_be_written(refuse_import, mobilenet, sample, t
     (tmp_path / "folder.keras").mkdir()
     for out, reason in (
         (tmp_path / "out.h5", "expected FILE.keras"),
-        (here, f"expected another file than {here}"),
-        (tmp_path / "folder.keras", "Received: a folder"),
-        (here / "out.keras", "cannot be made a folder"),
-        (here / "new" / "out.keras", "cannot be made a folder"),
+        (here, f"{here} would overwrite an input file"),
+        (tmp_path / "folder.keras", "folder.keras is not a regular file"),
+        (here / "out.keras", f"{here} is not a folder"),
+        (here / "new" / "out.keras", f"{here} is not a folder"),
     ):
         assert reason in refuse_import("torchvision", here, out)
     assert "no such file" in refuse_import("backbone", tmp_path / "a.h5", tmp_path / "out.keras")

@@ -400,6 +400,6 @@ def test_write_image_bgr_keeps_the_pixels(tmp_path):
 def test_write_image_bgr_says_what_cannot_be_written(tmp_path):
     image = np.zeros((2, 2, 3), "uint8")
     (tmp_path / "file").write_text("kept")
-    for path in (tmp_path / "none" / "a.png", tmp_path / "file" / "a.png"):
-        with pytest.raises(InputError, match=r"a\.png: cannot be written: "):
-            im.write_image_bgr(str(path), image)
+    with pytest.raises(InputError, match=r"a\.png: cannot be written: "):
+        im.write_image_bgr(str(tmp_path / "file" / "a.png"), image)
+    assert (tmp_path / "file").read_text() == "kept"

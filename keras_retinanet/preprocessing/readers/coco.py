@@ -21,6 +21,7 @@ from keras_retinanet.preprocessing.readers.parsing import (
     read_json,
     stated_size,
 )
+from keras_retinanet.utils.outputs import note_inputs
 from keras_retinanet.utils.text import listed
 
 KEYS = {  # what every entry must have
@@ -44,6 +45,7 @@ def sets(path):
         head, tail = layout.split("{}")
         files = [file.relative_to(path).as_posix() for file in Path(path).glob(head + "*" + tail)]
         if files:
+            note_inputs(os.path.join(path, file) for file in files)
             return sorted(file[len(head) : len(file) - len(tail)] for file in files)
     return []
 

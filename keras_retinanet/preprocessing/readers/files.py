@@ -3,6 +3,7 @@
 import os
 
 from keras_retinanet.errors import InputError
+from keras_retinanet.utils.outputs import note_inputs
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 OF_THE_SYSTEM = ("lost+found", "System Volume Information")  # on every disk, and closed to people
@@ -32,7 +33,9 @@ def stem(path):
 
 def names_in(folder, suffixes):
     """The names of the files in a folder that end in one of `suffixes`, sorted; [] without one."""
-    return sorted(entry.name for entry in _entries(folder) if _is(entry.name, suffixes))
+    names = sorted(entry.name for entry in _entries(folder) if _is(entry.name, suffixes))
+    note_inputs(os.path.join(folder, name) for name in names)
+    return names
 
 
 def holds(folder, suffixes):
@@ -51,6 +54,7 @@ def files_under(folder, suffixes):
     found = []
     for base, _, names in os.walk(folder, onerror=_raise_denied):
         found += [os.path.join(base, name) for name in names if _is(name, suffixes)]
+    note_inputs(found)
     return sorted(found)
 
 

@@ -12,6 +12,7 @@ from keras_retinanet.preprocessing.readers import open_images_files as files
 from keras_retinanet.preprocessing.readers.files import PICTURES, pictures_by_stem
 from keras_retinanet.preprocessing.readers.gather import collect_of, without_lost
 from keras_retinanet.preprocessing.readers.parsing import number, read_json
+from keras_retinanet.utils.outputs import note_inputs
 from keras_retinanet.utils.text import listed, read_text
 
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
@@ -104,6 +105,7 @@ def _rows(path, needed, more=()):
     """(line, values of the columns) of a CSV file whose header names those needed, and perhaps
     more, which are "" where they are missing.
     """
+    note_inputs([path])
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:  # a train set has 2 GB
             csv_reader = csv.reader(file)

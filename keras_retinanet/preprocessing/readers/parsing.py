@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from xml.parsers import expat
 
 from keras_retinanet.errors import InputError
+from keras_retinanet.utils.outputs import note_inputs
 from keras_retinanet.utils.text import listed, read_text
 
 LARGEST = 1e9  # what no coordinate in px goes beyond
@@ -27,6 +28,7 @@ def read_json(path):
 
 def read_xml(path, tag):
     """The root of an XML file, which must be a <tag>; InputError names line and column."""
+    note_inputs([path])
     try:
         root = ElementTree.parse(path).getroot()
     except FileNotFoundError:

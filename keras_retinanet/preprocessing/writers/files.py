@@ -7,6 +7,7 @@ from collections import Counter
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.readers.files import PICTURES
 from keras_retinanet.preprocessing.writers.content import UNFIT
+from keras_retinanet.utils.outputs import write_text
 from keras_retinanet.utils.text import listed, read_text
 
 
@@ -89,8 +90,7 @@ def store(records, texts, targets, pictures, own=(), replaced=()):
     for record, target in zip(records, targets, strict=False):
         _bring(record.path, target, pictures)
     for path, text in texts.items():
-        with open(path, "w" if path in replaced else "x", encoding="utf-8", newline="") as file:
-            file.write(text)
+        write_text(path, text)
 
 
 def _bring(source, target, pictures):
