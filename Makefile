@@ -6,6 +6,9 @@ VENV = .venv
 TORCH_VENV = .venv-torch
 WHEEL_VENV = build/venv-wheel
 PARALLEL = --numprocesses 2 --dist worksteal  # each takes up to 2 GB
+UNIT = tests/assigners tests/doctor tests/evaluation tests/preprocessing tests/utils \
+  tests/training tests/test_boxes.py tests/test_coders.py tests/test_detections.py \
+  tests/test_synthetic.py tests/weights/test_pickles.py
 COMMANDS = retinanet-train retinanet-evaluate retinanet-convert-model retinanet-detect \
   retinanet-doctor retinanet-debug retinanet-convert-dataset retinanet-import-weights
 
@@ -28,7 +31,7 @@ define CHECK_PYTHON
 endef
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-torch test-wheel lint wheel clean
+.PHONY: help demo test unit test-torch test-wheel lint wheel clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +43,9 @@ test: $(VENV)/.installed-test  ## all tests on TensorFlow, the core ones on JAX,
 	KERAS_BACKEND=tensorflow $(VENV)/bin/python -m pytest $(PARALLEL)
 	KERAS_BACKEND=jax $(VENV)/bin/python -m pytest $(PARALLEL) -m core
 	$(MAKE) --no-print-directory lint
+
+unit: $(VENV)/.installed-test  ## the tests that need no Keras, in under a minute
+	$(VENV)/bin/python -m pytest --unit $(PARALLEL) $(UNIT)
 
 test-torch: $(TORCH_VENV)/.installed  ## the core tests on PyTorch
 	KERAS_BACKEND=torch $(TORCH_VENV)/bin/python -m pytest -m core
@@ -54,9 +60,10 @@ test-wheel: wheel  ## install the wheel in an empty environment and try the comm
 	  [importlib.import_module(module.name) \
 	   for module in pkgutil.walk_packages(package.__path__, "keras_retinanet.")]'
 
-lint: $(VENV)/.installed-test  ## ruff: rules and format
+lint: $(VENV)/.installed-test  ## ruff: rules and format; mypy: types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 wheel: $(VENV)/.installed-test  ## build the wheel and the source archive into dist/
 	rm -rf dist

@@ -1,4 +1,4 @@
-"""Losses, selectors, assigners and detectors side by side: same data, same budget, several seeds.
+"""Losses, samplers, assigners and detectors side by side: same data, same budget, several seeds.
 
     python benchmarks/loss_ablation.py --output ablation
 
@@ -152,11 +152,11 @@ def one_thread():
 
 def draw(args):
     """The data set and the anchors, made once."""
-    from keras_retinanet.preprocessing.sample import write_sample
+    from keras_retinanet.synthetic import write_synthetic
 
     data = args.output / "data"
     if not (data / "classes.csv").exists():
-        write_sample(data, args.images, args.held_out, args.size)
+        write_synthetic(data, args.images, args.held_out, args.size)
     sizes = " ".join(str(side * args.size // 128) for side in SIDES)
     several = ANCHORS.format(sizes=sizes, scales="1 1.26 1.587")
     one_square = ANCHORS.format(sizes="64 128 256", scales="1")  # 8 strides, as GFL has it
@@ -197,7 +197,7 @@ def measure(args, options, seed):
     snapshot = folder / f"{args.backbone}_csv_last.keras"
     with quiet():
         train.run(train.parse_args([str(argument) for argument in arguments]))
-        arguments = ["--convert-model", "--batch-size", 10, "csv", data / "val.csv", classes]
+        arguments = ["--batch-size", 10, "csv", data / "val.csv", classes]
         arguments = [str(argument) for argument in (*arguments, snapshot)]
         metrics = evaluate.run(evaluate.parse_args(arguments))
     figures = {name: round(metrics[name], 4) for name in ("AP", "AP50", "AP75")}

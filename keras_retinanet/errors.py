@@ -1,17 +1,18 @@
 """The one exception that the commands turn into a sentence and exit status 2."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
 
 
 class InputError(ValueError):
-    """Something that is the user's to mend, said in one sentence that names the file and line."""
+    """A mistake that the user can fix, in one sentence that names the file and line."""
 
 
 @contextlib.contextmanager
-def collect(faults):
-    """Within it an InputError ends the block and becomes a line of the list `faults`; where that is
-    None it is raised.
-    """
+def collect(faults: list[str] | None) -> Iterator[None]:
+    """Append an InputError of the block to `faults`; raise it if `faults` is None."""
     try:
         yield
     except InputError as error:

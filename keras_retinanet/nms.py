@@ -2,35 +2,48 @@
 
 Every kind takes boxes (B, C, 4) xyxy px and labels (B, C) of scores (B, C) in descending order,
 and returns (rows, scores), both (B, max_detections): the rows of the kept candidates in descending
-order of the scores that they end with, -1 where there are fewer. Soft NMS alone lowers scores.
+order of the scores that they end with, -1 where there are fewer. Only soft NMS lowers scores.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from keras import ops
 
 from .boxes import diou, iou
+from .choices import NMS, lookup
 from .errors import InputError
+from .typing import Tensor
+
+Kept = tuple[Tensor, Tensor]  # rows and scores of the kept candidates, see above
 
 BLOCK = 1000  # candidates resolved at a time: the suppression matrix is BLOCK x BLOCK
 
 
-def gather(values, rows):
-    """For each image, the `rows` (B, R) of values (B, N, ...), all at least 0: (B, R, ...)."""
+def gather(values: Tensor, rows: Tensor) -> Tensor:
+    """Return the `rows` (B, R), all at least 0, of each image's values (B, N, ...): (B, R, ...)."""
     batch, count = ops.shape(values)[:2]
     flat = ops.reshape(values, (-1, *values.shape[2:]))  # (B·N, ...)
     offset = ops.arange(batch, dtype="int32")[:, None] * count  # (B, 1)
     return ops.take(flat, ops.cast(rows, "int32") + offset, axis=0)
 
 
-def _suppresses(boxes, labels, others, other_labels, threshold, overlap):
-    """Whether boxes (B, S, 4) would suppress others (B, T, 4): (B, S, T) bool."""
+def _suppresses(
+    boxes: Tensor,
+    labels: Tensor,
+    others: Tensor,
+    other_labels: Tensor,
+    threshold: float,
+    overlap: Callable[..., Tensor],
+) -> Tensor:
+    """Return if boxes (B, S, 4) would suppress others (B, T, 4): (B, S, T) bool."""
     same = ops.equal(labels[:, :, None], other_labels[:, None, :])  # (B, S, T)
     return ops.logical_and(same, overlap(boxes[:, :, None], others[:, None], ops) > threshold)
 
 
-def _no_rows(labels, length):
-    """-1, for each image of labels (B, C) as often as `length`: (B, length).
+def _no_rows(labels: Tensor, length: int) -> Tensor:
+    """Return `length` rows of -1 for each image of labels (B, C): (B, length).
 
     A slice labels[:, :1] would have an unknown width in a graph of any number of candidates.
     """
@@ -38,20 +51,28 @@ def _no_rows(labels, length):
     return ops.tile(fresh - 1, (1, length))
 
 
-def _fixed_point(alive, suppresses):
-    """Which of alive (B, T) greedy NMS keeps, given suppresses (B, T, T) strictly upper: (B, T)."""
+def _fixed_point(alive: Tensor, suppresses: Tensor) -> Tensor:
+    """Return the part of alive (B, T) that greedy NMS keeps; suppresses (B, T, T) is upper."""
 
-    def step(keep, _):
+    def step(keep: Tensor, _: Any) -> tuple[Tensor, Tensor]:
         hit = ops.any(ops.logical_and(suppresses, keep[:, :, None]), axis=1)  # (B, T)
         return ops.logical_and(alive, ops.logical_not(hit)), keep
 
-    def changed(keep, before):
+    def changed(keep: Tensor, before: Tensor) -> Tensor:
         return ops.any(ops.not_equal(keep, before))
 
     return ops.while_loop(changed, step, (alive, ops.zeros_like(alive)))[0]
 
 
-def hard(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0, overlap=iou):
+def hard(
+    boxes: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    max_detections: int,
+    threshold: float = 0.5,
+    score_threshold: float = 0.0,
+    overlap: Callable[..., Tensor] = iou,
+) -> Kept:
     """Greedy NMS: the candidate of highest score drops those of its class whose overlap with it is
     above the threshold.
 
@@ -69,12 +90,12 @@ def hard(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0
     earlier = ops.arange(block)[:, None] < ops.arange(block)[None]  # (block, block)
     kept = _no_rows(labels, max_detections)  # (B, D), -1 where empty
 
-    def unfinished(start, kept):
+    def unfinished(start: Tensor, kept: Tensor) -> Tensor:
         best = ops.take(scores, ops.minimum(start, count), axis=1)  # (B,)
         wanted = ops.logical_and(kept[:, -1] < 0, best > score_threshold)
         return ops.logical_and(start < count, ops.any(wanted))
 
-    def resolve(start, kept):
+    def resolve(start: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         rows = start + ops.arange(block, dtype="int32")  # (block,)
         block_scores = ops.take(scores, rows, axis=1)  # (B, block)
         block_boxes = ops.take(boxes, rows, axis=1)  # (B, block, 4)
@@ -94,21 +115,45 @@ def hard(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0
     return kept, ops.where(kept < 0, -1.0, gather(scores, ops.maximum(kept, 0)))
 
 
-def leading(rows, length):
-    """The first `length` of rows (B, R) that are not -1, in order: (B, length)."""
+def leading(rows: Tensor, length: int) -> Tensor:
+    """Return the first `length` of rows (B, R) that are not -1, in order: (B, length)."""
     size = rows.shape[1]
     order = ops.where(rows >= 0, size - ops.arange(size), 0)  # (B, R): distinct, so no ties
     order = ops.cast(order, "float32")
     return gather(rows, ops.top_k(order, length)[1])
 
 
-def class_agnostic(boxes, scores, labels, *args, **kwargs):
-    """`hard` in which boxes of all classes suppress each other."""
+def by_diou(
+    boxes: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    max_detections: int,
+    threshold: float = 0.5,
+    score_threshold: float = 0.0,
+) -> Kept:
+    """Return `hard` by the DIoU of boxes instead of their IoU.
+
+    Zheng et al. 2020, arXiv 1911.08287.
+    """
+    return hard(boxes, scores, labels, max_detections, threshold, score_threshold, diou)
+
+
+def class_agnostic(
+    boxes: Tensor, scores: Tensor, labels: Tensor, *args: Any, **kwargs: Any
+) -> Kept:
+    """Return `hard` in which boxes of all classes suppress each other."""
     return hard(boxes, scores, ops.zeros_like(labels), *args, **kwargs)
 
 
-def top(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0):
-    """No suppression: the first candidates above the score threshold."""
+def top(
+    boxes: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    max_detections: int,
+    threshold: float = 0.5,
+    score_threshold: float = 0.0,
+) -> Kept:
+    """Return the first candidates above the score threshold, without suppression."""
     rows = ops.arange(max_detections, dtype="int32")  # (D,)
     scores = ops.pad(scores, [[0, 0], [0, max_detections]], constant_values=-1.0)
     best = scores[:, :max_detections]  # (B, D)
@@ -116,7 +161,14 @@ def top(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.
     return ops.where(kept, rows, -1), ops.where(kept, best, -1.0)
 
 
-def soft(boxes, scores, labels, max_detections, decay, score_threshold=0.0):
+def soft(
+    boxes: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    max_detections: int,
+    decay: Callable[[Tensor], Tensor],
+    score_threshold: float = 0.0,
+) -> Kept:
     """Soft-NMS: the remaining candidate of the highest score is kept and multiplies the scores of
     the others of its class by decay(IoU), until no score is above the threshold. Bodla et al. 2017,
     arXiv 1704.04503.
@@ -129,10 +181,10 @@ def soft(boxes, scores, labels, max_detections, decay, score_threshold=0.0):
     steps = ops.arange(max_detections, dtype="int32")  # (D,)
     rows = _no_rows(labels, max_detections)  # (B, D)
 
-    def unfinished(step, remaining, rows, kept):
+    def unfinished(step: Tensor, remaining: Tensor, rows: Tensor, kept: Tensor) -> Tensor:
         return ops.logical_and(step < max_detections, ops.any(remaining > score_threshold))
 
-    def keep(step, remaining, rows, kept):
+    def keep(step: Tensor, remaining: Tensor, rows: Tensor, kept: Tensor) -> tuple[Tensor, ...]:
         best = ops.max(remaining, axis=1, keepdims=True)  # (B, 1)
         row = ops.cast(ops.argmax(remaining, axis=1, keepdims=True), "int32")  # (B, 1)
         same = ops.equal(gather(labels, row), labels)  # (B, C + 1)
@@ -146,63 +198,69 @@ def soft(boxes, scores, labels, max_detections, decay, score_threshold=0.0):
     return ops.while_loop(unfinished, keep, start)[2:]
 
 
-def soft_linear(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0):
+def soft_linear(
+    boxes: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    max_detections: int,
+    threshold: float = 0.5,
+    score_threshold: float = 0.0,
+) -> Kept:
     """Soft-NMS with the factor 1 - IoU where the IoU is above the threshold."""
 
-    def decay(overlap):
+    def decay(overlap: Tensor) -> Tensor:
         return ops.where(overlap > threshold, 1 - overlap, 1.0)
 
     return soft(boxes, scores, labels, max_detections, decay, score_threshold)
 
 
 def soft_gaussian(
-    boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0, sigma=0.5
-):
-    """Soft-NMS with the factor exp(-IoU²/sigma), whatever the threshold."""
+    boxes: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    max_detections: int,
+    threshold: float = 0.5,
+    score_threshold: float = 0.0,
+    sigma: float = 0.5,
+) -> Kept:
+    """Soft-NMS with the factor exp(-IoU²/sigma), which does not depend on the threshold."""
 
-    def decay(overlap):
+    def decay(overlap: Tensor) -> Tensor:
         return ops.exp(-(overlap**2) / sigma)
 
     return soft(boxes, scores, labels, max_detections, decay, score_threshold)
 
 
-NMS = {
-    "hard": hard,
-    "soft_linear": soft_linear,
-    "soft_gaussian": soft_gaussian,
-    "diou": partial(hard, overlap=diou),  # Zheng et al. 2020, arXiv 1911.08287
-    "class_agnostic": class_agnostic,
-    "none": top,
-}
-ARGUMENTS = {"soft_gaussian": {"sigma": 0.5}}  # those that a choice may set, and their defaults
+ARGUMENTS = {"soft_gaussian": {"sigma": 0.5}}  # arguments that a choice may set, and their defaults
 
 
-def config(nms):
-    """The plain value, a name or {"name": ..., **arguments}, that stands for a choice of NMS.
+def config(nms: str | bool | dict) -> str | dict:
+    """Return a choice of NMS as a name or a dict {"name": ..., **arguments}.
 
     Equal choices have equal values: arguments at their defaults are left out, True is "hard" and
-    False "none". Raises InputError for what is not known.
+    False "none".
+
+    Raises:
+        InputError: for an unknown name or argument, or a `sigma` out of range.
     """
     if nms in (True, False):
         return "hard" if nms else "none"
     given = dict(nms) if isinstance(nms, dict) else {"name": nms}
     name = given.pop("name", None)
     if name not in NMS:
-        raise InputError(f"Expected an NMS among {sorted(NMS)}. Received: {name!r}.")
+        raise InputError(f"Unknown NMS {name!r}; known: {', '.join(NMS)}.")
     known = ARGUMENTS.get(name, {})
     if not set(given) <= set(known):
-        raise InputError(
-            f"Expected arguments of the NMS {name} among {sorted(known)}. "
-            f"Received: {sorted(set(given) - set(known))}."
-        )
+        unknown = ", ".join(sorted(set(given) - set(known)))
+        allowed = ", ".join(known) or "none"
+        raise InputError(f"{name}: unknown argument {unknown}; known: {allowed}.")
     sigma = given.get("sigma", 0.5)
     if not (isinstance(sigma, (int, float)) and 1e-3 <= sigma <= 1e3):
-        raise InputError(f"Expected a sigma of {name} from 0.001 to 1000. Received: {sigma!r}.")
+        raise InputError(f"{name}: sigma must be from 0.001 to 1000, got {sigma!r}.")
     return name if {**known, **given} == known else {"name": name, **given}
 
 
-def get(nms):
-    """The function of a choice of NMS, see `config`."""
-    choice = config(nms)
-    arguments = choice if isinstance(choice, dict) else {"name": choice}
-    return partial(NMS[arguments.pop("name")], **arguments)
+def get(nms: str | bool | dict) -> Callable[..., Kept]:
+    """Return the function of a choice of NMS, see `config`."""
+    function, arguments = lookup(NMS, config(nms), "NMS")
+    return partial(function, **arguments)

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from keras_retinanet import assigners, losses
-from keras_retinanet.bin.train_options import parse_args
-from keras_retinanet.losses import selection
+from keras_retinanet.bin.train import parse_args
+from keras_retinanet.losses import sampling
+from keras_retinanet.presets import DETECTORS
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +19,17 @@ def ablation(load_benchmark):
 def test_every_row_is_options_of_the_command(ablation):
     for options in ablation.ROWS.values():
         args = parse_args([*ablation.SAME.split(), *options.split(), "csv", "a", "b"])
-        chosen = {**args.classification_loss, "from_logits": True}
+        preset = DETECTORS[args.detector]
+        chosen = {
+            **(args.classification_loss or preset.classification_loss),
+            "from_logits": True,
+        }
         if chosen.get("alpha") != "inverse_frequency":
-            assert losses.get(chosen).config.items() >= chosen.items()
-        assert losses.get(args.box_loss).config.items() >= args.box_loss.items()
-        selection.get(args.selector)
-        assigners.get(args.assigner)
+            assert losses.get(chosen).spec.config.items() >= chosen.items()
+        box_loss = args.box_loss or preset.box_loss
+        assert losses.get(box_loss).spec.config.items() >= box_loss.items()
+        sampling.get(args.sampler)
+        assigners.get(args.assigner or preset.assigner)
 
 
 def test_rows_are_means_and_deviations_over_the_seeds_that_are_done(ablation, tmp_path):

@@ -153,7 +153,7 @@ def test_without_a_clamp_boxes_are_those_of_keras():
 
 
 def test_an_unknown_clamp_names_the_known():
-    with pytest.raises(InputError, match=r"\['above', 'both', 'none'\]. Received: 'below'"):
+    with pytest.raises(InputError, match="'below'; known: above, both, none"):
         coders.center_size(clamp="below")
 
 
@@ -336,5 +336,5 @@ def test_distances_are_made_again_from_their_config():
 
 
 def test_an_unknown_coder_names_the_known():
-    with pytest.raises(ValueError, match=r"\['center_size', 'corners', 'distances'\]. .*'polar'"):
+    with pytest.raises(ValueError, match="'polar'; known: center_size, corners, distances"):
         coders.get("polar")

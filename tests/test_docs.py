@@ -5,18 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from keras_retinanet import assigners, detectors, losses, nms
-from keras_retinanet.losses import selection
+from keras_retinanet import assigners, choices, losses, nms, presets
 from keras_retinanet.models import backbone_names
 from keras_retinanet.weights.backbone import SIZES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "losses.md"
 NAMES = [
     *losses.LOSSES,
-    *selection.SELECTORS,
+    *choices.SAMPLERS,
     *assigners.ASSIGNERS,
     *nms.NMS,
-    *(f"--detector {name}" for name in detectors.DETECTORS if name != "retinanet"),
+    *(f"--detector {name}" for name in presets.DETECTORS if name != "retinanet"),
 ]
 
 

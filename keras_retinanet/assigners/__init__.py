@@ -1,43 +1,62 @@
-"""Assigners: which anchor stands for which box."""
+"""Assigners, which match anchors to boxes."""
+
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..lookup import lookup
-from . import atss, iou
+from ..choices import ASSIGNERS, lookup
+from ..typing import Tensor
 from .iou import BACKGROUND, IGNORE
 from .near import places_within
 
-ASSIGNERS = {"iou": iou.assign, "atss": atss.assign}
-CANDIDATES = {"iou": iou.candidates, "atss": atss.candidates}
+if TYPE_CHECKING:
+    from ..utils.anchors import Grid
 
 
 @dataclasses.dataclass(frozen=True)
 class Assigner:
-    """Called as `assign(anchors, boxes, ignore, levels)`; `candidates(grid, boxes)` are the anchors
-    (N,) bool that it can give a box, for `match`.
+    """An assigner, called as `assign(anchors, boxes, ignore, levels)`.
+
+    `candidates(grid, boxes)` are the anchors (N,) bool that it can match to a box.
     """
 
     assign: partial
     candidates: partial
 
-    def __call__(self, anchors, boxes, ignore=None, levels=None, **options):
+    def __call__(
+        self,
+        anchors: Tensor,
+        boxes: np.ndarray,
+        ignore: Tensor | None = None,
+        levels: Sequence[int] | None = None,
+        **options: Any,
+    ) -> Tensor:
         return self.assign(anchors, boxes, ignore, levels, **options)
 
 
-def get(assigner):
-    """The `Assigner` of a name or a {"name", **arguments}."""
+def get(assigner: str | dict) -> Assigner:
+    """Return the `Assigner` of a name or a dict {"name": ..., **arguments}."""
     assign, arguments = lookup(ASSIGNERS, assigner, "assigner")
-    candidates, _ = lookup(CANDIDATES, assigner, "assigner")
+    candidates = import_module(assign.__module__).candidates
     return Assigner(partial(assign, **arguments), partial(candidates, **arguments))
 
 
-def match(assign, grid, boxes, ignore=None, size=None):
-    """What `assign` gives for the anchors of a `utils.anchors.Grid`: (N,) int32.
+def match(
+    assign: Assigner,
+    grid: Grid,
+    boxes: np.ndarray,
+    ignore: Tensor | None = None,
+    size: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Match the anchors of a grid to boxes (M, 4) px: (N,) int32, as `assign` does.
 
-    Only the candidates among them are looked at. Anchors centred outside an image of `size` (width,
+    Only the candidates are looked at. Anchors centred outside an image of `size` (width,
     height) px are ignored.
     """
     matches = np.full(len(grid.anchors), BACKGROUND, "int32")

@@ -1,21 +1,45 @@
 """Adaptive training sample selection: Zhang et al. 2020, arXiv 1912.02424."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..boxes import iou
+from ..typing import ArrayModule, Tensor
 from .iou import BACKGROUND, IGNORE
 from .near import middles, near
 
+if TYPE_CHECKING:
+    from ..utils.anchors import Grid
 
-def assign(anchors, boxes, ignore=None, levels=None, top_k=9, xp=np):
-    """The row of the box that each anchor stands for: (N,) int, -1 background, -2 ignore.
 
-    anchors (N, 4) and boxes (M, 4) are xyxy px; `levels` are the numbers of anchors on each pyramid
-    level, N in all. The candidates of a box are the `top_k` anchors of each level whose centres are
-    nearest to its own. An anchor stands for the box if it is a candidate, its IoU is at least the
-    mean plus the standard deviation of the candidates', and its centre lies inside the box; of
-    several boxes, for the one of highest IoU. `ignore` (M,) bool marks boxes whose anchors are left
-    out.
+def assign(
+    anchors: Tensor,
+    boxes: Tensor,
+    ignore: Tensor | None = None,
+    levels: Sequence[int] | None = None,
+    top_k: int = 9,
+    xp: ArrayModule = np,
+) -> Tensor:
+    """Return the row of each anchor's box: (N,) int, -1 for background, -2 to ignore the anchor.
+
+    The candidates of a box are the `top_k` anchors of each level whose centres are nearest to the
+    box's centre. An anchor is matched to a box if it is a candidate, its IoU is at least the mean
+    plus the standard deviation of the candidates' IoUs, and its centre lies inside the box; of
+    several boxes, to the one of highest IoU.
+
+    Args:
+        anchors: (N, 4), xyxy px.
+        boxes: (M, 4), xyxy px.
+        ignore: (M,) bool, True for boxes whose anchors are left out.
+        levels: the number of anchors on each pyramid level, by default one level.
+
+    >>> anchors = np.array([[0.0, 0, 10, 10], [10, 0, 20, 10], [20, 0, 30, 10]])
+    >>> print(assign(anchors, np.array([[9.0, 0, 19, 10]])))  # IoUs 0.05, 0.82, 0: above 0.75
+    [-1  0 -1]
     """
     if boxes.shape[0] == 0:
         return xp.full(anchors.shape[:1], BACKGROUND, dtype="int32")
@@ -38,8 +62,8 @@ def assign(anchors, boxes, ignore=None, levels=None, top_k=9, xp=np):
     return matches
 
 
-def _nearest(distance, levels, top_k, xp):
-    """1 where an anchor is among the nearest `top_k` of its level to a box, else 0: (N, M)."""
+def _nearest(distance: Tensor, levels: Sequence[int], top_k: int, xp: ArrayModule) -> Tensor:
+    """Return 1 where an anchor is one of the `top_k` of its level nearest to a box, else 0."""
     found, start = [], 0
     for count in levels:
         found.append(_smallest(distance[start : start + count], min(top_k, count), xp))  # (n, M)
@@ -47,8 +71,8 @@ def _nearest(distance, levels, top_k, xp):
     return xp.concatenate(found, axis=0)
 
 
-def _smallest(values, number, xp):
-    """1 at the `number` smallest of each column of values (n, M), of equal ones the first: (n, M).
+def _smallest(values: Tensor, number: int, xp: ArrayModule) -> Tensor:
+    """Return 1 at the `number` smallest of each column of values, ties in order, else 0: (n, M).
 
     NumPy need not sort for that; a mask of ranks, (number, n, M), would not fit into memory.
     """
@@ -60,10 +84,12 @@ def _smallest(values, number, xp):
     return xp.where(below | (ties & first), 1.0, 0.0)
 
 
-def _thresholds(overlaps, candidate, xp):
-    """Mean plus standard deviation of the candidates' IoU for each box: (M,)."""
+def _thresholds(overlaps: Tensor, candidate: Tensor, xp: ArrayModule) -> Tensor:
+    """Return the mean plus standard deviation of the candidates' IoU for each box: (M,)."""
 
-    def total(values):  # added one by one, so that the zeros between candidates change no rounding
+    def total(
+        values: Tensor,
+    ) -> Tensor:  # added one by one, so that the zeros between candidates change no rounding
         return xp.cumsum(values, axis=0)[-1]
 
     count = xp.sum(candidate, axis=0)  # (M,), at least 1
@@ -72,10 +98,10 @@ def _thresholds(overlaps, candidate, xp):
     return mean + xp.sqrt(spread)
 
 
-def candidates(grid, boxes, top_k=9):
-    """The anchors of a grid among which are the nearest `top_k` of each level: (N,) bool.
+def candidates(grid: Grid, boxes: np.ndarray, top_k: int = 9) -> np.ndarray:
+    """Return anchors of a grid with the nearest `top_k` of each level among them: (N,) bool.
 
-    Any block of as many places as that takes reaches at least as far as the nearest of them do.
+    A block of enough places for `top_k` anchors reaches at least as far as the nearest of them.
     """
     places = -(-top_k // grid.sizes.shape[1])
     rows, columns = grid.shapes.T  # (L,)

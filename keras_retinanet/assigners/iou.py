@@ -1,9 +1,18 @@
 """Assignment by IoU thresholds: Ren et al. 2015 (arXiv 1506.01497), as in 1708.02002."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..boxes import iou
+from ..typing import ArrayModule, Tensor
 from .near import best_overlaps, near
+
+if TYPE_CHECKING:
+    from ..utils.anchors import Grid
 
 BACKGROUND = -1
 IGNORE = -2
@@ -11,22 +20,31 @@ SLACK = 0.99  # of an IoU, for rounding
 
 
 def assign(
-    anchors,
-    boxes,
-    ignore=None,
-    levels=None,
-    positive_overlap=0.5,
-    negative_overlap=0.4,
-    best_anchor=False,
-    xp=np,
-):
-    """The row of the box that each anchor stands for: (N,) int, -1 background, -2 ignore.
+    anchors: Tensor,
+    boxes: Tensor,
+    ignore: Tensor | None = None,
+    levels: Sequence[int] | None = None,
+    positive_overlap: float = 0.5,
+    negative_overlap: float = 0.4,
+    best_anchor: bool = False,
+    xp: ArrayModule = np,
+) -> Tensor:
+    """Return the row of each anchor's box: (N,) int, -1 for background, -2 to ignore the anchor.
 
-    anchors (N, 4) and boxes (M, 4) are xyxy px; `ignore` (M,) bool marks boxes (crowd, difficult)
-    whose anchors are left out; `levels` does not matter. An anchor whose best IoU is at least
-    `positive_overlap` is an object, one at or below `negative_overlap` background, one between is
-    ignored. With `best_anchor` the anchor of highest IoU stands for its box however low that is; of
-    several such boxes, for the one of highest IoU.
+    An anchor whose best IoU is at least `positive_overlap` is an object, one at or below
+    `negative_overlap` background, one between is ignored. With `best_anchor` the anchor of highest
+    IoU is matched to its box even if that IoU is low; of several such boxes, to the one of highest
+    IoU.
+
+    Args:
+        anchors: (N, 4), xyxy px.
+        boxes: (M, 4), xyxy px.
+        ignore: (M,) bool, True for boxes (crowd, difficult) whose anchors are left out.
+        levels: not used.
+
+    >>> anchors = np.array([[0.0, 0, 10, 10], [0, 0, 10, 22], [20, 0, 30, 10]])
+    >>> print(assign(anchors, np.array([[0.0, 0, 10, 10]])))  # IoUs of 1, 0.45 and 0
+    [ 0 -2 -1]
     """
     if boxes.shape[0] == 0:
         return xp.full(anchors.shape[:1], BACKGROUND, dtype="int32")
@@ -47,8 +65,14 @@ def assign(
     return matches
 
 
-def candidates(grid, boxes, positive_overlap=0.5, negative_overlap=0.4, best_anchor=False):
-    """The anchors of a grid that `assign` can make other than background: (N,) bool.
+def candidates(
+    grid: Grid,
+    boxes: np.ndarray,
+    positive_overlap: float = 0.5,
+    negative_overlap: float = 0.4,
+    best_anchor: bool = False,
+) -> np.ndarray:
+    """Return the anchors of a grid that `assign` can make other than background: (N,) bool.
 
     An IoU of t takes a shared area of t / (1 + t) of both areas together. Boxes of widths w and w'
     and heights h and h' whose centres are d apart in x share at most ((w + w') / 2 - d) min(h, h'),

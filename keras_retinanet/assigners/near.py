@@ -1,35 +1,45 @@
-"""Which anchors of a grid stand near boxes, and how well the nearest fit.
+"""Search for the anchors of a grid near boxes, and for the best IoU of each box.
 
 A `grid` is a `utils.anchors.Grid`: L levels with `shapes` (L, 2) rows and columns, `strides` (L, 2)
 px in x and y, the `offset` of a centre in its cell, and the same A anchors, `base` (L, A, 4) and
 `sizes` (L, A, 2) px, at each of their places.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..boxes import iou
 
+if TYPE_CHECKING:
+    from ..utils.anchors import Grid
+
 MARGIN = 0.01  # of a stride, more than float32 moves an anchor
 
 
-def middles(boxes):
-    """The centres of boxes (M, 4): (M, 2) float64 px."""
+def middles(boxes: np.ndarray) -> np.ndarray:
+    """Return the centres of boxes (M, 4): (M, 2) float64 px."""
     return (boxes[:, :2].astype("float64") + boxes[:, 2:]) / 2
 
 
-def places_within(sides, strides, offset=0.5):
-    """How many places from the first on have their centre within a side (..., 2) px: (..., L, 2).
+def places_within(
+    sides: Sequence[int] | np.ndarray, strides: np.ndarray, offset: float = 0.5
+) -> np.ndarray:
+    """Return the number of places whose centre is within a side (..., 2) px: (..., L, 2).
 
     Centres lie at (i + offset) · stride, of strides (L, 2) px; one on the far border is outside.
     """
     return np.ceil(np.asarray(sides)[..., None, :] / strides - offset).astype(int)
 
 
-def near(grid, boxes, reach):
-    """The anchors centred within `reach` of the centre of a box: (N,) bool.
+def near(grid: Grid, boxes: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Return the anchors centred within `reach` of the centre of a box: (N,) bool.
 
     reach (M, L, A or 1, 2) is in px, in x and in y, for each box (M, 4), level and anchor of a
-    place; below 0 it means none.
+    place; a negative one selects no anchors.
     """
     stride = grid.strides[:, None]  # (L, 1, 2)
     middle = middles(boxes)[:, None, None]  # (M, 1, 1, 2)
@@ -49,8 +59,10 @@ def near(grid, boxes, reach):
     return found
 
 
-def nearest(boxes, strides, places, offset=0.5):
-    """The centre of the place nearest to that of each box (M, 4) px: (M, L, 2) float32 px.
+def nearest(
+    boxes: np.ndarray, strides: np.ndarray, places: np.ndarray, offset: float = 0.5
+) -> np.ndarray:
+    """Return the centre of the place nearest to each box (M, 4) px: (M, L, 2) float32 px.
 
     `places` (L, 2) or (M, L, 2) are the columns and rows to choose from, `strides` (L, 2) px.
     """
@@ -59,14 +71,14 @@ def nearest(boxes, strides, places, offset=0.5):
     return ((index + offset) * strides).astype("float32")
 
 
-def best_overlaps(boxes, grid, places=None):
-    """The highest IoU of boxes (M, 4) px with each anchor of each level: (M, L, A).
+def best_overlaps(boxes: np.ndarray, grid: Grid, places: np.ndarray | None = None) -> np.ndarray:
+    """Return the highest IoU of boxes (M, 4) px with each anchor of each level: (M, L, A).
 
-    It is that at the nearest place, for farther ones share less in x and in y. `places` (M, L, 2)
+    The nearest place has it: anchors farther away share less in x and in y. `places` (M, L, 2)
     are the columns and rows to look at, by default all.
     """
     places = grid.shapes[:, ::-1] if places is None else places  # (L, 2) or (M, L, 2)
     centers = nearest(boxes, grid.strides, places, grid.offset)  # (M, L, 2)
     anchors = np.tile(centers, 2)[:, :, None] + grid.base  # (M, L, A, 4)
     overlaps = iou(anchors, boxes[:, None, None])  # (M, L, A)
-    return overlaps * (places > 0).all(axis=-1)[..., None]
+    return overlaps * np.all(places > 0, axis=-1, keepdims=True)

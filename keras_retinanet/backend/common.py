@@ -1,14 +1,22 @@
 """The anchors and the corners coder on tensors of the running backend."""
 
+from collections.abc import Sequence
+
 from keras import ops
 
 from .. import coders
-from ..utils.anchors import anchors_for_shape
+from ..typing import Tensor
+from ..utils.anchors import AnchorParameters, anchors_for_shape
 from ..utils.anchors import shift as shift_anchors
 
 
-def bbox_transform_inv(boxes, deltas, mean=None, std=None):
-    """Boxes (..., 4) moved by corner values (..., 4), xyxy px: x1 + (d · std + mean) · width, ....
+def bbox_transform_inv(
+    boxes: Tensor,
+    deltas: Tensor,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Tensor:
+    """Move boxes (..., 4) px by corner values (..., 4): x1 + (d · std + mean) · width, ...
 
     `mean` defaults to 0 and `std` to 0.2 on each corner; `bbox_transform` is the way back.
     """
@@ -17,11 +25,15 @@ def bbox_transform_inv(boxes, deltas, mean=None, std=None):
     return coder.decode(ops.convert_to_tensor(boxes), ops.convert_to_tensor(deltas), ops)
 
 
-def shift(shape, stride, anchors):
-    """Anchors (A, 4) at every place of a feature map of `shape` (rows, columns): (R·C·A, 4)."""
+def shift(shape: Sequence[int], stride: int | tuple[int, int], anchors: Tensor) -> Tensor:
+    """Return anchors (A, 4) at each place of a feature map (rows, columns): (R·C·A, 4) px."""
     return shift_anchors(shape, stride, anchors, ops)
 
 
-def anchors(image_shape, pyramid_levels=None, anchor_params=None):
-    """All anchors of an image of `image_shape` (H, W, ...): (N, 4), xyxy px."""
+def anchors(
+    image_shape: Sequence[int],
+    pyramid_levels: Sequence[int] | None = None,
+    anchor_params: AnchorParameters | None = None,
+) -> Tensor:
+    """Return all anchors of an image of `image_shape` (H, W, ...): (N, 4), xyxy px."""
     return anchors_for_shape(image_shape, pyramid_levels, anchor_params, xp=ops)

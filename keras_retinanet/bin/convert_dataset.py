@@ -1,23 +1,26 @@
-"""Writes a data set in another format: `retinanet-convert-dataset DATASET ... FORMAT FOLDER`."""
+"""Write a data set in another format: `retinanet-convert-dataset DATASET ... FORMAT FOLDER`."""
+
+from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 from ..utils.outputs import check_outputs, recorded_inputs
+from .arguments import add_options
 from .cli import user_errors
-from .data_options import parse_with_data, read_sets
-from .image_options import add_strict_argument
+from .data_options import parse_with_data, source_of
 
 FORMATS = ("csv", "coco", "pascal", "kitti", "oid", "yolo")
-KNOWN = ("train", "val", "test")  # how a set is called that every format can name
+KNOWN = ("train", "val", "test")  # splits that every format can name
 
 
-def parse_args(args):
+def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-convert-dataset",
         usage="%(prog)s [options] DATASET ... FORMAT FOLDER",
-        description="Write all sets of a data set, or those of --set, into FOLDER in the FORMAT "
+        description="Write all splits of a data set, or those of --set, into FOLDER in the FORMAT "
         f"{', '.join(FORMATS)}.",
         add_help=False,
     )
@@ -25,39 +28,41 @@ def parse_args(args):
         "--pictures",
         default="copy",
         choices=["copy", "link", "none"],
-        help="copy them, link them (no further room on the disk), or write annotations alone that "
-        "name them where they are: csv and coco (%(default)s)",
+        help="copy the images, link them, or only name them in the annotations: csv and coco "
+        "(%(default)s)",
     )
-    add_strict_argument(parser)
-    last = {
+    add_options(parser, ["strict"])
+    last: dict[str, dict] = {
         "format": {"metavar": "FORMAT", "choices": FORMATS, "help": ", ".join(FORMATS)},
         "folder": {"metavar": "FOLDER", "help": "to write into"},
     }
     return parse_with_data(parser, args, "look", last)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     from ..preprocessing.dataset import checked
+    from ..preprocessing.source import read_splits
     from ..preprocessing.writers import WRITERS
 
     with recorded_inputs() as files:
-        sets = read_sets(args, tolerant=False)
-    if args.format == "yolo":  # the one file that may exist: it gets the names of further splits
+        found = read_splits(source_of(args), args.set, args.val_annotations, tolerant=False)
+    if args.format == "yolo":  # the one file that may exist: further splits are added
         check_outputs({"FOLDER": [os.path.join(args.folder, "data.yaml")]}, files)
-    if len(sets) == 1 and not next(iter(sets)).startswith(KNOWN):
-        sets = dict(zip(["train"], sets.values(), strict=True))
-    # all of them before the first is written, so that nothing is left half done
-    sets = {
-        name: checked(dataset, args.strict, need_boxes=False) for name, (dataset, _) in sets.items()
+    if len(found) == 1 and not next(iter(found)).startswith(KNOWN):
+        found = {"train": next(iter(found.values()))}
+    # check all splits before the first is written
+    splits = {
+        name: checked(dataset, args.strict, need_boxes=False)
+        for name, (dataset, _) in found.items()
     }
-    for name, dataset in sets.items():
+    for name, dataset in splits.items():
         WRITERS[args.format](dataset, args.folder, name, pictures=args.pictures)
         boxes = sum(len(record.boxes) for record in dataset.records)
         print(f"{name}: read {len(dataset.records)} images with {boxes} boxes")
     print(f"wrote {args.folder}")
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> None:
     with user_errors("retinanet-convert-dataset"):
         run(parse_args(sys.argv[1:] if args is None else args))
 

@@ -1,121 +1,123 @@
-"""Shows what training sees of a data set: `retinanet-debug [options] DATASET ...`."""
+"""Show a data set as training sees it: `retinanet-debug [options] DATASET ...`."""
+
+from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..options import check_sides
+from ..training.config import TrainConfig
 from ..utils.outputs import check_image_folders, recorded_inputs
-from .choices import ASSIGNERS, choice_of
-from .cli import (
-    check_folder,
-    check_numbers,
-    check_output_options,
-    check_sides,
-    read_config,
-    user_errors,
-)
-from .data_options import TRAIN_SETS, choose_set, parse_with_data, read_data
-from .image_options import (
-    add_augmentation_arguments,
-    add_grouping_argument,
-    add_size_arguments,
-    augmentation_of,
-)
+from .arguments import SIZES, add_options, number
+from .cli import check_folder, check_output_options, user_errors
+from .data_options import parse_with_data, source_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..preprocessing.loader import Loader
+
+AUGMENTATION = ("augmentation", "random_transform", "augment")
+USUAL = {"augmentation": "none", "group_method": "none", "assigner": {"name": "iou"}}
 
 GREEN, RED, GREY, YELLOW = (0, 200, 0), (0, 0, 230), (150, 150, 150), (0, 220, 240)  # BGR
 SHEET = "contact_sheet.jpg"
 NO_WINDOW = (
-    "No window can be opened: pass --no-gui, or install the OpenCV that has windows: "
+    "No window can be opened; pass --no-gui, or install the OpenCV that has windows: "
     "pip uninstall -y opencv-python-headless && pip install opencv-python"
 )
 
 
-def parse_args(args):
+def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-debug",
         usage="%(prog)s [options] DATASET ...",
-        description="Show the pictures of a data set as training sees them. Boxes that anchors "
-        "stand for are green, boxes without an anchor red, ignored boxes grey.",
+        description="Show the images of a data set as training sees them. Boxes with an anchor are "
+        "green, boxes without an anchor red, ignored boxes grey.",
         add_help=False,
     )
     parser.add_argument("--anchors", action="store_true", help="also draw these anchors (yellow)")
     parser.add_argument("--display-name", action="store_true", help="write the file's name too")
     parser.add_argument("--show-annotations", action="store_true", help=argparse.SUPPRESS)
-    add_augmentation_arguments(parser, "none")
-    add_size_arguments(parser)
-    parser.add_argument("--config", metavar="FILE", help="INI file with anchors and pyramid levels")
+    names = (*AUGMENTATION, *SIZES, "config", "assigner", "group_method", "seed")
+    add_options(parser, names, USUAL)
     parser.add_argument(
-        "--assigner", type=choice_of(ASSIGNERS), default={"name": "iou"}, help="iou or atss (iou)"
-    )
-    add_grouping_argument(parser, "none")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
-    parser.add_argument(
-        "--number", type=int, default=48, help="of pictures, with --no-gui (%(default)s)"
+        "--number",
+        type=number(int, "more than 0"),
+        default=48,
+        help="of images, with --no-gui (%(default)s)",
     )
     parser.add_argument("--no-gui", action="store_true", help="write files, open no window")
     parser.add_argument(
         "--output-dir", default="debug", metavar="DIR", help="with --no-gui (%(default)s)"
     )
     parser.add_argument(
-        "--flatten-output", action="store_true", help="write all pictures into one folder"
+        "--flatten-output", action="store_true", help="write all images into one folder"
     )
-    args = check_numbers(parser, parse_with_data(parser, args, "evaluate"))
-    check_sides(args.image_min_side, args.image_max_side)
-    return args
+    return parse_with_data(parser, args, "evaluate")
 
 
-def create_batches(args):
-    """The batches of the data set as training makes them."""
-    from ..preprocessing.batches import Batches
+def create_loader(args: argparse.Namespace) -> Loader:
+    """Return the loader of the data set as training has it."""
+    from ..preprocessing.collate import Anchoring
     from ..preprocessing.dataset import checked
+    from ..preprocessing.epochs import Batching
+    from ..preprocessing.examples import Sizing
+    from ..preprocessing.loader import Loader
+    from ..preprocessing.splits import TRAIN_SPLITS
+    from ..utils.config import read_anchors
 
-    anchors, levels = read_config(args.config)
-    dataset = read_data(args, choose_set(args, args.set, TRAIN_SETS))
-    return Batches(
+    check_sides(args.image_min_side, args.image_max_side)
+    augmentation = TrainConfig.of(**{name: getattr(args, name) for name in AUGMENTATION})
+    anchors, levels = read_anchors(args.config)
+    source = source_of(args)
+    dataset = source.read(source.choose_split(args.set, TRAIN_SPLITS))
+    return Loader(
         checked(dataset, need_boxes=False),
-        group_method=args.group_method,
-        shuffle_groups=False,
-        image_min_side=args.image_min_side,
-        image_max_side=args.image_max_side,
-        no_resize=args.no_resize,
-        augmentation=augmentation_of(args),
-        anchor_params=anchors,
-        pyramid_levels=levels,
-        assigner=args.assigner,
+        Sizing(None if args.no_resize else args.image_min_side, args.image_max_side),
+        Anchoring(anchors, levels, args.assigner),
+        Batching(group_method=args.group_method, shuffle=False),
+        augmentation.operations,
         seed=args.seed,
     )
 
 
-def draw(batches, index, epoch, args):
-    """(a picture with its boxes (H, W, 3) BGR, the number of boxes, of those without an anchor)."""
+def draw(
+    loader: Loader, index: int, epoch: int, args: argparse.Namespace
+) -> tuple[np.ndarray | None, int, int]:
+    """Return an image with its boxes (H, W, 3) BGR, the number of boxes, and without an anchor."""
     import numpy as np
 
     from ..utils.visualization import draw_annotations, draw_boxes, draw_caption
 
-    image, annotations = batches.sample(index, (batches.seed, epoch, index, 0))
+    image, annotations = loader.example(index, (loader.seed, epoch, index, 0))
     if not image.size:
         return None, 0, 0
-    shape = batches.canvas(index)[::-1]
-    [matches] = batches.compute_targets([image], [annotations], shape)["matches"]  # (N,)
+    shape = loader.bucket_of(index)[::-1]
+    matches = loader.anchoring.match(shape, annotations, image.shape[1::-1])  # (N,)
     if args.anchors:
-        draw_boxes(image, batches.generate_anchors(shape)[matches >= 0], YELLOW, 1)
+        draw_boxes(image, loader.anchoring.grid(shape).anchors[matches >= 0], YELLOW, 1)
     boxes, ignored = annotations["bboxes"], annotations["ignore"]
     reached = np.isin(np.arange(len(boxes)), matches)  # (n,)
     kinds = {GREY: ignored, GREEN: reached & ~ignored, RED: ~reached & ~ignored}
+    names = loader.dataset.class_names
     for colour, chosen in kinds.items():
         rows = {"bboxes": boxes[chosen], "labels": annotations["labels"][chosen]}
-        draw_annotations(image, rows, colour, batches.label_to_name)
+        draw_annotations(image, rows, colour, names.__getitem__)
     if args.display_name:
-        draw_caption(image, (0, 0), os.path.basename(batches.image_path(index)))
+        draw_caption(image, (0, 0), os.path.basename(loader.dataset.records[index].path))
     return image, int((~ignored).sum()), int(kinds[RED].sum())
 
 
-def output_paths(batches, indices, flatten):
-    """A path within the output folder for each picture, like its own from their common folder."""
+def output_paths(images: Sequence[str], flatten: bool) -> list[str]:
+    """Return a path in the output folder for each image, as it is in the images' common folder."""
     from .detect import output_names
 
-    paths = [os.path.abspath(batches.image_path(index)) for index in indices]
+    paths = [os.path.abspath(path) for path in images]
     folder = os.path.commonpath([os.path.dirname(path) for path in paths])
     within = [os.path.relpath(os.path.dirname(path), folder) for path in paths]
     names = output_names(paths)
@@ -124,7 +126,12 @@ def output_paths(batches, indices, flatten):
     return [os.path.normpath(os.path.join(*pair)) for pair in zip(within, names, strict=True)]
 
 
-def write(batches, indices, args, files):
+def write(
+    loader: Loader,
+    indices: Sequence[int],
+    args: argparse.Namespace,
+    files: Sequence[str | os.PathLike],
+) -> None:
     """Write the images and a contact sheet of them; the `files` that were read stay as they are."""
     from ..utils.image import write_image_bgr
     from ..utils.visualization import contact_sheet
@@ -132,14 +139,12 @@ def write(batches, indices, args, files):
     sheet = os.path.join(args.output_dir, SHEET)
     if os.path.isdir(args.output_dir) and os.listdir(args.output_dir) and not os.path.exists(sheet):
         raise InputError(
-            f"{args.output_dir}: expected a new or empty folder, or one of {SHEET}, which is "
-            "written anew"
+            f"{args.output_dir} has other files than those of this command; name a new or empty "
+            "folder."
         )
-    paths = [
-        os.path.join(args.output_dir, name)
-        for name in output_paths(batches, indices, args.flatten_output)
-    ]
-    images = [batches.image_path(index) for index in range(batches.size())]
+    images = [record.path for record in loader.dataset.records]
+    names = output_paths([images[index] for index in indices], args.flatten_output)
+    paths = [os.path.join(args.output_dir, name) for name in names]
     folders = {os.path.dirname(path) for path in paths}
     check_output_options(args, inputs=[*files, *images], more={"--output-dir": [sheet, *paths]})
     check_image_folders("--output-dir", folders, images)
@@ -147,25 +152,25 @@ def write(batches, indices, args, files):
         check_folder(folder)
     small, boxes, missed = [], 0, 0
     for index, path in zip(indices, paths, strict=True):
-        image, count, without = draw(batches, index, 0, args)
+        image, count, without = draw(loader, index, 0, args)
         if image is None:
             continue
         boxes, missed = boxes + count, missed + without
         write_image_bgr(path, image)
         small.append(image)
     write_image_bgr(sheet, contact_sheet(small))
-    print(f"{len(small)} pictures with {boxes} boxes, {missed} of them without an anchor")
-    print(f"wrote {sheet} and the pictures beside it")
+    print(f"{len(small)} images with {boxes} boxes, {missed} of them without an anchor")
+    print(f"wrote {sheet} and the images beside it")
 
 
-def show(batches, indices, args):
-    """Shows the pictures in a window."""
+def show(loader: Loader, indices: Sequence[int], args: argparse.Namespace) -> None:
+    """Show the images in a window."""
     import cv2
 
-    print("n: next, b: back, q: quit, other keys: the same picture after other random changes")
+    print("n: next, b: back, q: quit, other keys: the same image after other random changes")
     at, epoch = 0, 0
     while True:
-        image, *_ = draw(batches, indices[at % len(indices)], epoch, args)
+        image, *_ = draw(loader, indices[at % len(indices)], epoch, args)
         try:
             if image is not None:
                 cv2.imshow("retinanet-debug", image)
@@ -178,17 +183,17 @@ def show(batches, indices, args):
         epoch += 1
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     with recorded_inputs() as files:
-        batches = create_batches(args)
-    indices = [index for group in batches.groups_of(0) for index in group]
+        loader = create_loader(args)
+    indices = [index for group in loader.groups_of(0) for index in group]
     if args.no_gui:
-        write(batches, indices[: args.number], args, files)
+        write(loader, indices[: args.number], args, files)
     else:
-        show(batches, indices, args)
+        show(loader, indices, args)
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> None:
     with user_errors("retinanet-debug"):
         run(parse_args(sys.argv[1:] if args is None else args))
 

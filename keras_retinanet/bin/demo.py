@@ -1,10 +1,15 @@
-"""From nothing to detections on a drawn data set: `python -m keras_retinanet.bin.demo`."""
+"""Train and detect on synthetic data: `python -m keras_retinanet.bin.demo`."""
+
+from __future__ import annotations
 
 import argparse
 import glob
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
 
 from . import convert_model, detect, evaluate, train
 from .cli import user_errors
@@ -19,10 +24,10 @@ scales = 1 1.26 1.587
 [pyramid_levels]
 levels = 3 4 5 6
 """
-SIZE = 256  # px, of the pictures and of what the model sees
+SIZE = 256  # px, of the images and of the model's input
 
 
-def parse_args(args):
+def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m keras_retinanet.bin.demo",
         description="Draw a data set, train a small RetinaNet on it from scratch, evaluate, "
@@ -35,29 +40,29 @@ def parse_args(args):
     return parser.parse_args(args)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     from ..evaluation.report import write_json
-    from ..preprocessing.sample import write_sample
+    from ..synthetic import write_synthetic
 
     folder, seconds = args.output, {}
 
-    def path(*parts):
+    def path(*parts: str) -> str:
         return os.path.join(folder, *parts)
 
-    def stage(name, function, *arguments):
+    def stage(name: str, function: Callable, *arguments: object) -> Any:
         print(f"\n{name}", flush=True)
         start = time.perf_counter()
         result = function(*arguments)
         seconds[name] = round(time.perf_counter() - start, 1)
         return result
 
-    def command(module, *arguments):
+    def command(module: ModuleType, *arguments: object) -> Any:
         return module.run(module.parse_args([str(argument) for argument in arguments]))
 
     data = [path("data", "train.csv"), path("data", "classes.csv")]
     held_out = [path("data", "val.csv"), path("data", "classes.csv")]
     snapshot, model = path("snapshots", "resnet10_0.25_csv_last.keras"), path("detector.keras")
-    stage("draw", write_sample, path("data"), args.images, args.held_out, SIZE)
+    stage("draw", write_synthetic, path("data"), args.images, args.held_out, SIZE)
     with open(path("anchors.ini"), "w", encoding="utf-8") as file:
         file.write(ANCHORS)
     stage(
@@ -74,8 +79,8 @@ def run(args):
         "--detections", path("detections.json"), "--ground-truth", path("ground_truth.json"),
         "csv", *held_out, model,
     )  # fmt: skip
-    pictures = sorted(glob.glob(path("data", "images", "val", "*")))[:12]
-    stage("detect", command, detect, model, *pictures, "--output", path("pictures"))
+    images = sorted(glob.glob(path("data", "images", "val", "*")))[:12]
+    stage("detect", command, detect, model, *images, "--output", path("pictures"))
     figures = {"AP": metrics["AP"], "AP50": metrics["AP50"], "seconds": seconds}
     write_json(path("metrics.json"), figures)
     print(
@@ -84,7 +89,7 @@ def run(args):
     )
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> None:
     with user_errors("demo"):
         run(parse_args(sys.argv[1:] if args is None else args))
 

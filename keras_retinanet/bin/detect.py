@@ -1,59 +1,38 @@
-"""Detects objects in pictures: `retinanet-detect MODEL SOURCE... --output DIR`."""
+"""Detect objects in images: `retinanet-detect MODEL SOURCE... --output DIR`."""
+
+from __future__ import annotations
 
 import argparse
 import glob
 import os
 import sys
+from collections.abc import Iterator, Sequence
 
 from ..errors import InputError
 from ..utils.outputs import check_image_folders
-from .cli import (
-    check_folder,
-    check_numbers,
-    check_output_options,
-    choose_gpu,
-    load_inference_model,
-    user_errors,
-)
-from .image_options import add_size_arguments, size_options
-from .nms_options import add_nms_arguments, check_nms, nms_options
+from .arguments import add_detector_options, detector_of
+from .cli import check_folder, check_output_options, choose_gpu, user_errors
 
 
-def parse_args(args):
+def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-detect",
         usage="%(prog)s [options] MODEL SOURCE...",
         description="Detect objects in image files, folders of them and globs.",
     )
-    parser.add_argument("model", metavar="MODEL", help="an inference model, a .keras file")
+    parser.add_argument("model", metavar="MODEL", help="a .keras file")
     parser.add_argument("sources", metavar="SOURCE", nargs="+", help="image file, folder or glob")
-    parser.add_argument("--output", metavar="DIR", help="write the annotated pictures there")
+    parser.add_argument("--output", metavar="DIR", help="write the annotated images there")
     parser.add_argument("--json", metavar="FILE", help="write the detections as COCO results")
-    parser.add_argument(
-        "--score-threshold",
-        type=float,
-        default=0.5,
-        help="of what is drawn and written (%(default)s)",
-    )
-    parser.add_argument("--max-detections", type=int, default=100, help="(%(default)s)")
-    parser.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
-    add_size_arguments(parser, None, None)
-    parser.add_argument("--convert-model", action="store_true", help="MODEL is a training model")
-    add_nms_arguments(parser, "with --convert-model: ")
-    parser.add_argument("--gpu", help="the device to use, such as 0")
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at images that cannot be read instead of leaving them out",
-    )
-    args = check_numbers(parser, parser.parse_args(args))
-    if not (args.output or args.json):
-        parser.error("expected --output DIR, --json FILE, or both")
-    return args
+    add_detector_options(parser, 0.5)
+    parsed = parser.parse_args(args)
+    if not (parsed.output or parsed.json):
+        parser.error("give --output DIR, --json FILE, or both")
+    return parsed
 
 
-def find_images(sources):
-    """The image files that the sources name, in order, each once."""
+def find_images(sources: Sequence[str]) -> list[str]:
+    """Return the image files that the sources name, in order, each once."""
     from ..preprocessing.readers.files import PICTURES
 
     paths = []
@@ -66,14 +45,15 @@ def find_images(sources):
                 [source] if os.path.exists(source) else sorted(glob.glob(source, recursive=True))
             )
         if not found:
-            raise InputError(f"{source}: expected an image, a folder of images or a glob of them")
+            raise InputError(f"{source} has no images; name an image, a folder or a glob.")
         paths.extend(found)
     return list(dict.fromkeys(paths))
 
 
-def output_names(paths):
-    """A file name for each picture, like its own, numbered where names repeat."""
-    names, taken = [], set()
+def output_names(paths: Sequence[str]) -> list[str]:
+    """Return a file name for each image, numbered if names repeat."""
+    names: list[str] = []
+    taken = set()
     for path in paths:
         stem = os.path.splitext(os.path.basename(path))[0]
         name = next(n for n in _numbered(stem) if n not in taken)
@@ -82,7 +62,7 @@ def output_names(paths):
     return names
 
 
-def _numbered(stem):
+def _numbered(stem: str) -> Iterator[str]:
     yield stem
     number = 2
     while True:
@@ -90,7 +70,7 @@ def _numbered(stem):
         number += 1
 
 
-def check_images_are_spared(args, paths):
+def check_images_are_spared(args: argparse.Namespace, paths: Sequence[str]) -> None:
     """Check that no output replaces one of the images `paths` or the model."""
     saved = {}
     if args.output:
@@ -101,68 +81,35 @@ def check_images_are_spared(args, paths):
         check_folder(args.output)
 
 
-def save_pictures(dataset, detections, folder, class_names):
-    """Writes the pictures with their detections."""
-    from ..utils.image import read_image_bgr, write_image_bgr
-    from ..utils.visualization import draw_detections
-
-    def label_to_name(label):
-        return class_names[label] if class_names else str(label)
-
-    paths = [record.path for record in dataset.records]
-    for path, name, found in zip(paths, output_names(paths), detections, strict=True):
-        image = read_image_bgr(path)
-        draw_detections(image, **found, score_threshold=0.0, label_to_name=label_to_name)
-        write_image_bgr(os.path.join(folder, name), image)
-
-
-def run(args):
+def run(args: argparse.Namespace) -> None:
     choose_gpu(args.gpu)
-    from ..preprocessing.dataset import Dataset, checked, default_category_ids, make_record
-
     paths = find_images(args.sources)
     check_images_are_spared(args, paths)
-    records = [make_record(path, i) for i, path in enumerate(paths, start=1)]
-    dataset = checked(Dataset(records, [], []), args.strict, need_boxes=False)
-    options = {"score_threshold": args.score_threshold, "max_detections": args.max_detections}
-    options |= nms_options(args)
-    model = load_inference_model(args.model, convert=args.convert_model, **options)
-    check_nms(args.model, model, args)
+    detector = detector_of(args)
+    names = output_names(paths)
 
-    from ..evaluation.coco import results
-    from ..evaluation.detections import detect, input_options, readable
+    import numpy as np
+    from tqdm import tqdm
+
     from ..evaluation.report import write_json
-    from ..preprocessing.generator import Generator
+    from ..utils.image import write_image_bgr
 
-    generator = Generator(
-        dataset,
-        batch_size=args.batch_size,
-        group_method="canvas",
-        shuffle_groups=False,
-        strict=args.strict,
-        **{**input_options(model), **size_options(args, model)},
-    )
-    detections, seconds = detect(model, generator, args.score_threshold, args.max_detections)
-    dataset, detections = readable(generator, dataset, detections)
-    names = model.class_names
-    if args.output:
-        save_pictures(dataset, detections, args.output, names)
+    rows, count, images = [], 0, 0
+    stream = detector.stream(paths, on_error="raise" if args.strict else "skip")
+    for found in tqdm(stream, desc="detect", total=len(paths), unit="image", mininterval=1):
+        if args.output:
+            drawn = np.asarray(found.plot())[..., ::-1]
+            write_image_bgr(os.path.join(args.output, names[found.index]), drawn)
+        rows += [{**row, "file_name": found.path} for row in found.to_coco()]
+        count, images = count + len(found), images + 1
     if args.json:
-        ids = default_category_ids(names or range(max_label(detections) + 1))
-        rows = results(Dataset(dataset.records, names, ids), detections)
-        files = {record.image_id: record.path for record in dataset.records}
-        rows = [{**row, "file_name": files[row["image_id"]]} for row in rows]
         write_json(args.json, rows, indent=None)
-    count = sum(len(found["scores"]) for found in detections)
+    seconds = detector.seconds_per_image
     time = f", {seconds:.3f} s an image in the model" if seconds else ""
-    print(f"{count} objects in {len(detections)} images{time}")
+    print(f"{count} objects in {images} images{time}")
 
 
-def max_label(detections):
-    return max((int(label) for found in detections for label in found["labels"]), default=0)
-
-
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> None:
     with user_errors("retinanet-detect"):
         run(parse_args(sys.argv[1:] if args is None else args))
 

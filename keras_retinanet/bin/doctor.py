@@ -1,47 +1,47 @@
-"""Says what is wrong with a data set: `retinanet-doctor [options] DATASET ...`."""
+"""Report what is wrong with a data set: `retinanet-doctor [options] DATASET ...`."""
+
+from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..options import check_sides
 from ..utils.outputs import recorded_inputs
-from .cli import (
-    check_folder,
-    check_numbers,
-    check_output_options,
-    check_sides,
-    read_config,
-    user_errors,
-)
+from .arguments import SIZES, add_options
+from .cli import check_folder, check_output_options, user_errors
 from .convert_dataset import FORMATS
-from .data_options import parse_with_data, read_sets
-from .image_options import add_size_arguments
+from .data_options import parse_with_data, source_of
+
+if TYPE_CHECKING:
+    from ..doctor.checks import Examination
 
 OUTPUTS = ("html", "write_config")
-CHANGES = "changes.csv"  # what --fix changed
+CHANGES = "changes.csv"  # of --fix
 
 
-def parse_args(args):
+def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-doctor",
         usage="%(prog)s [options] DATASET ...",
-        description="Report what is wrong with a data set, all of its sets together. Exit status "
-        "1 where something would spoil training.",
+        description="Report what is wrong with a data set, all of its splits together. The exit "
+        "status is 1 if something would spoil training.",
         add_help=False,
     )
     parser.add_argument(
-        "--html", default="doctor.html", metavar="FILE", help="report with pictures (%(default)s)"
+        "--html", default="doctor.html", metavar="FILE", help="report with images (%(default)s)"
     )
     parser.add_argument("--no-html", dest="html", action="store_const", const=None)
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="do not decode the pictures: damage in files, and copies under other names, are not "
-        "found",
+        help="do not decode the images: damaged files and copies under other names are not found",
     )
-    add_size_arguments(parser)
+    add_options(parser, SIZES)
     parser.add_argument(
         "--config", metavar="FILE", help="INI file with the anchors and pyramid levels to look at"
     )
@@ -58,18 +58,18 @@ def parse_args(args):
     parser.add_argument(
         "--format", choices=FORMATS, help="of --fix (that of the data set, or coco)"
     )
-    args = check_numbers(parser, parse_with_data(parser, args, "look"))
-    check_sides(args.image_min_side, args.image_max_side)
-    args.format = args.format or (args.dataset_type if args.dataset_type in FORMATS else "coco")
-    return args
+    parsed = parse_with_data(parser, args, "look")
+    if not parsed.format:
+        parsed.format = parsed.dataset_type if parsed.dataset_type in FORMATS else "coco"
+    return parsed
 
 
-def check_fix(args):
+def check_fix(args: argparse.Namespace) -> None:
     """Check that --fix names a new or empty folder in which no other output is written."""
     if args.fix is None:
         return
     if os.path.isdir(args.fix) and os.listdir(args.fix):
-        raise InputError(f"{args.fix}: expected a new or empty folder")
+        raise InputError(f"{args.fix} is not empty; name a new or empty folder.")
     for name in OUTPUTS:
         path = getattr(args, name)
         if path and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(args.fix)):
@@ -77,8 +77,8 @@ def check_fix(args):
             raise InputError(f"{option} {path} lies in the folder of --fix; choose another path.")
 
 
-def fix(args, examination):
-    """Writes the cleaned sets and the list of changes."""
+def fix(args: argparse.Namespace, examination: Examination) -> None:
+    """Write the cleaned splits and the list of changes."""
     from ..doctor.repair import repair, write_changes
     from ..preprocessing.writers import WRITERS
 
@@ -93,24 +93,26 @@ def fix(args, examination):
     print(f"wrote {args.fix} ({args.format}); what was changed, in {len(changes)} rows: {path}")
 
 
-def run(args):
-    """Whether training would be spoilt."""
+def run(args: argparse.Namespace) -> bool:
+    """Examine the data set; return True if something would spoil training."""
     from ..doctor.anchors import suggest
     from ..doctor.checks import examine
     from ..doctor.findings import spoils
     from ..doctor.page import write_page
     from ..doctor.report import report
-    from ..utils.config import write_config
+    from ..preprocessing.source import read_splits
+    from ..utils.config import read_anchors, write_config
 
+    check_sides(args.image_min_side, args.image_max_side)
     check_fix(args)
     check_output_options(args, *OUTPUTS)
     with recorded_inputs() as files:
-        sets = read_sets(args)
+        sets = read_splits(source_of(args), args.set, args.val_annotations)
     images = [record.path for dataset, _ in sets.values() for record in dataset.records]
     check_output_options(args, *OUTPUTS, inputs=[*files, *images])
     if args.fix:
         check_folder(args.fix)
-    anchors, levels = read_config(args.config)
+    anchors, levels = read_anchors(args.config)
     examination = examine(
         sets,
         not args.quick,
@@ -133,7 +135,7 @@ def run(args):
     return spoils(examination.findings)
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> None:
     with user_errors("retinanet-doctor"):
         spoilt = run(parse_args(sys.argv[1:] if args is None else args))
     if spoilt:

@@ -1,96 +1,70 @@
-"""Evaluates an inference model: `retinanet-evaluate [options] DATASET ... MODEL`."""
+"""Evaluate a model on a data set: `retinanet-evaluate [options] DATASET ... MODEL`."""
+
+from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..parts import PostProcess
 from ..utils.outputs import check_image_folders, recorded_inputs
-from .cli import (
-    check_classes,
-    check_folder,
-    check_numbers,
-    check_output_options,
-    choose_gpu,
-    load_inference_model,
-    user_errors,
-)
-from .data_options import TEST_SETS, choose_set, parse_with_data, read_data
-from .image_options import (
-    add_grouping_argument,
-    add_size_arguments,
-    add_strict_argument,
-    size_options,
-)
-from .nms_options import add_nms_arguments, check_nms, nms_options
+from .arguments import add_detector_options, detector_of, number
+from .cli import check_folder, check_output_options, choose_gpu, user_errors
+from .data_options import parse_with_data, source_of
+
+if TYPE_CHECKING:
+    from ..detector import Detector
+    from ..preprocessing.dataset import Dataset
 
 OUTPUTS = ("json", "ground_truth", "detections")
 
 
-def parse_args(args):
+def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-evaluate",
         usage="%(prog)s [options] DATASET ... MODEL",
         description="Evaluate a RetinaNet: COCO's figures and Pascal VOC's.",
         add_help=False,
     )
-    parser.add_argument("--convert-model", action="store_true", help="MODEL is a training model")
-    add_nms_arguments(parser, "with --convert-model: ")
-    parser.add_argument("--backbone", help="refuse a model with another one")
-    parser.add_argument("--gpu", help="the device to use, such as 0")
-    parser.add_argument("--score-threshold", type=float, default=0.05, help="(%(default)s)")
+    add_detector_options(parser, PostProcess.score_threshold)
     parser.add_argument(
-        "--iou-threshold", type=float, default=0.5, help="of the Pascal VOC figure (%(default)s)"
+        "--iou-threshold",
+        type=number(float, "from 0 to 1"),
+        default=0.5,
+        help="of the Pascal VOC figure (%(default)s)",
     )
-    parser.add_argument("--max-detections", type=int, default=100, help="(%(default)s)")
-    parser.add_argument("--batch-size", type=int, default=1, help="(%(default)s)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     parser.add_argument("--detections", metavar="FILE", help="write the detections as COCO results")
     parser.add_argument("--ground-truth", metavar="FILE", help="write the data set as COCO JSON")
-    parser.add_argument("--save-path", metavar="DIR", help="write pictures with detections there")
-    add_size_arguments(parser, None, None)
-    parser.add_argument(
-        "--config", metavar="FILE", help="anchors for --convert-model (the model's)"
-    )
-    add_grouping_argument(parser)
-    add_strict_argument(parser)
-    args = parse_with_data(
-        parser, args, "evaluate", {"model": {"metavar": "MODEL", "help": "a .keras file"}}
-    )
-    return check_numbers(parser, args)
+    parser.add_argument("--save-path", metavar="DIR", help="write images with detections there")
+    parser.add_argument("--group-method", help=argparse.SUPPRESS)
+    last = {"model": {"metavar": "MODEL", "help": "a .keras file"}}
+    return parse_with_data(parser, args, "evaluate", last)
 
 
-def create_generator(args, model, dataset):
-    """The generator of a data set as `model` takes its input."""
-    from ..evaluation.detections import input_options
-    from ..preprocessing.generator import Generator
+def read_dataset(args: argparse.Namespace, detector: Detector) -> Dataset:
+    """Return the checked data set with the labels of the detector; no output replaces its files."""
+    from ..preprocessing.dataset import checked
+    from ..preprocessing.splits import TEST_SPLITS
 
-    return Generator(
-        dataset,
-        batch_size=args.batch_size,
-        group_method=args.group_method,
-        shuffle_groups=False,
-        strict=args.strict,
-        **{**input_options(model), **size_options(args, model)},
-    )
-
-
-def read_dataset(args, model):
-    """Return the checked data set with the labels of `model`, once the outputs spare its files."""
-    from ..preprocessing.dataset import checked, with_classes
-
-    names = model.class_names
     with recorded_inputs() as files:
-        dataset = read_data(args, choose_set(args, args.set, TEST_SETS), classes=names)
+        source = source_of(args)
+        split = source.choose_split(args.set, TEST_SPLITS)
+        dataset = source.read(split, detector.class_names)
     check_data_is_spared(args, dataset, files)
     try:
-        dataset = with_classes(dataset, names) if names else dataset
+        dataset = detector.labelled(dataset)
     except InputError as error:
         raise InputError(f"{args.model}: {error}") from None
-    check_classes(args.model, model, dataset.class_names)
     return checked(dataset, args.strict, need_boxes=False)
 
 
-def check_data_is_spared(args, dataset, files):
+def check_data_is_spared(
+    args: argparse.Namespace, dataset: Dataset, files: Sequence[str | os.PathLike]
+) -> None:
     """Check that no output replaces one of the data set's images or of the `files` read for it."""
     from ..utils.eval import image_path
 
@@ -102,37 +76,34 @@ def check_data_is_spared(args, dataset, files):
     check_output_options(args, *OUTPUTS, inputs=[*files, *images], more=saved)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> dict[str, Any]:
     check_output_options(args, *OUTPUTS)
     choose_gpu(args.gpu)
-    options = {"max_detections": args.max_detections, "score_threshold": args.score_threshold}
-    model = load_inference_model(
-        args.model, args.backbone, args.convert_model, args.config, **options, **nms_options(args)
-    )
-    check_nms(args.model, model, args)
-    dataset = read_dataset(args, model)
-    generator = create_generator(args, model, dataset)
+    detector = detector_of(args)
+    dataset = read_dataset(args, detector)
     if args.save_path:
         check_folder(args.save_path)
 
-    from ..evaluation.coco import evaluate_coco, ground_truth, results
-    from ..evaluation.detections import detect, readable
+    from ..evaluation import evaluate_coco, evaluate_voc, mean_average_precision
+    from ..evaluation.coco import ground_truth, results
+    from ..evaluation.detections import detect_dataset
     from ..evaluation.report import report, write_json
-    from ..evaluation.voc import evaluate_voc, mean_average_precision
-    from ..utils.eval import save_pictures
+    from ..utils.eval import drawing
 
-    detections, seconds = detect(
-        model, generator, args.score_threshold, args.max_detections, "evaluate"
+    detector.class_names = dataset.class_names
+    dataset, detections = detect_dataset(
+        detector,
+        dataset,
+        on_error="raise" if args.strict else "skip",
+        each=drawing(args.save_path) if args.save_path else None,
+        progress="evaluate",
     )
-    if args.save_path:
-        save_pictures(generator, detections, args.save_path)
-    dataset, detections = readable(generator, dataset, detections)
     metrics = evaluate_coco(dataset, detections, args.max_detections)
     voc = evaluate_voc(dataset, detections, args.iou_threshold)
     metrics["VOC"] = mean_average_precision(voc)
     print(report(metrics, voc))
-    if seconds:
-        print(f"{seconds:.3f} s an image in the model")
+    if detector.seconds_per_image:
+        print(f"{detector.seconds_per_image:.3f} s an image in the model")
     if args.json:
         write_json(args.json, metrics)
     if args.ground_truth:
@@ -142,7 +113,7 @@ def run(args):
     return metrics
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> None:
     with user_errors("retinanet-evaluate"):
         run(parse_args(sys.argv[1:] if args is None else args))
 

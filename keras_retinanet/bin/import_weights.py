@@ -1,23 +1,26 @@
-"""Takes over weights of another project: `retinanet-import-weights SOURCE FILE OUT.keras`."""
+"""Import weights of another project: `retinanet-import-weights SOURCE FILE OUT.keras`."""
+
+from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Iterator, Sequence
 
 from ..errors import InputError
 from ..utils.outputs import check_outputs
 from ..utils.text import listed
-from ..weights import SOURCES, import_weights
+from ..weights import SOURCES, Imported, import_weights
 from ..weights.coco import COCO_80
-from .cli import chosen_backbone, num_classes, read_config, start_backend, user_errors
+from .cli import start_backend, user_errors
 
 
-def parse_args(args):
+def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-import-weights",
         usage="%(prog)s [options] SOURCE FILE OUT.keras",
-        description="Take over the weights of a RetinaNet of another project, or those of a bare "
-        "ImageNet backbone, as a .keras file. Files are read without executing what is in them.",
+        description="Import the weights of a RetinaNet of another project, or of a bare ImageNet "
+        "backbone, into a .keras file. Files are read without executing code in them.",
     )
     parser.add_argument("source", metavar="SOURCE", choices=SOURCES, help=listed(SOURCES))
     parser.add_argument(
@@ -29,12 +32,14 @@ def parse_args(args):
     parser.add_argument(
         "--classes", metavar="CSV", help="class file, rows name,id (the names of COCO's classes)"
     )
-    parser.add_argument("--backbone", metavar="NAME", help="the backbone (what the tensors say)")
+    parser.add_argument(
+        "--backbone", metavar="NAME", help="the backbone (recognised from the tensors)"
+    )
     parser.add_argument(
         "--epsilon",
         type=float,
         metavar="E",
-        help="torchvision: that of the batch norm (1e-5 where the file counts batches, else 0)",
+        help="torchvision: of the batch norm (1e-5 if the file counts batches, else 0)",
     )
     parser.add_argument(
         "--config",
@@ -44,42 +49,47 @@ def parse_args(args):
     return parser.parse_args(args)
 
 
-def check(args):
-    """InputError, before any work, where the arguments cannot be."""
+def check(args: argparse.Namespace) -> None:
+    """Check the arguments before any work."""
     if os.path.splitext(args.out)[1] != ".keras":
-        raise InputError(f"{args.out}: expected FILE.keras")
+        raise InputError(f"{args.out} must end in .keras.")
     check_outputs({"OUT.keras": [args.out]}, filter(None, (args.file, args.classes, args.config)))
     if not os.path.exists(args.file):
-        raise InputError(f"{args.file}: no such file")
+        raise InputError(f"{args.file}: no such file.")
     if args.source == "backbone" and args.classes:
-        raise InputError("--classes: a bare backbone has no classes")
+        raise InputError("A bare backbone has no classes; remove --classes.")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     check(args)
+    from ..utils.config import read_anchors
+
     class_names = None
     if args.classes:
         from ..preprocessing.readers.csv import read_classes
 
         ids = read_classes(args.classes)
         class_names = sorted(ids, key=ids.get)
-    anchors, levels = read_config(args.config) if args.config else (None, None)
+    anchors, levels = read_anchors(args.config) if args.config else (None, None)
     start_backend()
-    from ..callbacks.snapshots import save_whole
+    from ..training.building import chosen_backbone
+    from ..training.snapshots import save_whole
 
-    backbone = args.backbone and chosen_backbone(args).backbone
-    model = import_weights(args.source, args.file, class_names, backbone, args.epsilon, anchors)
+    backbone = args.backbone and chosen_backbone(args.backbone).backbone
+    imported = import_weights(args.source, args.file, class_names, backbone, args.epsilon, anchors)
+    model = imported.model
     if levels and levels != model.pyramid_levels:
         raise InputError(
-            f"{args.config}: expected the pyramid levels {model.pyramid_levels} of {args.file}. "
-            f"Received: {levels}"
+            f"{args.config}: the pyramid levels must be {model.pyramid_levels} as in {args.file}, "
+            f"got {levels}."
         )
     save_whole(model, args.out)
-    print("\n".join(report(model, args)))
+    print("\n".join(report(imported, args)))
 
 
-def report(model, args):
-    """What came out of the file, and what to do with it, in lines."""
+def report(imported: Imported, args: argparse.Namespace) -> Iterator[str]:
+    """Yield lines about the model, and the command to run next."""
+    model = imported.model
     size = f"{model.count_params() / 1e6:.1f} million numbers"
     tensors = f"{len(model.weights)} tensors, {size}, each in its place"
     if args.source == "backbone":
@@ -90,15 +100,15 @@ def report(model, args):
     yield f"{args.file}: {model.name} on {model.backbone_name}, {tensors}"
     known = model.class_names
     names = f": {listed(known, most=5)}" if known else " without names: name them with --classes"
-    yield f"{num_classes(model)} classes{names}"
-    for line in getattr(model, "assumed", ()):
+    yield f"{model.num_classes} classes{names}"
+    for line in imported.assumed:
         yield f"assumed: {line}"
     yield f"wrote {args.out}"
     dataset = "coco FOLDER" if set(COCO_80) <= set(known or ()) else "DATASET"
     yield f"next: retinanet-evaluate --convert-model {dataset} {args.out}"
 
 
-def main(args=None):
+def main(args: Sequence[str] | None = None) -> None:
     with user_errors("retinanet-import-weights"):
         run(parse_args(sys.argv[1:] if args is None else args))
 

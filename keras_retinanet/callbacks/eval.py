@@ -1,26 +1,32 @@
 """Pascal VOC's figure after every epoch."""
 
+from __future__ import annotations
+
+import os
+from typing import Any
+
 import keras
 
-from ..evaluation.detections import name_of
+from ..evaluation.generators import name_of
 from ..evaluation.voc import mean_average_precision
+from ..preprocessing.generator import Generator
 from ..utils.eval import evaluate
 
 
 class Evaluate(keras.callbacks.Callback):
-    """Evaluates the inference model on `generator` each epoch and adds mAP to the logs."""
+    """Evaluate the inference model on `generator` each epoch and adds mAP to the logs."""
 
     def __init__(
         self,
-        generator,
-        iou_threshold=0.5,
-        score_threshold=0.05,
-        max_detections=100,
-        save_path=None,
-        tensorboard=None,
-        weighted_average=False,
-        verbose=1,
-    ):
+        generator: Generator,
+        iou_threshold: float = 0.5,
+        score_threshold: float = 0.05,
+        max_detections: int = 100,
+        save_path: str | os.PathLike | None = None,
+        tensorboard: Any = None,
+        weighted_average: bool = False,
+        verbose: int = 1,
+    ) -> None:
         super().__init__()
         self.generator = generator
         self.iou_threshold = iou_threshold
@@ -31,7 +37,7 @@ class Evaluate(keras.callbacks.Callback):
         self.weighted_average = weighted_average
         self.verbose = verbose
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         figures, _ = evaluate(
             self.generator,
             self.model,

@@ -1,1 +1,1 @@
-"""What is wrong with a data set, before anyone trains on it. No Keras here."""
+"""Find what is wrong with a data set before training on it, without Keras."""

@@ -1,20 +1,21 @@
 """The objects that the anchors reach, and anchors that would reach more."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
-from keras_retinanet.doctor.boxes import placed
-from keras_retinanet.doctor.findings import box_place, found
-from keras_retinanet.preprocessing.coverage import SIZES, Objects
-from keras_retinanet.utils.anchor_fit import fit_anchors, reach
-from keras_retinanet.utils.anchors import PYRAMID_LEVELS, AnchorParameters
+from ..preprocessing.best_recall import SIZES, Objects
+from ..utils.anchor_fit import fit_anchors, reach
+from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
+from .findings import Finding, box_place, found
+from .splits import Split
 
-OVERLAP = 0.5  # IoU at which training makes an anchor stand for an object
+OVERLAP = 0.5  # IoU at which training matches an anchor to an object
 TOLERABLE = 0.05  # share of a class's objects that may be missed
 SPOILING = 0.5  # share of all objects that, missed, leave nothing to learn
-MANY = 20  # objects, from which on a share tells something
-GAIN = 0.005  # of the share reached, for which fitted anchors are suggested
+MANY = 20  # objects, from which on a share is meaningful
+GAIN = 0.005  # of the best possible recall, for which fitted anchors are suggested
 ADVICE = (
     "Fit the anchors to the data (--write-config, or retinanet-train --fit-anchors), or train with "
     "larger images."
@@ -23,7 +24,7 @@ ADVICE = (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Coverage:
-    """What the anchors reach of the objects of a set.
+    """The objects of a split that anchors reach, for the best possible recall.
 
     `counts` and `reached` are of the K classes and all together, by small, medium, large and all.
     """
@@ -36,37 +37,33 @@ class Coverage:
     levels: list[int]
 
 
-def coverage(split, anchor_params=None, pyramid_levels=None):
-    """The `Coverage` of anchors for the objects of a split, at the size that the model sees."""
+def coverage(
+    split: Split,
+    anchor_params: AnchorParameters | None = None,
+    pyramid_levels: Sequence[int] | None = None,
+) -> Coverage:
+    """Return the `Coverage` of a split's objects, at the size that the model sees."""
     params = anchor_params or AnchorParameters.default
     levels = list(PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels)
-    known, objects = placed(split), _objects(split)
+    objects = _objects(split)
     hit = reach(objects.boxes, objects.image_sizes, params, levels) >= OVERLAP
-    missed = np.zeros(len(known), bool)
-    missed[known] = ~hit
+    missed = np.zeros(len(split.boxes), bool)
+    missed[split.placed] = ~hit
     names, sizes = split.dataset.class_names, objects.size_classes
-    return Coverage(
-        names,
-        _table(objects.labels, sizes, len(names)),
-        _table(objects.labels[hit], sizes[hit], len(names)),
-        missed,
-        params,
-        levels,
-    )
+    counts = _table(objects.labels, sizes, len(names))
+    reached = _table(objects.labels[hit], sizes[hit], len(names))
+    return Coverage(names, counts, reached, missed, params, levels)
 
 
-def _objects(split):
-    """The `Objects` of a split that are in px of their picture."""
-    known = placed(split)
-    return Objects(
-        split.seen[known].astype("float32"),
-        split.labels[known],
-        split.seen_sizes[split.image[known]],
-    )
+def _objects(split: Split) -> Objects:
+    """Return the objects of a split that are in px of their image."""
+    known = split.placed
+    sizes = split.seen_sizes[split.image[known]]
+    return Objects(split.seen[known].astype("float32"), split.labels[known], sizes)
 
 
-def _table(labels, columns, kinds):
-    """How many there are of each class and size, with sums: (K + 1, 4)."""
+def _table(labels: np.ndarray, columns: np.ndarray, kinds: int) -> np.ndarray:
+    """Count the objects of each class and size, with sums: (K + 1, 4)."""
     table = np.zeros((kinds + 1, len(SIZES) + 1), int)
     np.add.at(table, (labels, columns), 1)
     table[-1] = table.sum(axis=0)
@@ -74,8 +71,8 @@ def _table(labels, columns, kinds):
     return table
 
 
-def unreached(split, seen):
-    """The finding of objects that no anchor reaches, [] where they are few."""
+def unreached(split: Split, seen: Coverage) -> list[Finding]:
+    """Return the finding of objects that no anchor reaches, [] if they are few."""
     counts, missed = seen.counts[:, -1], seen.counts[:, -1] - seen.reached[:, -1]
     share = missed / np.maximum(counts, 1)
     bad = np.flatnonzero((share[:-1] > TOLERABLE) & (counts[:-1] >= MANY))
@@ -91,13 +88,13 @@ def unreached(split, seen):
         int(counts[-1]),
         "objects",
         (f"Most missed: {named}. " if named else "") + ADVICE,
-        lambda case: box_place(*case),
+        box_place,
     )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Suggestion:
-    """Anchors fitted to a set, and the share of its objects that anchors reach before and after."""
+    """Anchors fitted to a split, and the best possible recall before and after."""
 
     params: AnchorParameters
     levels: list[int]
@@ -105,12 +102,12 @@ class Suggestion:
     after: float
 
     @property
-    def is_better(self):
+    def is_better(self) -> bool:
         return self.after > self.before + GAIN
 
 
-def suggest(split, seen):
-    """The `Suggestion` for a split and its `Coverage`, of as many anchors at each place."""
+def suggest(split: Split, seen: Coverage) -> Suggestion:
+    """Fit as many anchors a place as there are to the objects of a split."""
     objects = _objects(split)
     total = max(len(objects.boxes), 1)
     params, levels = fit_anchors(

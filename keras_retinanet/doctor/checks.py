@@ -1,34 +1,27 @@
-"""Everything that the doctor looks for."""
+"""The checks of the doctor, all in order."""
 
 import dataclasses
+import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from keras_retinanet.doctor import anchors, boxes, classes, pictures
-from keras_retinanet.doctor.findings import Finding, in_order
-from keras_retinanet.doctor.splits import Split, inspect
-from keras_retinanet.preprocessing.dataset import with_classes
+from ..parts import Inputs
+from ..preprocessing.dataset import Dataset, with_classes
+from ..utils.anchors import AnchorParameters
+from . import anchors
+from .boxes import check_boxes
+from .classes import check_classes, check_empty, check_names
+from .findings import SEVERITIES, Finding
+from .images import check_copies, check_images
+from .splits import Split, inspect
 
-CHECKS = {  # what is looked at: a function from [Split] to [Finding]
-    "entries": pictures.entries,
-    "pictures": pictures.unreadable,
-    "sizes": pictures.sizes,
-    "identical pictures": pictures.identical,
-    "boxes": boxes.defects,
-    "shares of the picture": boxes.shares,
-    "coordinates from 0": boxes.from_zero,
-    "objects with two boxes": boxes.doubled,
-    "tiny boxes": boxes.tiny,
-    "whole pictures": boxes.whole,
-    "images without boxes": classes.empty,
-    "classes": classes.classes,
-    "class names": classes.alike,
-}
+CHECKS = (check_images, check_copies, check_boxes, check_empty, check_classes, check_names)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examination:
-    """What the doctor saw; `report` and `page` tell it."""
+    """The results of the doctor, for `report` and `page`."""
 
     splits: list[Split]
     findings: list[Finding]  # the most severe first
@@ -36,24 +29,24 @@ class Examination:
 
 
 def examine(
-    splits,
-    thorough=False,
-    min_side=800,
-    max_side=1333,
-    anchor_params=None,
-    pyramid_levels=None,
-    progress=False,
-):
-    """The `Examination` of a data set.
+    splits: Mapping[str, tuple[Dataset, Sequence[str]]],
+    thorough: bool = False,
+    min_side: int | None = Inputs.image_min_side,
+    max_side: int | None = Inputs.image_max_side,
+    anchor_params: AnchorParameters | None = None,
+    pyramid_levels: Sequence[int] | None = None,
+    progress: bool = False,
+) -> Examination:
+    """Return the `Examination` of a data set.
 
     Args:
-        splits: {set name: (Dataset as the reader gave it, the faults that the reader collected)},
-            the set to train on first.
-        thorough: decode every picture, which finds damage amid files, and identical pictures in
-            several files; else the head and the tail of each file are read.
+        splits: {name: (Dataset as the reader returns it, the faults that the reader collected)},
+            the split to train on first.
+        thorough: decode every image, which finds damage amid files, and identical images in several
+            files; else the head and the tail of each file are read.
         min_side, max_side: px that the model's images are fitted to; `min_side` None leaves them.
-        anchor_params, pyramid_levels: the model's anchors, the default ones where None.
-        progress: show a bar while pictures are decoded.
+        anchor_params, pyramid_levels: the model's anchors; None takes the default ones.
+        progress: show a bar while images are decoded.
     """
     names = list(dict.fromkeys(n for data, _ in splits.values() for n in data.class_names))
     sides = None if min_side is None else (min_side, max_side)
@@ -61,23 +54,26 @@ def examine(
         inspect(name, with_classes(data, names), faults, thorough, sides, progress)
         for name, (data, faults) in splits.items()
     ]
-    findings = _findings(seen)
     coverage = anchors.coverage(seen[0], anchor_params, pyramid_levels)
-    findings += anchors.unreached(seen[0], coverage)
-    return Examination(seen, in_order(findings), coverage)
+    return Examination(seen, _findings(seen, anchors.unreached(seen[0], coverage)), coverage)
 
 
-def glance(datasets, sides):
-    """What training tells of before it starts: the errors and warnings that take no picture.
+def glance(datasets: Mapping[str, Dataset], sides: tuple[int, int] | None) -> list[Finding]:
+    """Return the errors and warnings that training prints: those that take no look at an image.
 
     Args:
-        datasets: {set name: checked Dataset}, of the same classes, the set to train on first.
+        datasets: {split: checked Dataset}, of the same classes, the split to train on first.
         sides: min side and max side in px of the model's input, None for as it is.
     """
-    seen = [inspect(name, dataset, sides=sides) for name, dataset in datasets.items()]
-    return [finding for finding in in_order(_findings(seen)) if finding.severity != "note"]
+    seen = [
+        Split(name, data, [os.path.realpath(r.path) for r in data.records], [], [], {}, sides)
+        for name, data in datasets.items()
+    ]
+    return [finding for finding in _findings(seen) if finding.severity != "note"]
 
 
-def _findings(seen):
+def _findings(splits: Sequence[Split], more: Sequence[Finding] = ()) -> list[Finding]:
+    """Return the findings of all checks, the most severe first."""
     with np.errstate(invalid="ignore", over="ignore"):  # boxes may hold NaN and infinity
-        return [finding for check in CHECKS.values() for finding in check(seen)]
+        findings = [finding for check in CHECKS for finding in check(splits)]
+    return [f for severity in SEVERITIES for f in (*findings, *more) if f.severity == severity]

@@ -1,10 +1,13 @@
-"""What the doctor finds: a kind of defect, how often, where first, and what to do."""
+"""Findings: a kind of defect, how often, the first places, and advice."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from keras_retinanet.preprocessing.dataset import place_of
+from ..preprocessing.dataset import place_of
+from .splits import Split
 
 SEVERITIES = ("error", "warning", "note")  # an error spoils the training
 MOST_PLACES = 1000  # of a finding that are kept
@@ -12,12 +15,12 @@ MOST_PLACES = 1000  # of a finding that are kept
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Place:
-    """Where a defect is, in words, and the picture to show for it, if there is one."""
+    """The place of a defect in words, and the image to show for it, if there is one."""
 
     text: str
     path: str | None = None
-    boxes: np.ndarray = ()  # (n, 4) px of the upright picture: those in question
-    others: np.ndarray = ()  # (m, 4): to be seen beside them
+    boxes: np.ndarray | Sequence = ()  # (n, 4) px of the upright image: the boxes in question
+    others: np.ndarray | Sequence = ()  # (m, 4): boxes to show beside them
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,37 +30,39 @@ class Finding:
     name: str
     severity: str  # one of `SEVERITIES`
     count: int
-    total: int | None  # None where a share says nothing
+    total: int | None  # None if a share says nothing
     unit: str
     places: list[Place]  # the first `MOST_PLACES`
     advice: str
 
 
-def spoils(findings):
-    """Whether something was found that spoils the training."""
+def spoils(findings: Sequence[Finding]) -> bool:
+    """Return True if a finding spoils the training."""
     return any(finding.severity == "error" for finding in findings)
 
 
-def in_order(findings):
-    """The findings, the most severe first."""
-    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
-
-
-def sentence(finding):
-    """A finding in a line: what, how many, the first place and advice."""
+def sentence(finding: Finding) -> str:
+    """Return a finding in a line: what, how many, the first place and advice."""
     total = "" if finding.total is None else f" of {finding.total} {finding.unit}"
-    return (
-        f"{finding.name}: {finding.count}{total}; the first: {finding.places[0].text}. "
-        f"{finding.advice}"
-    )
+    count = f"{finding.name}: {finding.count}{total}"
+    return f"{count}; the first: {finding.places[0].text}. {finding.advice}"
 
 
-def found(name, severity, cases, total, unit, advice, place=None, count=None):
-    """[the `Finding`], or [] where there are no cases.
+def found(
+    name: str,
+    severity: str,
+    cases: Sequence,
+    total: int | None,
+    unit: str,
+    advice: str,
+    place: Callable[[Any], Place] | None = None,
+    count: int | None = None,
+) -> list[Finding]:
+    """Return [the `Finding`], or [] without cases.
 
     Args:
-        place: makes the `Place` of a case; by default the cases are places.
-        count: where it is not that of the cases.
+        place: makes the `Place` of a case; None if the cases are places.
+        count: the number of cases, if each stands for several.
     """
     if not len(cases):
         return []
@@ -65,26 +70,24 @@ def found(name, severity, cases, total, unit, advice, place=None, count=None):
     return [Finding(name, severity, count or len(cases), total, unit, places, advice)]
 
 
-def found_boxes(name, severity, splits, masks, advice):
-    """`found` of the boxes that a mask (N,) for each split chooses."""
-    cases = [
-        (split, index)
-        for split, mask in zip(splits, masks, strict=True)
-        for index in np.flatnonzero(mask)
-    ]
-    total = sum(len(mask) for mask in masks)
-    return found(name, severity, cases, total, "boxes", advice, lambda case: box_place(*case))
-
-
-def box_text(box):
+def box_text(box: np.ndarray) -> str:
     return ", ".join(f"{value:.6g}" for value in box)
 
 
-def box_place(split, index, more=""):
-    """The `Place` of box `index` of the N of a split."""
-    record, own = split.box(index)
+def box_place(case: tuple[Split, int] | tuple[Split, int, int]) -> Place:
+    """Return the `Place` of (split, index of one of its N boxes, index of a box before it that is
+    the same object, if there is one).
+    """
+    split, index, *before = case
+    record, row = split.records[split.image[index]], split.row[index]
+    more = ""
+    if before:
+        earlier, names = split.row[before[0]], split.dataset.class_names
+        classes = dict.fromkeys(names[split.labels[i]] for i in (*before, index))
+        other = f"as at {record.entries[earlier]}" if record.entries else "as one before it"
+        more = f", {' and '.join(classes)}, {other}"
     width, height = record.size
-    box = box_text(record.boxes[own])
-    text = f"{place_of(record, own)} (box {box} in {width} x {height} px{more})"
-    others = np.delete(record.boxes, own, axis=0)
-    return Place(text, record.path, record.boxes[[own]], others)
+    box = box_text(record.boxes[row])
+    text = f"{place_of(record, row)} (box {box} in {width} x {height} px{more})"
+    others = np.delete(record.boxes, row, axis=0)
+    return Place(text, record.path, split.boxes[[*before, index]], others)

@@ -1,17 +1,18 @@
-"""Damage amid the data of a JPEG file, which libjpeg decodes all the same, with a part garbled.
+"""Damage amid the data of a JPEG file, which libjpeg still decodes, with a part garbled.
 
-It tells of that on the standard error alone, so this file runs as a program of its own, whose
-standard error is read.
+libjpeg only reports it on the standard error, so this file runs as a program, whose standard error
+is read.
 """
 
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 
-def damages(paths):
-    """{path: what libjpeg says} of the JPEG files among `paths` that are damaged."""
+def damages(paths: Sequence[str]) -> dict[str, str]:
+    """Return {path: libjpeg's message} of the JPEG files among `paths` that are damaged."""
     paths = [path for path in paths if _is_jpeg(path)]
     jobs = min(os.cpu_count() or 1, -(-len(paths) // 50))  # a program takes a while to start
     with ThreadPoolExecutor(jobs or 1) as pool:
@@ -19,19 +20,19 @@ def damages(paths):
     return {path: said for result in results for path, said in result.items()}
 
 
-def _is_jpeg(path):
+def _is_jpeg(path: str) -> bool:
     with open(path, "rb") as file:
         return file.read(2) == b"\xff\xd8"
 
 
-def _listen(paths):
-    """`damages` of one program."""
+def _listen(paths: Sequence[str]) -> dict[str, str]:
+    """Return the `damages` that one program finds."""
     program = subprocess.run(
         [sys.executable, "-P", __file__],
         input=os.fsencode("\0".join(paths)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        check=False,  # a picture that ends the program must not end the doctor
+        check=False,  # an image that ends the program must not end the doctor
     )
     result = {}
     parts = os.fsdecode(program.stderr).split("\0")  # what comes before, path, said, path, said
@@ -42,8 +43,8 @@ def _listen(paths):
     return result
 
 
-def _speak():
-    """Decodes the files named on the standard input, each after its name on the standard error."""
+def _speak() -> None:
+    """Decode the files named on the standard input, each after its name on the standard error."""
     import cv2
 
     cv2.setNumThreads(1)

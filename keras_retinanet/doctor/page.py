@@ -1,25 +1,22 @@
-"""The report as one HTML file that needs nothing else: pictures and histograms are inside it."""
+"""The report as one HTML file that holds its images and histograms."""
 
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 
-from keras_retinanet.doctor.charts import bars, colour
-from keras_retinanet.doctor.histograms import histograms
-from keras_retinanet.doctor.tables import (
-    at_size,
-    class_rows,
-    set_rows,
-    shortened,
-    suggested,
-    verdict,
-)
-from keras_retinanet.doctor.thumbnails import thumbnail
-from keras_retinanet.utils.outputs import write_text
+from ..utils.outputs import write_text
+from .anchors import Suggestion
+from .checks import Examination
+from .findings import Finding, Place
+from .histograms import bars, colour, histograms
+from .splits import Split
+from .tables import at_size, class_rows, shortened, split_rows, suggested, verdict
+from .thumbnails import thumbnail
 
 MOST_PICTURES = 8  # of a finding
 LOW = 95  # %, of shares that should be higher
 FINDINGS = (
-    '<h2>Findings</h2><p class="soft">In the pictures, red are the boxes in question, blue the '
+    '<h2>Findings</h2><p class="soft">In the images, red are the boxes in question, blue the '
     "others.</p>"
 )
 STYLE = """
@@ -67,13 +64,15 @@ pre { background: #fff; border: 1px solid var(--line); border-radius: 8px; paddi
 """
 
 
-def write_page(path, examination, title, suggestion=None):
-    """Writes the page of an `Examination`, with fitted anchors where there is a `Suggestion`."""
+def write_page(
+    path: str, examination: Examination, title: str, suggestion: Suggestion | None = None
+) -> None:
+    """Write the page of an `Examination`, with fitted anchors if there is a `Suggestion`."""
     write_text(path, page(examination, title, suggestion))
 
 
-def page(examination, title, suggestion=None):
-    """The text of the page."""
+def page(examination: Examination, title: str, suggestion: Suggestion | None = None) -> str:
+    """Return the text of the page."""
     root, short = shortened(examination)
     places = [place for finding in examination.findings for place in _shown(finding)]
     with ThreadPoolExecutor() as pool:
@@ -87,7 +86,7 @@ def page(examination, title, suggestion=None):
             f"<style>{STYLE}</style></head><body><main>",
             f'<h1>{escape(title)}</h1><p class="soft">{escape(root)}</p>',
             f'<div class="verdict {severity}">{escape(sentence)}</div>',
-            _table(set_rows(examination.splits)),
+            _table(split_rows(examination.splits)),
             FINDINGS if examination.findings else "",
             *[_card(finding, pictures, short) for finding in examination.findings],
             "<h2>Boxes</h2>",
@@ -97,18 +96,20 @@ def page(examination, title, suggestion=None):
             f"{escape(examination.splits[0].name)}, the share that an anchor reaches at IoU 0.5, "
             "by size at which the model sees them: small up to 32², medium up to 96² px.</p>",
             _table(class_rows(examination)),
-            _suggestion(suggestion),
+            _suggestion(suggestion) if suggestion and suggestion.is_better else "",
             "</main></body></html>\n",
         ]
     )
 
 
-def _shown(finding):
-    """The first places of a finding that have a picture."""
+def _shown(finding: Finding) -> list[Place]:
+    """Return the first places of a finding that have an image."""
     return [place for place in finding.places if place.path][:MOST_PICTURES]
 
 
-def _card(finding, pictures, short):
+def _card(
+    finding: Finding, pictures: Mapping[Place, str | None], short: Callable[[str], str]
+) -> str:
     count = f"{finding.count:,}"
     if finding.total is not None:
         count += f" of {finding.total:,}"
@@ -118,6 +119,9 @@ def _card(finding, pictures, short):
         for place in _shown(finding)
         if pictures[place]
     ]
+    shown = len(finding.places)
+    some = f"{shown} place{'s' * (shown > 1)}"
+    some = some if shown == finding.count else f"the first {shown} places"
     items = "".join(f"<li>{escape(short(place.text))}</li>" for place in finding.places)
     is_open = "" if figures else " open"
     return (
@@ -126,21 +130,12 @@ def _card(finding, pictures, short):
         f'<span class="chip">{finding.severity}</span><h3>{escape(finding.name)}</h3>'
         f"<p>{escape(finding.advice)}</p>"
         + (f'<div class="pictures">{"".join(figures)}</div>' if figures else "")
-        + f'<details{is_open}><summary>{_listed(finding)}</summary><ul class="places">{items}</ul>'
+        + f'<details{is_open}><summary>{some}</summary><ul class="places">{items}</ul>'
         "</details></section>"
     )
 
 
-def _listed(finding):
-    shown = len(finding.places)
-    return (
-        f"{shown} place{'s' * (shown > 1)}"
-        if shown == finding.count
-        else f"the first {shown} places"
-    )
-
-
-def _charts(splits):
+def _charts(splits: Sequence[Split]) -> str:
     keys = "".join(
         f'<span class="key" style="background:{colour(i)}"></span>{escape(split.name)}'
         for i, split in enumerate(splits)
@@ -149,14 +144,14 @@ def _charts(splits):
         f'<div class="chart"><b>{escape(histogram.title)}</b>{bars(histogram)}</div>'
         for histogram in histograms(splits)
     )
-    head = f'<p class="soft">Shares of each set{at_size(splits[0])}:{keys}</p>'
+    head = f'<p class="soft">Shares of each split{at_size(splits[0])}:{keys}</p>'
     return f'{head}<div class="charts">{charts}</div>'
 
 
-def _table(rows):
-    """A table of rows of text, the first its head; low shares stand out."""
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of rows of text, the first its head; low shares are red."""
 
-    def cell(text, tag):
+    def cell(text: str, tag: str) -> str:
         low = text.endswith("%") and float(text.strip("<%")) < LOW
         return f"<{tag}{' class=low' if low else ''}>{escape(text)}</{tag}>"
 
@@ -167,9 +162,7 @@ def _table(rows):
     return f'<div class="wide"><table>{"".join(lines)}</table></div>'
 
 
-def _suggestion(suggestion):
-    if suggestion is None or not suggestion.is_better:
-        return ""
+def _suggestion(suggestion: Suggestion) -> str:
     sentence, lines = suggested(suggestion)
     text = escape("\n".join(lines))
     return f"<h2>Fitted anchors</h2><p>{escape(sentence)}</p><pre>{text}</pre>"

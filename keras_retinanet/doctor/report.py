@@ -1,17 +1,14 @@
 """The report on the terminal."""
 
 import textwrap
+from collections.abc import Callable, Sequence
 
-from keras_retinanet.doctor.charts import percent
-from keras_retinanet.doctor.histograms import histograms
-from keras_retinanet.doctor.tables import (
-    at_size,
-    class_rows,
-    set_rows,
-    shortened,
-    suggested,
-    verdict,
-)
+from .anchors import Suggestion
+from .checks import Examination
+from .findings import Finding
+from .histograms import Histogram, histograms, percent
+from .splits import Split
+from .tables import at_size, class_rows, shortened, split_rows, suggested, verdict
 
 MOST_PLACES = 3  # of a finding
 MOST_CLASSES = 20
@@ -19,13 +16,13 @@ BAR = 10  # characters
 WRITE = "--write-config FILE writes them for --config; retinanet-train --fit-anchors does the same."
 
 
-def report(examination, suggestion=None, width=100):
-    """The text of an `Examination`, with fitted anchors where there is a `Suggestion`."""
+def report(examination: Examination, suggestion: Suggestion | None = None, width: int = 100) -> str:
+    """Return the text of an `Examination`, with fitted anchors if there is a `Suggestion`."""
     root, short = shortened(examination)
     findings = examination.findings
     return "\n".join(
         [
-            *_table(set_rows(examination.splits)),
+            *_table(split_rows(examination.splits)),
             "",
             *([f"Files are below {root}", ""] if root and findings else []),
             *[line for finding in findings for line in [*_finding(finding, short, width), ""]],
@@ -33,14 +30,14 @@ def report(examination, suggestion=None, width=100):
             "",
             *_table(class_rows(examination, MOST_CLASSES)),
             "",
-            *_suggestion(suggestion),
+            *(_suggestion(suggestion) if suggestion and suggestion.is_better else []),
             verdict(findings)[1],
         ]
     )
 
 
-def _finding(finding, short, width):
-    """The lines of a finding: what and how many, the first places, and advice."""
+def _finding(finding: Finding, short: Callable[[str], str], width: int) -> list[str]:
+    """Return the lines of a finding: what and how many, the first places, and advice."""
     count = f"{finding.count:,}"
     if finding.total is not None:
         count += f" of {finding.total:,} {finding.unit}"
@@ -55,8 +52,8 @@ def _finding(finding, short, width):
     ]
 
 
-def _table(rows):
-    """Rows of text as lines: the first column to the left, the others to the right."""
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows of text as lines, the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
@@ -64,8 +61,8 @@ def _table(rows):
     ]
 
 
-def _histograms(splits):
-    """The histograms of the first set, side by side."""
+def _histograms(splits: Sequence[Split]) -> list[str]:
+    """Return the lines of the first split's histograms, side by side."""
     head = f"Of {splits[0].name}{at_size(splits[0])}:"
     columns = [_column(histogram, splits[0].name) for histogram in histograms(splits[:1])]
     height = max(map(len, columns))
@@ -77,8 +74,8 @@ def _histograms(splits):
     ]
 
 
-def _column(histogram, name):
-    """The lines of one histogram."""
+def _column(histogram: Histogram, name: str) -> list[str]:
+    """Return the lines of one histogram."""
     shares = histogram.shares[name]
     most = max(shares.max(initial=0), 1e-9)
     widest = max(map(len, histogram.bins))
@@ -88,8 +85,6 @@ def _column(histogram, name):
     ]
 
 
-def _suggestion(suggestion):
-    if suggestion is None or not suggestion.is_better:
-        return []
+def _suggestion(suggestion: Suggestion) -> list[str]:
     sentence, lines = suggested(suggestion)
     return [sentence, *[f"  {line}" for line in lines], WRITE, ""]

@@ -1,116 +1,116 @@
-"""A set of images as the doctor sees it: pictures measured, all boxes in flat arrays."""
+"""A split as the doctor sees it: images measured, all boxes in flat arrays."""
 
 import dataclasses
 import hashlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from dataclasses import field
 
 import numpy as np
 from tqdm import tqdm
 
-from keras_retinanet.doctor.jpeg import damages
-from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.dataset import Dataset, Record, upright
-from keras_retinanet.preprocessing.measure import measure
-from keras_retinanet.utils.image import read_image_rgb
-from keras_retinanet.utils.resizing import resized_size
+from ..errors import InputError
+from ..preprocessing.box_faults import CUT, GOOD, OUTSIDE, box_states, usable
+from ..preprocessing.dataset import Dataset, Record, upright
+from ..preprocessing.image_info import image_info
+from ..utils.image import read_image_rgb
+from ..utils.resizing import resized_size
+from .jpeg import damages
+
+NEARLY = 0.01  # by which shares of an image may be below 0 or above 1
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(eq=False)
 class Split:
-    """A set of n images whose pictures can be read, with N boxes in all.
-
-    `keys` are equal for identical pictures: of the pixels when these were read, else of the file.
-    """
+    """The n images of a split that can be read, and their N boxes in arrays."""
 
     name: str
     dataset: Dataset  # of the images that can be read
-    keys: list[str]  # n
-    faults: list[str]  # entries that the reader could not read
-    broken: list[tuple[Record, str]]  # images whose picture cannot be read, and why
-    damaged: dict[str, str]  # path of a picture that can be read, but in part is garbled: how
-    sides: tuple[int, int] | None  # min side and max side of the model's input, None for as it is
+    keys: list[str]  # n, equal for identical images: of the decoded pixels, else of the path
+    faults: Sequence[str]  # entries that the reader could not read
+    broken: list[tuple[Record, str]]  # images that cannot be read, and why
+    damaged: dict[str, str]  # {path of an image that is partly garbled: how}
+    sides: tuple[int, int] | None  # min and max side of the model's input, None for as it is
 
-    @property
-    def records(self):
-        return self.dataset.records
+    records: list[Record] = field(init=False)
+    sizes: np.ndarray = field(init=False)  # (n, 2) width and height in px
+    seen_sizes: np.ndarray = field(init=False)  # (n, 2) width and height of the model's input
+    mismatched: np.ndarray = field(
+        init=False
+    )  # (n,) bool: of another size than the annotation states
+    in_shares: np.ndarray = field(
+        init=False
+    )  # (n,) bool: the boxes seem to be shares of the image, not px
+    image: np.ndarray = field(init=False)  # (N,) int, the index of the box's image
+    row: np.ndarray = field(init=False)  # (N,) int, the index of the box in its image
+    boxes: np.ndarray = field(init=False)  # (N, 4) px
+    begin: np.ndarray = field(init=False)  # (N,) the smaller of x1 and y1
+    seen: np.ndarray = field(init=False)  # (N, 4) px of the model's input
+    labels: np.ndarray = field(init=False)  # (N,) int
+    counted: np.ndarray = field(init=False)  # (N,) bool: not ignored
+    states: np.ndarray = field(init=False)  # (N,) int, see `box_states`
+    learnt: np.ndarray = field(init=False)  # (N,) bool: neither ignored nor dropped
+    placed: np.ndarray = field(
+        init=False
+    )  # (N,) bool: learnt, and in px of its image as far as is known
 
-    @cached_property
-    def sizes(self):
-        """(n, 2) width and height in px."""
-        return np.array([record.size for record in self.records], float).reshape(-1, 2)
-
-    @cached_property
-    def mismatched(self):
-        """Which images are of another size than the annotation says: (n,) bool."""
-        pairs = [(record.stated_size or record.size, record.size) for record in self.records]
-        return np.array([tuple(stated) != tuple(size) for stated, size in pairs], bool)
-
-    @cached_property
-    def seen_sizes(self):
-        """(n, 2) width and height of the model's input."""
-        if self.sides is None:
-            return self.sizes
-        resized = [resized_size(record.size, *self.sides) for record in self.records]
-        return np.array(resized, float).reshape(-1, 2)
-
-    @cached_property
-    def image(self):
-        """The index of each box's image: (N,) int."""
-        counts = [len(record.boxes) for record in self.records]
-        return np.repeat(np.arange(len(counts)), counts)
-
-    @cached_property
-    def first(self):
-        """The index of each image's first box: (n,) int."""
-        counts = np.array([len(record.boxes) for record in self.records], int)
-        return np.cumsum(counts) - counts
-
-    @cached_property
-    def boxes(self):
-        """(N, 4) px."""
-        return np.concatenate([np.empty((0, 4)), *(record.boxes for record in self.records)])
-
-    @cached_property
-    def labels(self):
-        """(N,) int."""
-        return np.concatenate([np.empty(0, int), *(record.labels for record in self.records)])
-
-    @cached_property
-    def counted(self):
-        """Which boxes are to be learnt, not ignored: (N,) bool."""
-        return ~np.concatenate([np.empty(0, bool), *(record.ignore for record in self.records)])
-
-    @cached_property
-    def seen(self):
-        """The boxes (N, 4) in px of the model's input."""
-        return self.boxes * np.tile(self.seen_sizes / self.sizes, 2)[self.image]
-
-    def box(self, index):
-        """(record, index in it) of box `index` of the N."""
-        image = self.image[index]
-        return self.records[image], index - self.first[image]
+    def __post_init__(self) -> None:
+        self.records = records = self.dataset.records
+        sizes = [record.size for record in records]
+        seen = [size if self.sides is None else resized_size(size, *self.sides) for size in sizes]
+        stated_sizes = [record.stated_size or record.size for record in records]
+        counts = np.array([len(record.boxes) for record in records], int)  # (n,)
+        self.sizes, self.seen_sizes, stated = (
+            np.array(each, float).reshape(-1, 2) for each in (sizes, seen, stated_sizes)
+        )
+        self.mismatched = (stated != self.sizes).any(axis=1)
+        self.image = np.repeat(np.arange(len(counts)), counts)
+        self.row = np.arange(len(self.image)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self.boxes = np.concatenate([np.empty((0, 4)), *(record.boxes for record in records)])
+        self.begin = self.boxes[:, :2].min(axis=1, initial=np.inf)
+        self.labels = np.concatenate([np.empty(0, int), *(record.labels for record in records)])
+        self.counted = ~np.concatenate([np.empty(0, bool), *(record.ignore for record in records)])
+        with np.errstate(invalid="ignore", over="ignore"):  # boxes may hold NaN and infinity
+            self.seen = self.boxes * np.tile(self.seen_sizes / self.sizes, 2)[self.image]
+            states = box_states(self.boxes, self.sizes[self.image])
+        # boxes of an image of another size than stated may be in px of either
+        unjudged = self.mismatched[self.image] & np.isin(states, (OUTSIDE, CUT))
+        self.states = np.where(unjudged, GOOD, states)
+        # all coordinates are 0 to 1; if most boxes are larger, these are small boxes in px
+        fits = ((self.boxes >= -NEARLY) & (self.boxes <= 1 + NEARLY)).all(axis=1)
+        fitting = np.bincount(self.image[fits], minlength=len(counts))
+        images = (counts > 0) & (fitting == counts)
+        self.in_shares = images & (2 * counts[images].sum() > counts.sum())
+        self.learnt = self.counted & usable(self.states)
+        self.placed = self.learnt & ~(self.mismatched | self.in_shares)[self.image]
 
 
-def inspect(name, dataset, faults=(), thorough=False, sides=None, progress=False):
-    """The `Split` of a data set.
+def inspect(
+    name: str,
+    dataset: Dataset,
+    faults: Sequence[str] = (),
+    thorough: bool = False,
+    sides: tuple[int, int] | None = None,
+    progress: bool = False,
+) -> Split:
+    """Measure the images of a data set.
 
     Args:
-        faults: what the reader could not read.
-        thorough: decode every picture wholly; else the head and the tail of each file are read.
+        faults: entries that the reader could not read.
+        thorough: decode every image wholly; else the head and the tail of each file are read.
         sides: min side and max side in px of the model's input.
-        progress: show a bar while pictures are decoded.
+        progress: show a bar while images are decoded.
     """
 
-    def look(record):
+    def look(record: Record) -> tuple[Record, str | None, str]:
         try:
             return _look(record, thorough)
         except InputError as error:
-            return record, None, str(error)
+            return record, None, str(error).rstrip(".")
 
     bar = {"desc": name, "unit": "image", "disable": not (progress and thorough), "leave": False}
-    with ThreadPoolExecutor() as pool:  # opening waits, and decoding leaves Python alone
+    with ThreadPoolExecutor() as pool:  # opening waits, and decoding releases Python's lock
         looks = pool.map(look, dataset.records)
         results = list(tqdm(looks, total=len(dataset.records), **bar))
     records = [record for record, key, _ in results if key]
@@ -118,17 +118,17 @@ def inspect(name, dataset, faults=(), thorough=False, sides=None, progress=False
         name,
         dataclasses.replace(dataset, records=records),
         [key for _, key, _ in results if key],
-        list(faults),
+        [fault.rstrip(".") for fault in faults],
         [(record, why) for record, key, why in results if not key],
         damages([record.path for record in records]) if thorough else {},
         sides,
     )
 
 
-def _look(record, thorough):
-    """(the record with its size, the key of its picture, "")"""
+def _look(record: Record, thorough: bool) -> tuple[Record, str, str]:
+    """Return (the record with its size, the key of its image, "")."""
     if record.size is None:  # else it is upright already
-        record = upright(record, *measure(record.path))
+        record = upright(record, image_info(record.path))
     if not thorough:
         return record, os.path.realpath(record.path), ""
     try:
@@ -136,4 +136,4 @@ def _look(record, thorough):
     except InputError as error:
         raise InputError(f"{record.path}: damaged or cut off ({error.__cause__})") from None
     shape = repr(pixels.shape).encode()
-    return record, hashlib.blake2b(pixels, digest_size=16, key=shape).hexdigest(), ""
+    return record, hashlib.blake2b(pixels.data, digest_size=16, key=shape).hexdigest(), ""

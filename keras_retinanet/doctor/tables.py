@@ -1,32 +1,33 @@
-"""What the report on the terminal and the page have in common: rows of text, and sentences."""
+"""Tables and sentences that the report on the terminal and the page share."""
 
 import os
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from keras_retinanet.doctor.charts import percent
-from keras_retinanet.doctor.classes import class_counts
-from keras_retinanet.doctor.findings import SEVERITIES, spoils
-from keras_retinanet.preprocessing.coverage import SIZES
+from ..preprocessing.best_recall import SIZES
+from .anchors import Suggestion
+from .checks import Examination
+from .classes import class_counts
+from .findings import SEVERITIES, Finding, spoils
+from .histograms import percent
+from .splits import Split
 
 
-def verdict(findings):
-    """(severity, or "good"; a sentence) on all findings."""
-    counts = [sum(finding.severity == severity for finding in findings) for severity in SEVERITIES]
-    named = [
-        f"{count} {severity}{'s' * (count > 1)}"
-        for severity, count in zip(SEVERITIES, counts, strict=True)
-        if count
-    ]
+def verdict(findings: Sequence[Finding]) -> tuple[str, str]:
+    """Return the highest severity, or "good", and a sentence on all findings."""
+    severities = [finding.severity for finding in findings]
+    counts = {severity: severities.count(severity) for severity in SEVERITIES}
+    named = [f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items() if n]
     if not findings:
         return "good", "Nothing found that is wrong"
     end = "this would spoil the training" if spoils(findings) else "nothing spoils the training"
     return findings[0].severity, f"{', '.join(named)}: {end}"
 
 
-def set_rows(splits):
-    """A row for each set of images, after a head."""
-    rows = [["set", "images", "boxes", "ignored", "without boxes", "pictures, px"]]
+def split_rows(splits: Sequence[Split]) -> list[list[str]]:
+    """Return a row for each split, after a head."""
+    rows = [["split", "images", "boxes", "ignored", "without boxes", "size, px"]]
     for split in splits:
         bare = sum(not len(record.boxes) for record in split.records)
         counts = len(split.records), len(split.boxes), int((~split.counted).sum()), bare
@@ -34,22 +35,24 @@ def set_rows(splits):
     return rows
 
 
-def _size_range(sizes):
-    """The smallest and the largest width and height (n, 2) of pictures."""
+def _size_range(sizes: np.ndarray) -> str:
+    """Return the smallest and the largest width and height of sizes (n, 2) in words."""
     if not len(sizes):
         return "-"
     ends = ["{:.0f} x {:.0f}".format(*end(axis=0)) for end in (sizes.min, sizes.max)]
     return " to ".join(dict.fromkeys(ends))
 
 
-def at_size(split):
-    """The size of the model's input in words, "" where it is that of the pictures."""
+def at_size(split: Split) -> str:
+    """Return the size of the model's input in words, "" if it is the size of the images."""
     return "" if split.sides is None else ", at {} x {} px".format(*split.sides)
 
 
-def class_rows(examination, most=None):
-    """A row for each class and one for all, after a head: boxes in each set, and the shares that
-    the anchors reach in the first. Beyond `most` classes, only those that fare worst.
+def class_rows(examination: Examination, most: int | None = None) -> list[list[str]]:
+    """Return a row for each class and one for all, after a head.
+
+    A row has the boxes in each split, and the best possible recall in the first. Of more than
+    `most` classes, only the worst have one.
     """
     splits, seen = examination.splits, examination.coverage
     counts = [class_counts(split)["boxes"] for split in splits]
@@ -70,8 +73,8 @@ def class_rows(examination, most=None):
     return rows
 
 
-def shortened(examination):
-    """(the folder that all pictures lie below, a function that takes it out of a text)."""
+def shortened(examination: Examination) -> tuple[str, Callable[[str], str]]:
+    """Return the folder that all images lie below, and a function that takes it out of a text."""
     paths = [
         os.path.dirname(path)
         for split in examination.splits
@@ -88,8 +91,8 @@ def shortened(examination):
     return root, lambda text: text.replace(root + os.sep, "")
 
 
-def suggested(suggestion):
-    """What fitted anchors are worth, in a sentence, and the lines that describe them."""
+def suggested(suggestion: Suggestion) -> tuple[str, list[str]]:
+    """Return a sentence on the recall of fitted anchors, and the lines that describe them."""
     before, after = f"{suggestion.before:.1%}", f"{suggestion.after:.1%}"
     config = {"levels": suggestion.levels, **suggestion.params.rows()}
     lines = [

@@ -1,26 +1,28 @@
-"""Small pictures of a defect: the boxes in question drawn large enough to be seen."""
+"""Thumbnails of a defect: the boxes in question drawn large enough to be seen."""
 
 import base64
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from keras_retinanet.errors import InputError
-from keras_retinanet.utils.image import read_image_rgb
-from keras_retinanet.utils.visualization import draw_box
+from ..errors import InputError
+from ..utils.image import read_image_rgb
+from ..utils.visualization import draw_box
+from .findings import Place
 
 WIDTH, HEIGHT = 300, 225  # px, at most
 RED, BLUE, GROUND = (214, 40, 40), (30, 120, 220), (225, 228, 232)
 ZOOM = 0.3  # of the view that the boxes in question fill, at least
-LEAST_PART = 0.3  # of the picture's width and height that is shown around small boxes
-FAR = 1.5  # widths and heights of the picture around it that are still shown
+LEAST_PART = 0.3  # of the image's width and height that is shown around small boxes
+FAR = 1.5  # widths and heights of the image around it that are still shown
 LEAST = 6  # px that even a box without area is drawn
 
 
-def thumbnail(place):
-    """A JPEG picture of a `Place` as a data URL, None where its picture cannot be read.
+def thumbnail(place: Place) -> str | None:
+    """Draw a `Place` as a JPEG image in a data URL; None if its image cannot be read.
 
-    The boxes in question are red, the others blue; boxes outside the picture stand on grey.
+    The boxes in question are red, the others blue; boxes outside the image are on grey.
     """
     try:
         image = read_image_rgb(place.path)
@@ -41,20 +43,20 @@ def thumbnail(place):
             middle, half = (box[:2] + box[2:]) / 2, np.maximum(box[2:] - box[:2], LEAST) / 2
             draw_box(view, np.concatenate([middle - half, middle + half]), color, thickness)
     _, data = cv2.imencode(".jpg", view[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def _drawable(boxes, size):
-    """Boxes (n, 4) that are numbers, with their corners in order, and not endlessly far away."""
-    boxes = np.asarray(boxes, float).reshape(-1, 4)
-    boxes = boxes[np.isfinite(boxes).all(axis=1)]
-    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+def _drawable(boxes: np.ndarray | Sequence, size: np.ndarray) -> np.ndarray:
+    """Return the boxes (n, 4) that are numbers, their corners in order and not too far away."""
+    rows = np.asarray(boxes, float).reshape(-1, 4)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    low, high = np.minimum(rows[:, :2], rows[:, 2:]), np.maximum(rows[:, :2], rows[:, 2:])
     around = np.tile(size, 2)
     return np.clip(np.concatenate([low, high], axis=1), -FAR * around, (1 + FAR) * around)
 
 
-def _window(boxes, size):
-    """What is shown, (4,) px: the picture, a part of it around small boxes, or more than it."""
+def _window(boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Return the view, (4,) px: the image, a part of it around small boxes, or more than it."""
     whole = np.concatenate([[0, 0], size])
     if not len(boxes):
         return whole
@@ -69,8 +71,8 @@ def _window(boxes, size):
     return np.concatenate([start, start + part])
 
 
-def _shrunk(image, scale):
-    """The picture at `scale` where that is below 1, averaged, else as it is."""
+def _shrunk(image: np.ndarray, scale: float) -> np.ndarray:
+    """Return the image averaged to `scale` if that is below 1, else as it is."""
     if scale >= 1:
         return image
     size = [max(1, round(side * scale)) for side in image.shape[1::-1]]

@@ -1,15 +1,23 @@
 """COCO's figures for the detections of a data set, computed by pycocotools in memory."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import numbers
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from keras_retinanet.detections import Detections, xywh
+from keras_retinanet.preprocessing.dataset import Dataset
+
+if TYPE_CHECKING:
+    from pycocotools.coco import COCO
 
 ALL = slice(None)
 
 # name: (array of COCOeval, IoU threshold, area range, limit on detections), as indices into it
-FIGURES = {
+FIGURES: dict[str, tuple[str, int | slice, int, int]] = {
     "AP": ("precision", ALL, 0, 2),
     "AP50": ("precision", 0, 0, 2),
     "AP75": ("precision", 5, 0, 2),
@@ -25,28 +33,29 @@ FIGURES = {
 }
 
 
-def image_ids(dataset):
-    """COCO image ids: the data set's own where all are distinct integers, otherwise 1..n."""
+def image_ids(dataset: Dataset) -> list[int]:
+    """Return the data set's image ids if all are distinct integers, else 1..n."""
     ids = [record.image_id for record in dataset.records]
     if all(isinstance(i, numbers.Integral) for i in ids) and len(set(ids)) == len(ids):
         return [int(i) for i in ids]
     return list(range(1, len(ids) + 1))
 
 
-def ground_truth(dataset):
-    """The data set as a COCO "instances" dict, ready for JSON.
+def ground_truth(dataset: Dataset) -> dict[str, list[dict]]:
+    """Return the data set as a COCO "instances" dict, ready for JSON.
 
     Image ids are those of `image_ids`, `iscrowd` marks the ignored boxes, and width and height are
-    None for pictures whose size was not read.
+    None for images whose size was not read.
     """
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for image_id, record in zip(image_ids(dataset), dataset.records, strict=True):
         width, height = record.size or (None, None)
         images.append(
             {"id": image_id, "file_name": str(record.path), "width": width, "height": height}
         )
         rows = zip(
-            _xywh(record.boxes),
+            xywh(record.boxes),
             record.labels.tolist(),
             record.area.tolist(),
             record.ignore.tolist(),
@@ -70,50 +79,36 @@ def ground_truth(dataset):
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def results(dataset, detections):
-    """Detections as rows of a COCO results file; the image ids are those of `ground_truth`.
-
-    Padding (label -1) and rows that are not finite are left out: NaN is not JSON, and pycocotools
-    takes a box of NaN for a perfect match.
-    """
-    rows = []
-    for image_id, detection in zip(image_ids(dataset), detections, strict=True):
-        boxes, scores = np.asarray(detection["boxes"]), np.asarray(detection["scores"])
-        labels = np.asarray(detection["labels"])
-        kept = np.isfinite(boxes).all(axis=-1) & np.isfinite(scores) & (labels >= 0)
-        rows += [
-            {
-                "image_id": image_id,
-                "category_id": int(dataset.category_ids[int(label)]),
-                "bbox": bbox,
-                "score": score,
-            }
-            for bbox, score, label in zip(
-                _xywh(boxes[kept]), scores[kept].tolist(), labels[kept].tolist(), strict=True
-            )
-        ]
-    return rows
+def results(dataset: Dataset, detections: Sequence[Detections]) -> list[dict]:
+    """Return detections as rows of a COCO results file; image ids are those of `ground_truth`."""
+    return [
+        row
+        for image_id, found in zip(image_ids(dataset), detections, strict=True)
+        for row in found.to_coco(image_id, dataset.category_ids)
+    ]
 
 
-def evaluate_coco(dataset, detections, max_detections=100):
-    """COCO's twelve figures, and AP and AP50 of each class, for the detections of a data set.
+def evaluate_coco(
+    dataset: Dataset, detections: Sequence[Detections], max_detections: int = 100
+) -> dict[str, Any]:
+    """Return COCO's twelve figures for the detections of a data set, and each class's AP and AP50.
 
     Args:
-        dataset: a `Dataset`.
-        detections: one dict per record, in the same order, with boxes (n, 4) xyxy px, scores (n,)
-            and labels (n,).
-        max_detections: how many detections count, per image and class, best first. AR1 and AR10
+        detections: the `Detections` of each record, in the same order.
+        max_detections: of an image and class that count, best first. AR1 and AR10
             are cut at 1 and 10, all other figures (AR100 too, by its customary name) here.
 
     Returns:
         A dict of floats in 0..1 by the names in `FIGURES`, and `per_class`: {class name: {"AP",
-        "AP50"}}. None stands where there is no ground truth to find: for a figure, or a class.
+        "AP50"}}. A figure or a class without ground truth is None.
 
     Protocol: https://cocodataset.org/#detection-eval. As there, the overlap with an ignored box is
     a part of the detection's own area, and a detection that only such a box matches does not count.
     """
     accumulated = _accumulate(dataset, detections, max_detections)
-    metrics = {name: _figure(accumulated, *where) for name, where in FIGURES.items()}
+    metrics: dict[str, Any] = {
+        name: _figure(accumulated, *where) for name, where in FIGURES.items()
+    }
     order = sorted(dataset.category_ids)  # COCOeval's order of classes
     metrics["per_class"] = {
         name: _class_figures(accumulated, order.index(category_id))
@@ -122,12 +117,12 @@ def evaluate_coco(dataset, detections, max_detections=100):
     return metrics
 
 
-def _accumulate(dataset, detections, max_detections):
-    """COCOeval's arrays: precision (10, 101, K, 4, 3) and recall (10, K, 4, 3)."""
+def _accumulate(dataset: Dataset, detections: Sequence[Detections], max_detections: int) -> dict:
+    """Return COCOeval's arrays: precision (10, 101, K, 4, 3) and recall (10, K, 4, 3)."""
     from pycocotools.cocoeval import COCOeval
 
     if max_detections < 1:
-        raise ValueError(f"Expected max_detections of at least 1. Received: {max_detections}")
+        raise ValueError(f"max_detections must be 1 or more, got {max_detections}.")
     truth = ground_truth(dataset)
     found = [
         {**row, "id": i, "area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0}
@@ -141,7 +136,7 @@ def _accumulate(dataset, detections, max_detections):
     return evaluator.eval
 
 
-def _coco(instances):
+def _coco(instances: dict) -> COCO:
     from pycocotools.coco import COCO
 
     coco = COCO()
@@ -150,20 +145,22 @@ def _coco(instances):
     return coco
 
 
-def _figure(accumulated, what, threshold, area, limit, category=ALL):
-    """Mean of the entries that have ground truth (COCOeval marks the others -1), or None."""
+def _figure(
+    accumulated: dict,
+    what: str,
+    threshold: int | slice,
+    area: int,
+    limit: int,
+    category: int | slice = ALL,
+) -> float | None:
+    """Return the mean where there is ground truth (COCOeval has -1 elsewhere), or None."""
     values = accumulated[what][threshold, ..., category, area, limit]
     values = values[values > -1]
     return float(values.mean()) if values.size else None
 
 
-def _class_figures(accumulated, category):
-    figures = {name: _figure(accumulated, *FIGURES[name], category) for name in ("AP", "AP50")}
+def _class_figures(accumulated: dict, category: int) -> dict[str, float | None] | None:
+    figures = {
+        name: _figure(accumulated, *FIGURES[name], category=category) for name in ("AP", "AP50")
+    }
     return None if figures["AP"] is None else figures
-
-
-def _xywh(boxes):
-    """Boxes (n, 4) xyxy as lists [x, y, width, height], to a thousandth of a pixel."""
-    boxes = np.asarray(boxes, np.float64)
-    corner, size = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
-    return np.round(np.concatenate([corner, size], axis=1), 3).tolist()

@@ -1,8 +1,12 @@
 """Metrics as text for the terminal and as JSON for other programs."""
 
-import json
+from __future__ import annotations
 
-from keras_retinanet.evaluation.voc import mean_average_precision
+import json
+import os
+from typing import Any
+
+from keras_retinanet.evaluation.voc import VocFigures, mean_average_precision
 from keras_retinanet.utils.outputs import write_text
 
 SUMMARY = ("AP", "AP50", "AP75", "AR100")
@@ -15,35 +19,34 @@ LINES = (
 )
 
 
-def summary(metrics):
-    """The figures of `evaluate_coco` that matter most, in one line."""
+def summary(metrics: dict[str, Any]) -> str:
+    """Return the main figures of `evaluate_coco` in one line."""
     return "  ".join(f"{name} {_text(metrics[name])}" for name in SUMMARY)
 
 
-def report(metrics, voc=None):
-    """A table of all figures, then of the classes; "-" stands where a figure is not defined.
+def report(metrics: dict[str, Any], voc: VocFigures | None = None) -> str:
+    """Return a table of all figures, then of the classes; "-" marks a figure that is not defined.
 
     Args:
-        metrics: what `evaluate_coco` returns.
-        voc: what `evaluate_voc` returns for the same data set; adds each class's VOC AP and its
-            number of boxes.
+        metrics: of `evaluate_coco`.
+        voc: of `evaluate_voc`; adds each class's VOC AP and its number of boxes.
     """
     lines = ["   ".join(f"{name:<5} {_text(metrics[name])}" for name in names) for names in LINES]
     return "\n".join([*lines, "", *_align(_class_rows(metrics, voc))])
 
 
-def write_json(path, obj, indent=2):
-    """Write an object as JSON, whole or not at all: a reader never meets half a file.
+def write_json(path: str | os.PathLike, obj: Any, indent: int | None = 2) -> None:
+    """Write an object as JSON, completely or not at all.
 
     Raises:
-        ValueError, TypeError: the object holds NaN, or something that JSON has no form for.
+        ValueError, TypeError: if the object holds NaN, or a value of a type unknown to JSON.
     """
     text = json.dumps(obj, indent=indent, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
-def _class_rows(metrics, voc):
-    """Header, one row per class, and a last row for all of them, as lists of text."""
+def _class_rows(metrics: dict[str, Any], voc: VocFigures | None) -> list[list[str]]:
+    """Return the header, a row for each class, and a row for all of them."""
     rows = [["class", "AP", "AP50"]]
     for name, figures in [*metrics["per_class"].items(), ("all", metrics)]:
         figures = figures or {"AP": None, "AP50": None}
@@ -57,13 +60,13 @@ def _class_rows(metrics, voc):
     return rows
 
 
-def _align(rows):
-    """Rows of text as lines: the first column to the left, the others to the right."""
+def _align(rows: list[list[str]]) -> list[str]:
+    """Return the rows as lines: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
     ]
 
 
-def _text(value):
+def _text(value: float | None) -> str:
     return "    -" if value is None else f"{value:.3f}"

@@ -1,19 +1,31 @@
 """Pascal VOC's average precision. Everingham et al. 2010, doi:10.1007/s11263-009-0275-4."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_retinanet.boxes import iou
+from keras_retinanet.detections import Detections
+from keras_retinanet.preprocessing.dataset import Dataset, Record
+
+VocFigures = dict[int, tuple[float, int]]  # {label: (average precision, number of boxes)}
 
 HIT, MISS, IGNORED = 1, 0, -1
 
 
-def evaluate_voc(dataset, detections, iou_threshold=0.5, eleven_point=False):
-    """Average precision of each class.
+def evaluate_voc(
+    dataset: Dataset,
+    detections: Sequence[Detections],
+    iou_threshold: float = 0.5,
+    eleven_point: bool = False,
+) -> VocFigures:
+    """Return the average precision of each class.
 
     Args:
-        dataset: a `Dataset`; its ignored (difficult) boxes are neither rewarded nor punished.
-        detections: one dict per record, in the same order, with boxes (n, 4) xyxy px, scores (n,)
-            and labels (n,).
+        dataset: its ignored (difficult) boxes are neither rewarded nor punished.
+        detections: the `Detections` of each record, in the same order.
         iou_threshold: the least IoU of a detection and the box it finds.
         eleven_point: VOC 2007's mean over eleven recalls instead of the area under the curve.
 
@@ -28,10 +40,10 @@ def evaluate_voc(dataset, detections, iou_threshold=0.5, eleven_point=False):
     found = [(none, none, none)]
     for record, detection in zip(dataset.records, detections, strict=True):
         states = match(detection, record, iou_threshold)
-        found.append((detection["scores"], detection["labels"], states))
+        found.append((detection.scores, detection.labels, states))
     scores, labels, states = (np.concatenate(column) for column in zip(*found, strict=True))
 
-    average_precisions = {}
+    average_precisions: VocFigures = {}
     for label, count in enumerate(counts):
         mine = labels == label
         curve = precision_recall(scores[mine], states[mine], count)
@@ -39,35 +51,37 @@ def evaluate_voc(dataset, detections, iou_threshold=0.5, eleven_point=False):
     return average_precisions
 
 
-def match(detection, record, iou_threshold=0.5):
-    """What became of each detection of an image: HIT, MISS or IGNORED, (n,) int8.
+def match(detection: Detections, record: Record, iou_threshold: float = 0.5) -> np.ndarray:
+    """Return the state of each detection of an image: HIT, MISS or IGNORED, (n,) int8.
 
-    A detection stands or falls with the box of its class that it overlaps most. The best score at
+    A detection is judged by the box of its class that it overlaps most. The best score at
     a box is the hit and the others there are misses; at an ignored box nothing counts.
     """
-    states = np.full(len(detection["scores"]), MISS, np.int8)  # (n,)
+    states = np.full(len(detection.scores), MISS, np.int8)  # (n,)
     if not len(record.boxes):
         return states
-    overlaps = iou(detection["boxes"][:, None], record.boxes[None])  # (n, m)
-    same = detection["labels"][:, None] == record.labels[None]  # (n, m)
+    overlaps = iou(detection.boxes[:, None], record.boxes[None])  # (n, m)
+    same = detection.labels[:, None] == record.labels[None]  # (n, m)
     overlaps = np.where(same, overlaps, -1)
     best = overlaps.argmax(axis=1)  # (n,)
     close = overlaps.max(axis=1) >= iou_threshold  # (n,)
 
     states[close & record.ignore[best]] = IGNORED
     rows = np.flatnonzero(close & ~record.ignore[best])
-    rows = rows[np.argsort(-detection["scores"][rows], kind="stable")]
+    rows = rows[np.argsort(-detection.scores[rows], kind="stable")]
     _, first = np.unique(best[rows], return_index=True)
     states[rows[first]] = HIT
     return states
 
 
-def precision_recall(scores, states, num_annotations):
-    """Precision and recall, each (m,), after every detection that counts, best score first.
+def precision_recall(
+    scores: np.ndarray, states: np.ndarray, num_annotations: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return precision and recall, each (m,), after each detection that counts, best score first.
 
     Args:
         scores: (n,) of one class, over all images.
-        states: (n,) what `match` says of them; m of them are not ignored.
+        states: (n,) of `match`; m of them are not ignored.
         num_annotations: number of boxes to find.
     """
     states = states[np.argsort(-scores, kind="stable")]
@@ -76,24 +90,25 @@ def precision_recall(scores, states, num_annotations):
     return hits / np.arange(1, len(hits) + 1), hits / max(num_annotations, 1)
 
 
-def average_precision(precision, recall, eleven_point=False):
-    """Area under the curve of precision (m,) over recall (m,), in 0..1.
+def average_precision(
+    precision: np.ndarray, recall: np.ndarray, eleven_point: bool = False
+) -> float:
+    """Return the area under the curve of precision (m,) over recall (m,), in 0..1.
 
     Precision at a recall is the best one reached there or at any higher recall. The area is exact
     (VOC 2010 and later), or the mean over the recalls 0, 0.1, ... 1 (VOC 2007).
     """
     envelope = np.maximum.accumulate(precision[::-1])[::-1]  # (m,)
     if eleven_point:
-        reached = np.searchsorted(recall, np.arange(11) / 10)  # m where a recall is never reached
+        reached = np.searchsorted(recall, np.arange(11) / 10)  # m if a recall is never reached
         return float(np.append(envelope, 0)[reached].mean())
     return float(np.sum(np.diff(recall, prepend=0) * envelope))
 
 
-def mean_average_precision(average_precisions, weighted=False):
-    """Mean over the classes that have boxes, 0.0 if none has.
+def mean_average_precision(average_precisions: VocFigures, weighted: bool = False) -> float:
+    """Return the mean over the classes that have boxes, 0.0 if none has.
 
     Args:
-        average_precisions: what `evaluate_voc` returns.
         weighted: weigh each class by its number of boxes.
     """
     counted = [(ap, count if weighted else 1) for ap, count in average_precisions.values() if count]

@@ -1,10 +1,14 @@
 """Clipping of boxes and detections to the image."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from .. import boxes as box_math
 from ..nms import leading
+from ..typing import Shape, Tensor
 from .filter_detections import in_rows
 
 
@@ -15,19 +19,19 @@ class ClipBoxes(keras.layers.Layer):
     `margin=1` clips to W - 1 and H - 1, as keras-retinanet's snapshots expect.
     """
 
-    def __init__(self, margin=0, **kwargs):
+    def __init__(self, margin: int = 0, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.margin = margin
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         image, boxes = inputs
         return clipped(image, boxes, self.margin)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return input_shape[1]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "margin": self.margin}
 
 
@@ -39,12 +43,12 @@ class ClipDetections(keras.layers.Layer):
     The rest moves up in its order; unused rows are -1. Detectron2 clips after NMS.
     """
 
-    def __init__(self, margin=0, **kwargs):
+    def __init__(self, margin: int = 0, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.margin = margin
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         image, boxes, scores, labels, *others = inputs
         boxes = clipped(image, boxes, self.margin)
         sides = boxes[..., 2:] - boxes[..., :2]  # (B, D, 2)
@@ -53,15 +57,14 @@ class ClipDetections(keras.layers.Layer):
         rows = leading(rows, kept.shape[1])
         return [in_rows(values, rows) for values in (boxes, scores, labels, *others)]
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Sequence[Tensor]) -> list[keras.KerasTensor]:
         return [keras.KerasTensor(value.shape, dtype=value.dtype) for value in inputs[1:]]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "margin": self.margin}
 
 
-def clipped(image, boxes, margin):
-    """Boxes (B, N, 4) within 0..W - margin and 0..H - margin px of an image (B, H, W, C)."""
-    height, width = ops.shape(image)[1:3]
-    limits = [ops.cast(side - margin, "float32") for side in (width, height)]
-    return box_math.clip(boxes, *limits, ops)
+def clipped(image: Tensor, boxes: Tensor, margin: int) -> Tensor:
+    """Clip boxes (B, N, 4) to 0..W - margin and 0..H - margin px of an image (B, H, W, C)."""
+    height, width = (ops.cast(side - margin, "float32") for side in ops.shape(image)[1:3])
+    return box_math.clip(boxes, width, height, ops)

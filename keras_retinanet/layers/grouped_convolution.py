@@ -1,15 +1,19 @@
 """Grouped convolution that is quick on a CPU too."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import ops
+
+from ..typing import Tensor
 
 PART = 32  # channels that are convolved together: fewer leave the processor's registers empty
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
 class GroupedConv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` with `groups`, of the same weights and results.
+    """`keras.layers.Conv2D` with `groups`, with the same weights and results.
 
     Keras compiles such convolutions with XLA on TensorFlow and JAX, whose gradient takes up to 250
     times as long on a CPU and which few export formats can carry. Here groups of one channel are a
@@ -17,7 +21,7 @@ class GroupedConv2D(keras.layers.Conv2D):
     kernels that are 0 between groups.
     """
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         groups, joined = self.groups, max(1, PART // kernel.shape[2])
         if groups == 1 or keras.backend.backend() == "torch" or self.data_format != "channels_last":
             return super().convolution_op(inputs, kernel)
@@ -33,7 +37,7 @@ class GroupedConv2D(keras.layers.Conv2D):
         outputs = [self._run(ops.conv, x, self._joined(part, joined)) for x, part in pairs]
         return ops.concatenate(outputs, axis=-1)
 
-    def _run(self, convolution, inputs, kernel):
+    def _run(self, convolution: Callable, inputs: Tensor, kernel: Tensor) -> Tensor:
         return convolution(
             inputs,
             kernel,
@@ -42,8 +46,8 @@ class GroupedConv2D(keras.layers.Conv2D):
             dilation_rate=self.dilation_rate,
         )
 
-    def _joined(self, kernel, groups):
-        """The kernel (h, w, c, D) of some groups as one (h, w, groups · c, D) without groups."""
+    def _joined(self, kernel: Tensor, groups: int) -> Tensor:
+        """Turn the kernel (h, w, c, D) of some groups into one without: (h, w, groups · c, D)."""
         rows, columns = kernel.shape[2:]
         own = np.kron(np.eye(groups), np.ones((rows, columns // groups)))
         return ops.tile(kernel, (1, 1, groups, 1)) * ops.cast(own, kernel.dtype)

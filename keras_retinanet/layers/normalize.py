@@ -1,11 +1,15 @@
-"""The normalisation that a backbone's weights were trained with, inside the graph."""
+"""The normalization that a backbone's weights were trained with, inside the graph."""
+
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-# what (x - mean) / std of RGB 0..255 each family of weights expects, and its channel order
-NORMALIZATIONS = {
+from ..typing import ArrayModule, Shape, Tensor
+
+# (x - mean) / std of RGB 0..255 that each family of weights expects, and the channel order
+NORMALIZATIONS: dict[str, dict[str, Any]] = {
     "raw": {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "order": "rgb"},
     "tf": {"mean": (127.5, 127.5, 127.5), "std": (127.5, 127.5, 127.5), "order": "rgb"},
     # keras-retinanet's MobileNets and DenseNets were trained with tf's scale but BGR
@@ -13,8 +17,8 @@ NORMALIZATIONS = {
     "caffe": {"mean": (123.68, 116.779, 103.939), "std": (1.0, 1.0, 1.0), "order": "bgr"},
     "detectron2": {"mean": (123.675, 116.28, 103.53), "std": (1.0, 1.0, 1.0), "order": "bgr"},
     "torch": {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375), "order": "rgb"},
-    # the weights of EfficientNet hold (x / 255 - m) / √s, where it is to be (x / 255 - m) / s:
-    # 255 · m + (x - 255 · m) / √s before that makes up for it, std √s and mean 255 · m · (1 - √s)
+    # the network of EfficientNet computes (x / 255 - m) / √s instead of (x / 255 - m) / s; this
+    # makes up for it by 255 · m + (x - 255 · m) / √s: std √s and mean 255 · m · (1 - √s)
     "efficientnet": {
         "mean": (64.491634, 61.246259, 54.421409),
         "std": (0.4785394, 0.4732864, 0.4743417),
@@ -24,9 +28,10 @@ NORMALIZATIONS = {
 }
 
 
-def normalize(images, mode, xp=np):
-    """RGB images (..., 3) of 0..255 as the weights of `mode`, a key of `NORMALIZATIONS`, want them:
-    float32, same shape.
+def normalize(images: Tensor, mode: str, xp: ArrayModule = np) -> Tensor:
+    """Normalize RGB images (..., 3) of 0..255: float32, same shape.
+
+    `mode` is a key of `NORMALIZATIONS`.
     """
     choice = NORMALIZATIONS[mode]
     mean, std = (xp.array(choice[key], dtype="float32") for key in ("mean", "std"))
@@ -34,31 +39,30 @@ def normalize(images, mode, xp=np):
     return xp.flip(images, axis=-1) if choice["order"] == "bgr" else images
 
 
-def normalize_bgr(images, mode):
-    """`normalize` of BGR images."""
+def normalize_bgr(images: Tensor, mode: str) -> Tensor:
+    """Normalize BGR images, see `normalize`."""
     return normalize(images[..., ::-1], mode)
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
 class Normalize(keras.layers.Layer):
-    """RGB images (B, H, W, 3) of 0..255 -> what a backbone was trained on, same shape.
+    """RGB images (B, H, W, 3) of 0..255 -> the input of a backbone, float32, same shape.
 
     `mode` is a key of `NORMALIZATIONS`.
     """
 
-    def __init__(self, mode, **kwargs):
+    def __init__(self, mode: str, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if mode not in NORMALIZATIONS:
-            known = sorted(NORMALIZATIONS)
-            raise ValueError(f"Expected a normalization among {known}. Received: {mode!r}.")
+            raise ValueError(f"Unknown normalization {mode!r}; known: {', '.join(NORMALIZATIONS)}.")
         self.mode = mode
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return normalize(ops.cast(inputs, "float32"), self.mode, ops)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "mode": self.mode}

@@ -1,25 +1,29 @@
 """Padding of images inside the graph."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from ..typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
 class PadToMultiple(keras.layers.Layer):
     """Images (B, H, W, C) -> (B, H', W', C) whose sides are multiples of `multiple` px.
 
-    Zeros come at the right and the bottom. After `Normalize` zero is the mean colour, which is what
+    Zeros are added on the right and below. After `Normalize` zero is the mean colour, which is what
     torchvision, Detectron2 and MMDetection pad with.
     """
 
-    def __init__(self, multiple, **kwargs):
+    def __init__(self, multiple: int, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if multiple < 1:
             raise ValueError(f"Expected a multiple of 1 px or more. Received: {multiple}.")
         self.multiple = multiple
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         for axis in (1, 2):
             batch, *sides, channels = ops.shape(inputs)
             sides[axis - 1] = -sides[axis - 1] % self.multiple
@@ -27,13 +31,13 @@ class PadToMultiple(keras.layers.Layer):
             inputs = ops.concatenate([inputs, zeros], axis=axis)
         return inputs
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, *sides, channels = input_shape
         padded = (side and -(-side // self.multiple) * self.multiple for side in sides)
         return (batch, *padded, channels)
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=inputs.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "multiple": self.multiple}

@@ -1,9 +1,15 @@
 """Decoding of the regression output into boxes."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
 
 from .. import coders
+from ..coders import BoxCoder
+from ..typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
@@ -14,22 +20,28 @@ class RegressBoxes(keras.layers.Layer):
     this `mean` and `std`.
     """
 
-    def __init__(self, mean=None, std=None, coder=None, **kwargs):
+    def __init__(
+        self,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        coder: BoxCoder | str | dict | None = None,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         for name, value in (("mean", mean), ("std", std)):
-            if value is not None and not hasattr(value, "__len__"):
+            if value is not None and np.shape(value) != (4,):
                 raise ValueError(f"Expected {name} to be four numbers. Received: {value!r}.")
         arguments = {"mean": mean, "std": std}
         given = {name: value for name, value in arguments.items() if value is not None}
         self.coder = coders.get(coder or {"name": "corners", **given})
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         anchors, regression = (ops.convert_to_tensor(value) for value in inputs)
         return self.coder.decode(anchors, regression, ops)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return (*input_shape[0][:2], 4)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "coder": self.coder.config}

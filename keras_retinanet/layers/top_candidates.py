@@ -1,17 +1,24 @@
 """The candidates that go into non-maximum suppression."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from ..nms import gather
+from ..parts import PostProcess
+from ..typing import Shape, Tensor
 
 
-def best_pairs(classification, top_k=None, class_specific=True):
-    """The best (anchor, class) pairs of classification (B, N, K), in descending order of score.
+def best_pairs(
+    classification: Tensor, top_k: int | None = None, class_specific: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the best (anchor, class) pairs of classification (B, N, K), by descending score.
 
     Returns rows (B, C), labels (B, C) and scores (B, C), where C is `top_k`, or all pairs when
-    that is None; pairs that do not exist score -1. Without `class_specific` an anchor counts with
-    its best class alone.
+    that is None; pairs that do not exist score -1. Without `class_specific` an anchor counts only
+    with its best class.
     """
     num_classes = classification.shape[-1]
     best = ops.max(classification, axis=-1)  # (B, N)
@@ -35,7 +42,7 @@ def best_pairs(classification, top_k=None, class_specific=True):
 
 @keras.saving.register_keras_serializable("keras_retinanet")
 class TopCandidates(keras.layers.Layer):
-    """Keeps the best `top_k` pairs of anchor and class on each level.
+    """The best `top_k` pairs of anchor and class on each level.
 
     Takes (anchors of each level [(B, Nl, 4), ...], values [regression (B, N, V), classification
     (B, N, K), *others (B, N, ...)]) with N the sum of the Nl. Returns [anchors (B, C, 4),
@@ -43,13 +50,15 @@ class TopCandidates(keras.layers.Layer):
     score, C = levels · top_k; `top_k=None` keeps all pairs.
     """
 
-    def __init__(self, top_k=1000, class_specific=True, **kwargs):
+    def __init__(
+        self, top_k: int | None = PostProcess.top_k, class_specific: bool = True, **kwargs: Any
+    ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         self.top_k = top_k
         self.class_specific = class_specific
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Any]) -> list[Tensor]:
         levels, (regression, classification, *others) = inputs
         anchors = ops.concatenate(levels, axis=1)  # (B, N, 4)
         if self.top_k is None:
@@ -68,17 +77,17 @@ class TopCandidates(keras.layers.Layer):
         gathered = [gather(values, rows) for values in (anchors, regression, *others)]
         return [*gathered[:2], scores, labels, *gathered[2:]]
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Sequence[Any]) -> list[keras.KerasTensor]:
         levels, (regression, _, *others) = inputs
         count = None if self.top_k is None else self.top_k * len(levels)
         batch = regression.shape[0]
 
-        def spec(tail, dtype="float32"):
+        def spec(tail: Shape, dtype: str = "float32") -> keras.KerasTensor:
             return keras.KerasTensor((batch, count, *tail), dtype=dtype)
 
         rest = [spec(other.shape[2:]) for other in others]
         return [spec((4,)), spec(regression.shape[2:]), spec(()), spec((), "int32"), *rest]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = {"top_k": self.top_k, "class_specific": self.class_specific}
         return {**super().get_config(), **config}

@@ -1,10 +1,16 @@
-"""Losses, each as its formula: closures (y_true, y_pred) whose last target column is the state.
+"""Losses: closures (y_true, y_pred) -> scalar, whose last target column is the state.
 
 State -1 is ignored, 0 background, 1 an object; a loss is divided by the number of objects in the
-batch, at least 1, unless its docstring names another divisor.
+batch, at least 1, unless its docstring names another divisor. `loss.spec`, see `losses.spec`, says
+what the loss compares.
 """
 
-from ..lookup import lookup
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..choices import BOX_LOSSES, CLASSIFICATION_LOSSES, LOSSES, lookup
 from .classification import (
     cross_entropy,
     focal,
@@ -17,33 +23,14 @@ from .classification import (
 from .distribution import dfl, gfl
 from .harmonizing import ghm_classification, ghm_regression
 from .regression import ciou, diou, giou, iou, l1, l2, ohem_smooth_l1, smooth_l1
-
-CLASSIFICATION_LOSSES = {
-    "cross_entropy": cross_entropy,
-    "focal": focal,
-    "focal_star": focal_star,
-    "ghm_classification": ghm_classification,
-    "softmax_focal": softmax_focal,
-    "quality_focal": quality_focal,
-    "varifocal": varifocal,
-}
-BOX_LOSSES = {
-    "l1": l1,
-    "l2": l2,
-    "smooth_l1": smooth_l1,
-    "ohem_smooth_l1": ohem_smooth_l1,
-    "ghm_regression": ghm_regression,
-    "iou": iou,
-    "giou": giou,
-    "diou": diou,
-    "ciou": ciou,
-    "dfl": dfl,
-    "gfl": gfl,
-}
-LOSSES = CLASSIFICATION_LOSSES | BOX_LOSSES | {"iou_entropy": iou_entropy}
+from .spec import Loss
 
 
-def get(config):
-    """The closure that a dict {"name": ..., **arguments} describes."""
-    make, arguments = lookup(LOSSES, config, "a loss")
+def get(config: str | dict[str, Any]) -> Loss:
+    """Make the loss of a name or of a dict {"name": ..., **arguments}.
+
+    Raises:
+        ValueError: No loss has this name; the message lists the known names.
+    """
+    make, arguments = lookup(LOSSES, config, "loss")
     return make(**arguments)

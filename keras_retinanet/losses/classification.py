@@ -2,24 +2,33 @@
 
 y_pred holds probabilities, or logits with `from_logits=True`, which is finite for any logit.
 Written with x the logit, σ the sigmoid, p = σ(x), y the label, and x_t = x where y is 1, -x where
-it is 0, so that p_t = σ(x_t). `loss.activation` is what makes probabilities of the logits:
-"sigmoid", or "softmax" for logits relative to that of the background, see `heads.Probabilities`.
+it is 0, so that p_t = σ(x_t). Softmax logits are relative to the background's logit, see
+`heads.Probabilities`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
 
+from ..typing import Tensor
 from .reduction import BACKGROUND, OBJECT, only, per_object, split, weighted_mean
+from .spec import Activation, Loss, LossSpec, with_spec
+
+Alpha = float | Sequence[float] | None
 
 
-def to_logits(probabilities):
-    """The inverse of the sigmoid, with probabilities kept 1e-7 away from 0 and 1."""
+def to_logits(probabilities: Tensor) -> Tensor:
+    """Invert the sigmoid, with probabilities kept 1e-7 away from 0 and 1."""
     probabilities = ops.clip(ops.cast(probabilities, "float32"), 1e-7, 1 - 1e-7)
     return ops.log(probabilities) - ops.log1p(-probabilities)
 
 
-def to_relative_logits(probabilities):
-    """log(p / p₀) of the classes' probabilities (..., K), p₀ = 1 - Σp that of the background."""
+def to_relative_logits(probabilities: Tensor) -> Tensor:
+    """Return log(p / p₀) of probabilities (..., K), where p₀ = 1 - Σp is the background's."""
     probabilities = ops.clip(ops.cast(probabilities, "float32"), 1e-7, 1 - 1e-7)
     background = 1 - ops.sum(probabilities, axis=-1, keepdims=True)
     return ops.log(probabilities) - ops.log(ops.maximum(background, 1e-7))
@@ -28,14 +37,26 @@ def to_relative_logits(probabilities):
 LOGITS = {"sigmoid": to_logits, "softmax": to_relative_logits}
 
 
-def closure(formula, from_logits, name, activation="sigmoid", **arguments):
-    """The loss of a `formula` (labels (B, N, K), logits (B, N, K)) -> (B, N, any number of terms).
+def closure(
+    formula: Callable,
+    from_logits: bool,
+    name: str,
+    activation: Activation = "sigmoid",
+    quality: bool = False,
+    **arguments: Any,
+) -> Loss:
+    """Return the loss of a formula, with ignored anchors masked and divided by the objects.
 
-    The closure's `each` gives the loss of every anchor (B, N), 0 where it is ignored; `config` is
-    what `losses.get` makes the closure from again.
+    Args:
+        formula: Maps labels (B, N, K) and logits (B, N, K) to terms (B, N, T), which are summed.
+        from_logits: True if y_pred holds logits.
+        name: The name in `losses.LOSSES`.
+        activation: The function from logits to probabilities, "sigmoid" or "softmax".
+        quality: True if labels are the IoU of the decoded box with its object.
+        **arguments: The arguments under which `losses.get` makes the loss again.
     """
 
-    def each(y_true, y_pred):
+    def each(y_true: Tensor, y_pred: Tensor) -> Tensor:
         labels, state = split(ops.cast(y_true, "float32"))  # (B, N, K), (B, N)
         counted = ops.logical_and(state >= BACKGROUND, state <= OBJECT)  # (B, N)
         y_pred = only(counted, y_pred, 0.5)  # (B, N, K): harmless as probability and as logit
@@ -43,51 +64,68 @@ def closure(formula, from_logits, name, activation="sigmoid", **arguments):
         values = ops.sum(formula(labels, logits), axis=-1)  # (B, N)
         return ops.where(counted, values, 0.0)
 
-    def loss(y_true, y_pred):
+    def loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
         return per_object(each(y_true, y_pred), ops.cast(y_true[..., -1], "float32"))
 
-    loss.each = each
-    loss.from_logits = from_logits
-    loss.activation = activation
-    loss.config = {"name": name, **arguments, "from_logits": from_logits}
-    return loss
+    arguments["from_logits"] = from_logits
+    spec = LossSpec(
+        name, arguments, from_logits=from_logits, activation=activation, quality=quality, each=each
+    )
+    return with_spec(loss, spec)
 
 
-def entropy(labels, logits):
-    """-y log p - (1 - y) log(1 - p), for labels in 0..1: (B, N, K)."""
+def entropy(labels: Tensor, logits: Tensor) -> Tensor:
+    """Return -y log p - (1 - y) log(1 - p), (B, N, K), for labels in 0..1."""
     return ops.binary_crossentropy(labels, logits, from_logits=True)
 
 
-def balance(positive, alpha):
-    """α_t: `alpha`, a number or one for each class, on objects and 1 - alpha elsewhere."""
+def balance(positive: Tensor, alpha: Alpha) -> Tensor:
+    """Return α_t: `alpha`, a number or one for each class, on objects and 1 - alpha elsewhere."""
     if alpha is None:
         return 1.0
-    alpha = ops.convert_to_tensor(alpha, "float32")
-    return ops.where(positive, alpha, 1 - alpha)
+    weight = ops.convert_to_tensor(alpha, "float32")
+    return ops.where(positive, weight, 1 - weight)
 
 
-def modulation(positive, logits, gamma):
-    """(1 - p_t)^γ as exp(γ log σ(-x_t)): its gradient is finite at any logit and any γ."""
+def modulation(positive: Tensor, logits: Tensor, gamma: float) -> Tensor:
+    """Return (1 - p_t)^γ as exp(γ log σ(-x_t)), whose gradient is finite at any logit and γ."""
     return ops.exp(gamma * ops.log_sigmoid(ops.where(positive, -logits, logits)))
 
 
-def cross_entropy(alpha=None, from_logits=False):
-    """CE(p_t) = -α_t log(p_t); without `alpha`, unweighted. Range: [0, inf)."""
+def cross_entropy(alpha: Alpha = None, from_logits: bool = False) -> Loss:
+    """Cross entropy, CE(p_t) = -α_t log(p_t), unweighted without `alpha`. Range: [0, inf)."""
 
-    def formula(labels, logits):
+    def formula(labels: Tensor, logits: Tensor) -> Tensor:
         return balance(labels > 0.5, alpha) * entropy(labels, logits)
 
     return closure(formula, from_logits, "cross_entropy", alpha=alpha)
 
 
-def focal(alpha=0.25, gamma=2.0, cutoff=0.5, from_logits=False):
-    """FL(p_t) = -α_t (1 - p_t)^γ log(p_t). Range: [0, inf).
+def focal(
+    alpha: Alpha = 0.25, gamma: float = 2.0, cutoff: float = 0.5, from_logits: bool = False
+) -> Loss:
+    """Focal loss, FL(p_t) = -α_t (1 - p_t)^γ log(p_t). Range: [0, inf).
 
-    Labels above `cutoff` count as objects in α_t and in the modulating factor.
     Lin et al. 2017, "Focal Loss for Dense Object Detection", arXiv 1708.02002.
+
+    Args:
+        alpha: Weight of objects, 1 - alpha that of the background: a number, one for each class,
+            or None for no weights.
+        gamma: Exponent that lowers the loss of easy examples.
+        cutoff: Labels above it count as objects in α_t and in the modulating factor.
+        from_logits: True if y_pred holds logits.
+
+    Returns:
+        A loss (y_true (B, N, K + 1), y_pred (B, N, K)) -> scalar.
+
+    >>> y_true = np.array([[[1, 0, 1]]], "float32")  # one object of class 0, then the state
+    >>> y_pred = np.array([[[0.9, 0.2]]], "float32")
+    >>> loss = focal()(y_true, y_pred)  # 0.25 · 0.1² · -log 0.9 + 0.75 · 0.2² · -log 0.8
+    >>> print(f"{float(loss):.6f}")
+    0.006958
     """
 
-    def formula(labels, logits):
+    def formula(labels: Tensor, logits: Tensor) -> Tensor:
         positive = labels > cutoff  # (B, N, K)
         weight = balance(positive, alpha) * modulation(positive, logits, gamma)
         return weight * entropy(labels, logits)
@@ -95,14 +133,14 @@ def focal(alpha=0.25, gamma=2.0, cutoff=0.5, from_logits=False):
     return closure(formula, from_logits, "focal", alpha=alpha, gamma=gamma, cutoff=cutoff)
 
 
-def softmax_focal(alpha=0.25, gamma=2.0, from_logits=False):
-    """FL(p_t) = -α_t (1 - p_t)^γ log(p_t) of K + 1 classes, the last one the background.
+def softmax_focal(alpha: Alpha = 0.25, gamma: float = 2.0, from_logits: bool = False) -> Loss:
+    """Focal loss, FL(p_t) = -α_t (1 - p_t)^γ log(p_t), of K classes and the background.
 
-    p_t is the softmax probability of the anchor's own class; with `gamma=0` and `alpha=None` this
-    is the cross entropy. The background's α_t is 1 less the mean of the classes'. Range: [0, inf).
+    p_t is the softmax probability of the anchor's class; with `gamma=0` and `alpha=None` this is
+    the cross entropy. The background's α_t is 1 less the classes' mean α. Range: [0, inf).
     """
 
-    def formula(labels, logits):
+    def formula(labels: Tensor, logits: Tensor) -> Tensor:
         background = 1 - ops.sum(labels, axis=-1, keepdims=True)  # (B, N, 1)
         labels = ops.concatenate([labels, background], axis=-1)  # (B, N, K + 1)
         logits = ops.concatenate([logits, ops.zeros_like(logits[..., :1])], axis=-1)
@@ -119,10 +157,15 @@ def softmax_focal(alpha=0.25, gamma=2.0, from_logits=False):
     return closure(formula, from_logits, "softmax_focal", "softmax", alpha=alpha, gamma=gamma)
 
 
-def focal_star(alpha=None, gamma=2.0, beta=1.0, from_logits=False):
-    """FL*(p_t) = -α_t log σ(γ x_t + β) / γ. Range: [0, inf). arXiv 1708.02002, appendix A."""
+def focal_star(
+    alpha: Alpha = None, gamma: float = 2.0, beta: float = 1.0, from_logits: bool = False
+) -> Loss:
+    """Focal loss star, FL*(p_t) = -α_t log σ(γ x_t + β) / γ. Range: [0, inf).
 
-    def formula(labels, logits):
+    Lin et al. 2017, arXiv 1708.02002, appendix A.
+    """
+
+    def formula(labels: Tensor, logits: Tensor) -> Tensor:
         positive = labels > 0.5  # (B, N, K)
         x_t = ops.where(positive, logits, -logits)
         return -balance(positive, alpha) * ops.log_sigmoid(gamma * x_t + beta) / gamma
@@ -130,50 +173,49 @@ def focal_star(alpha=None, gamma=2.0, beta=1.0, from_logits=False):
     return closure(formula, from_logits, "focal_star", alpha=alpha, gamma=gamma, beta=beta)
 
 
-def quality_focal(beta=2.0, from_logits=False):
-    """QFL(p) = |y - p|^β (-(1 - y) log(1 - p) - y log p). Range: [0, inf).
+def quality_focal(beta: float = 2.0, from_logits: bool = False) -> Loss:
+    """Quality focal loss, QFL(p) = |y - p|^β (-(1 - y) log(1 - p) - y log p). Range: [0, inf).
 
     The label of the object's class is the IoU y of the decoded box with its object, without
     gradient. Li et al. 2020, "Generalized Focal Loss", arXiv 2006.04388.
     """
 
-    def formula(labels, logits):
+    def formula(labels: Tensor, logits: Tensor) -> Tensor:
         distance = ops.abs(labels - ops.sigmoid(logits))  # (B, N, K)
         return ops.power(ops.maximum(distance, 1e-6), beta) * entropy(labels, logits)
 
-    loss = closure(formula, from_logits, "quality_focal", beta=beta)
-    loss.quality = True
-    return loss
+    return closure(formula, from_logits, "quality_focal", quality=True, beta=beta)
 
 
-def varifocal(alpha=0.75, gamma=2.0, from_logits=False):
-    """VFL(p) = y CE(p, y) on objects, α p^γ CE(p, 0) elsewhere, α a number. Range: [0, inf).
+def varifocal(alpha: float = 0.75, gamma: float = 2.0, from_logits: bool = False) -> Loss:
+    """Varifocal loss, VFL(p) = y CE(p, y) on objects, α p^γ CE(p, 0) elsewhere. Range: [0, inf).
 
     Labels as for `quality_focal`. Zhang et al. 2021, "VarifocalNet", arXiv 2008.13367.
+
+    Raises:
+        TypeError: `alpha` is not a number.
     """
-
     if not isinstance(alpha, (int, float)):
-        raise TypeError(f"Expected a number as alpha. Received: {alpha}")
+        raise TypeError(f"Expected a number as alpha. Received: {alpha}.")
 
-    def formula(labels, logits):
+    def formula(labels: Tensor, logits: Tensor) -> Tensor:
         positive = labels > 0  # (B, N, K)
         background = alpha * ops.exp(gamma * ops.log_sigmoid(logits))
         return ops.where(positive, labels, background) * entropy(labels, logits)
 
-    loss = closure(formula, from_logits, "varifocal", alpha=alpha, gamma=gamma)
-    loss.quality = True
-    return loss
+    return closure(formula, from_logits, "varifocal", quality=True, alpha=alpha, gamma=gamma)
 
 
-def iou_entropy(from_logits=False):
-    """-t log p - (1 - t) log(1 - p) of the objects alone: y_true (B, N, 2), y_pred (B, N, 1).
+def iou_entropy(from_logits: bool = False) -> Loss:
+    """Cross entropy -t log p - (1 - t) log(1 - p) of the IoU branch: y_true (B, N, 2), y_pred
+    (B, N, 1).
 
-    For a branch that predicts the IoU t of the decoded box with its object, which the score is
-    multiplied by. Range: [0, inf). Wu et al. 2020, "IoU-aware Single-stage Object Detector", arXiv
-    1912.05992.
+    The branch predicts the IoU t of an object's decoded box with the object; the score is
+    multiplied by it. Only objects count. Range: [0, inf). Wu et al. 2020, "IoU-aware Single-stage
+    Object Detector", arXiv 1912.05992.
     """
 
-    def loss(y_true, y_pred):
+    def loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
         overlap, state = split(ops.cast(y_true, "float32"))  # (B, N, 1), (B, N)
         objects = state > 0  # (B, N)
         y_pred = only(objects, y_pred, 0.5)  # (B, N, 1)
@@ -181,15 +223,14 @@ def iou_entropy(from_logits=False):
         values = entropy(only(objects, overlap), logits)[..., 0]  # (B, N)
         return weighted_mean(values, ops.cast(objects, "float32"))
 
-    loss.from_logits = from_logits
-    loss.config = {"name": "iou_entropy", "from_logits": from_logits}
-    return loss
+    arguments = {"from_logits": from_logits}
+    return with_spec(loss, LossSpec("iou_entropy", arguments, from_logits=from_logits))
 
 
-def inverse_frequency(counts):
-    """`alpha` for each class from the numbers of its boxes: odds α / (1 - α) = Σn / (K n_c).
+def inverse_frequency(counts: Iterable[int]) -> list[float]:
+    """Return `alpha` for each class from the number of its boxes: odds α / (1 - α) = Σn / (K n_c).
 
-    A class of mean frequency gets 0.5, a rarer one more; 0.5 too one without boxes.
+    A class of mean frequency gets 0.5, a rarer one more, and one without boxes 0.5.
     """
     counts = [int(count) for count in counts]
     total = sum(counts)

@@ -1,31 +1,37 @@
 """GHM losses, which weight examples by how rare the norm of their gradient is.
 
-Li et al. 2019, "Gradient Harmonized Single-stage Detector", arXiv 1811.05181. `loss.density` is the
-layer that remembers how often each norm was seen: a model that trains with the loss has to track
-it, so that its weight is saved, and on JAX changed at all.
+Li et al. 2019, "Gradient Harmonized Single-stage Detector", arXiv 1811.05181. `loss.spec.density`
+is the layer that remembers how often each norm was seen: a model that trains with the loss tracks
+it, so that its weight is saved and, on JAX, updated.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 import keras
 from keras import ops
 
+from ..typing import Shape, Tensor
 from .classification import entropy, to_logits
 from .reduction import BACKGROUND, OBJECT, only, split, weighted_mean
+from .spec import Loss, LossSpec, with_spec
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
 class GradientDensity(keras.layers.Layer):
-    """Norms (..., V) of gradients, in 0..1, and which of them count -> weights β (..., V).
+    """Layer from gradient norms (..., V) in 0..1 and a mask of those that count to weights β.
 
     With S the moving counts of the examples in `bins` equal bins, S <- momentum S + (1 - momentum)
-    counts, an example of bin j weighs β = ΣS / (bins S_j), and 0 where it does not count. That S
-    starts at 0 cancels out. β carries no gradient.
+    counts, an example of bin j weighs β = ΣS / (bins S_j), and 0 if it does not count. The start
+    at S = 0 cancels out. β carries no gradient.
 
-    While `updating` is False, S stays, and S_j is at least the (1 - momentum) counts that it would
-    have had from this batch alone: norms not seen for long have no unbounded weight, and before
-    any training the batch is weighted by its own counts.
+    While `updating` is False, S stays, and S_j is at least the (1 - momentum) counts that this
+    batch would add: norms not seen for long get no unbounded weight, and before any training the
+    batch is weighted by the counts of its examples.
     """
 
-    def __init__(self, bins, momentum, **kwargs):
+    def __init__(self, bins: int, momentum: float, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if not 0 <= momentum < 1:
@@ -38,7 +44,7 @@ class GradientDensity(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, norms, counted):
+    def call(self, norms: Tensor, counted: Tensor) -> Tensor:
         norms = ops.stop_gradient(norms)
         bins = ops.clip(ops.cast(norms * self.bins, "int32"), 0, self.bins - 1)
         bins = ops.where(counted, bins, self.bins)  # (..., V): a bin more for what does not count
@@ -51,10 +57,10 @@ class GradientDensity(keras.layers.Layer):
         weights = ops.divide_no_nan(ops.sum(moving), self.bins * moving)
         return ops.take(ops.pad(weights, [[0, 1]]), bins, axis=0)
 
-    def histogram(self, bins):
-        """How many of bins (..., V) are 0, 1, ...: (bins + 1,).
+    def histogram(self, bins: Tensor) -> Tensor:
+        """Count how many of bins (..., V) are 0, 1, ...: (bins + 1,).
 
-        Counted for each of V alone first: ones added up in float32 stop at 2²⁴.
+        Each column of V is counted separately first: ones added up in float32 stop at 2²⁴.
         """
         size, columns = self.bins + 1, bins.shape[-1]
         places = ops.reshape(bins + size * ops.arange(columns, dtype="int32"), (-1,))
@@ -62,22 +68,22 @@ class GradientDensity(keras.layers.Layer):
         counts = ops.segment_sum(ones, places, size * columns)
         return ops.sum(ops.reshape(counts, (columns, size)), axis=0)
 
-    def compute_output_shape(self, norms_shape, counted_shape):
+    def compute_output_shape(self, norms_shape: Shape, counted_shape: Shape) -> Shape:
         return norms_shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "bins": self.bins, "momentum": self.momentum}
 
 
-def ghm_classification(bins=30, momentum=0.75, from_logits=False):
+def ghm_classification(bins: int = 30, momentum: float = 0.75, from_logits: bool = False) -> Loss:
     """GHM-C: Σ β CE(p, y) over every class of every anchor, with |p - y| the norm of the gradient.
 
-    Divided by the number of these (anchor, class) examples, not by that of objects: where all norms
-    are equally frequent this is their mean cross entropy. Range: [0, inf).
+    Divided by the number of these (anchor, class) examples, not of objects: if all norms are
+    equally frequent this is their mean cross entropy. Range: [0, inf).
     """
     density = GradientDensity(bins, momentum)
 
-    def loss(y_true, y_pred):
+    def loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
         labels, state = split(ops.cast(y_true, "float32"))  # (B, N, K), (B, N)
         counted = ops.logical_and(state >= BACKGROUND, state <= OBJECT)  # (B, N)
         y_pred = only(counted, y_pred, 0.5)  # (B, N, K): harmless as probability and as logit
@@ -87,22 +93,19 @@ def ghm_classification(bins=30, momentum=0.75, from_logits=False):
         values = ops.mean(weights * entropy(labels, logits), axis=-1)  # (B, N)
         return weighted_mean(values, ops.cast(counted, "float32"))
 
-    loss.density = density
-    loss.from_logits = from_logits
-    loss.activation = "sigmoid"
-    loss.config = {"name": "ghm_classification", "bins": bins, "momentum": momentum}
-    loss.config |= {"from_logits": from_logits}
-    return loss
+    arguments = {"bins": bins, "momentum": momentum, "from_logits": from_logits}
+    spec = LossSpec("ghm_classification", arguments, from_logits=from_logits, density=density)
+    return with_spec(loss, spec)
 
 
-def ghm_regression(mu=0.02, bins=10, momentum=0.75):
+def ghm_regression(mu: float = 0.02, bins: int = 10, momentum: float = 0.75) -> Loss:
     """GHM-R: β (sqrt(d² + μ²) - μ), summed over the coordinates; range [0, inf).
 
     The norm of the gradient is |d| / sqrt(d² + μ²); examples are the coordinates of the objects.
     """
     density = GradientDensity(bins, momentum)
 
-    def loss(y_true, y_pred):
+    def loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
         targets, state = split(ops.cast(y_true, "float32"))  # (B, N, 4), (B, N)
         objects = state > 0  # (B, N)
         difference = only(objects, ops.cast(y_pred, "float32") - targets)  # (B, N, 4)
@@ -112,7 +115,5 @@ def ghm_regression(mu=0.02, bins=10, momentum=0.75):
         values = ops.sum(weights * values, axis=-1)  # (B, N)
         return weighted_mean(values, ops.maximum(state, 0.0))
 
-    loss.density = density
-    loss.space = "deltas"
-    loss.config = {"name": "ghm_regression", "mu": mu, "bins": bins, "momentum": momentum}
-    return loss
+    arguments = {"mu": mu, "bins": bins, "momentum": momentum}
+    return with_spec(loss, LossSpec("ghm_regression", arguments, density=density))

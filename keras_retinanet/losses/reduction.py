@@ -1,31 +1,33 @@
-"""What all losses share: the state column and the division by the number of objects."""
+"""The state column and the division by the number of objects, which all losses share."""
 
 from keras import ops
 
-# The last column of every target. OMITTED is an object that a selector left out: it counts as an
-# object and has no loss. Of a box target, a state between 0 and 1 is the weight of an object.
+from ..typing import Tensor
+
+# The last column of every target. OMITTED is an object that a sampler left out: it counts as an
+# object and has no loss. In a box target, a state between 0 and 1 is the weight of an object.
 IGNORE, BACKGROUND, OBJECT, OMITTED = -1, 0, 1, 2
 
 
-def split(y_true):
-    """The targets (B, N, V) and the state (B, N) that stand together in y_true (B, N, V + 1)."""
+def split(y_true: Tensor) -> tuple[Tensor, Tensor]:
+    """Split y_true (B, N, V + 1) into targets (B, N, V) and state (B, N)."""
     return y_true[..., :-1], y_true[..., -1]
 
 
-def per_object(values, state):
-    """Sum of `values` (B, N) over the objects in the batch, at least 1: a scalar."""
+def per_object(values: Tensor, state: Tensor) -> Tensor:
+    """Divide the sum of `values` (B, N) by the number of objects in the batch, at least 1."""
     objects = ops.sum(ops.cast(state >= OBJECT, values.dtype))
     return ops.sum(values) / ops.maximum(objects, 1)
 
 
-def weighted_mean(values, weights):
-    """Mean of `values` (B, N) with `weights` (B, N), 0 where these are all 0: a scalar."""
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean of `values` (B, N) with `weights` (B, N), 0 if all weights are 0."""
     total = ops.sum(weights)
     return ops.sum(weights * values) / ops.where(total > 0, total, 1.0)
 
 
-def only(mask, values, instead=0.0):
-    """`values` (B, N, V) where `mask` (B, N) holds, a harmless constant elsewhere.
+def only(mask: Tensor, values: Tensor, instead: Tensor = 0.0) -> Tensor:
+    """Return `values` (B, N, V) where `mask` (B, N) holds, a harmless constant elsewhere.
 
     Used before a formula, so that its gradient is finite on the branch that is masked out.
     """

@@ -1,20 +1,27 @@
-"""Models: backbones by name, and what is done with a detector once it is trained."""
+"""Models: backbones by name; loading, checking and converting detectors."""
 
+from __future__ import annotations
+
+import dataclasses
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
-from .. import layers  # noqa: F401  registers the layers that saved models hold
+from .. import layers
 from ..errors import InputError
+from ..typing import StrPath
+from ..utils.anchors import AnchorParameters
 from .backbone import Backbone
 from .convnext import ConvNeXtBackbone
 from .custom import CustomBackbone
 from .densenet import DenseNetBackbone
 from .detector import RetinaNet
 from .effnet import EfficientNetBackbone
+from .inference import detections_model, output_names, postprocess_of
 from .mobilenet import MobileNetBackbone
 from .resnet import ResNetBackbone
-from .retinanet import retinanet_bbox
 from .senet import SeBackbone
 from .vgg import VGGBackbone
 
@@ -41,25 +48,27 @@ BACKBONES = {
 }
 
 
-def backbone(backbone_name, taps=None, **options):
-    """The Backbone of a name, such as `resnet50` or `mobilenet224_0.25`, or of any functional Keras
-    model with `taps`, the names of its layers that give C3 to C5 or C2 to C5.
+def backbone(
+    backbone_name: str | keras.Model, taps: Sequence[str] | str | None = None, **options: Any
+) -> Backbone:
+    """Return the Backbone of a name, such as `resnet50` or `mobilenet224_0.25`.
 
-    Options are those of the family: see `ResNetBackbone`, and for a model `CustomBackbone`.
+    A functional Keras model with `taps`, the names of its layers that give C3 to C5 or C2 to C5,
+    also is one. Options are those of the family: see `ResNetBackbone` and `CustomBackbone`.
     """
     if not isinstance(backbone_name, str):
         return CustomBackbone(backbone_name, taps or [], **options)
     if taps is not None:
-        raise InputError(f"Expected a Keras model for these taps. Received: {backbone_name!r}.")
+        raise InputError(f"Only a Keras model takes taps, not {backbone_name!r}.")
     family, name = _family_of(backbone_name)
     if family is None:
-        known = backbone_names()
-        raise ValueError(f"Expected a backbone among {known}. Received: {backbone_name!r}.")
+        known = ", ".join(backbone_names())
+        raise ValueError(f"Unknown backbone {backbone_name!r}; known: {known}.")
     return family(name, **options)
 
 
-def _family_of(name):
-    """(family, its own spelling) of the backbone of a name; (None, name) of one that none knows."""
+def _family_of(name: str) -> tuple[type[Backbone] | None, str]:
+    """Return (family, its spelling of the name), or (None, name) for an unknown name."""
     for family in BACKBONES.values():
         known = family.known_as(name)
         if known in family.allowed():
@@ -67,31 +76,33 @@ def _family_of(name):
     return None, name
 
 
-def same_backbone(name, other):
-    """Whether two names are those of one backbone; a model of one's own may have any."""
+def same_backbone(name: str, other: str) -> bool:
+    """Return if two names are spellings of one; unknown names must be equal."""
     return _family_of(name) == _family_of(other)
 
 
-def backbone_names():
-    """All names that `backbone` knows."""
+def backbone_names() -> list[str]:
+    """Return all names that `backbone` knows."""
     return [name for family in BACKBONES.values() for name in family.allowed()]
 
 
-def load_model(filepath, backbone_name="resnet50", compile=True):
-    """The model in a `.keras` file. `backbone_name` is not needed: the file knows."""
+def load_model(
+    filepath: StrPath, backbone_name: str = "resnet50", compile: bool = True
+) -> keras.Model:
+    """Load the model in a `.keras` file, which knows its backbone; `backbone_name` is ignored."""
     return keras.saving.load_model(str(filepath), compile=compile)
 
 
-def assert_training_model(model):
-    """Raises an AssertionError unless `model` has the outputs regression and classification."""
-    names = getattr(model, "output_names", [])
+def assert_training_model(model: keras.Model) -> None:
+    """Raise an AssertionError unless `model` has the outputs regression and classification."""
+    names = output_names(model)
     assert {"regression", "classification"} <= set(names), (
         f"Expected a training model, with outputs regression and classification. Received: {names}."
     )
 
 
-def check_training_model(model):
-    """Prints the reason and exits with status 1 unless `model` is a training model."""
+def check_training_model(model: keras.Model) -> None:
+    """Print the reason and exit with status 1 unless `model` is a training model."""
     try:
         assert_training_model(model)
     except AssertionError as error:
@@ -100,19 +111,20 @@ def check_training_model(model):
 
 
 def convert_model(
-    model,
-    nms=None,
-    class_specific_filter=None,
-    anchor_params=None,
-    pyramid_levels=None,
-    **kwargs,
-):
-    """The inference model of a training model; what is None is as the model knows, see
-    `retinanet_bbox`.
+    model: keras.Model,
+    nms: str | bool | dict | None = None,
+    class_specific_filter: bool | None = None,
+    anchor_params: AnchorParameters | None = None,
+    pyramid_levels: Sequence[int] | None = None,
+    parallel_iterations: int = 32,
+    **kwargs: Any,
+) -> RetinaNet:
+    """Return the inference model of a training model, see `inference.detections_model`.
+
+    `kwargs` are fields of `PostProcess`. For an argument that is None the model's value holds.
     """
     asked = {"nms": nms, "class_specific_filter": class_specific_filter, **kwargs}
-    known = getattr(model, "detection", {})
-    options = {**known, **{name: value for name, value in asked.items() if value is not None}}
-    return retinanet_bbox(
-        model, anchor_params=anchor_params, pyramid_levels=pyramid_levels, **options
-    )
+    asked = {name: value for name, value in asked.items() if value is not None}
+    name = asked.pop("name", "retinanet-bbox")
+    postprocess = dataclasses.replace(postprocess_of(model), **asked)
+    return detections_model(model, postprocess, anchor_params, pyramid_levels, name)

@@ -1,29 +1,34 @@
-"""What the backbones of keras.applications share."""
+"""The backbones of keras.applications."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
+import keras
+
+from ..typing import Tensor
 from .backbone import Backbone
 
 STORAGE = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
 class ApplicationsBackbone(Backbone):
-    """A family of networks of keras.applications; it overrides `applications`, `url` and `taps`."""
+    """A family of networks of keras.applications; overrides `applications`, `url` and `taps`."""
 
-    # {name: (constructor, MD5 or SHA-256 of the weights, None where Keras publishes none)}
-    applications = MappingProxyType({})
-    arguments = MappingProxyType({})  # of the constructors
-    url = None  # of the weights without the top, where {0} is the backbone's name
+    # {name: (constructor, MD5 or SHA-256 of the weights, None if Keras publishes none)}
+    applications: Mapping[str, tuple] = MappingProxyType({})
+    arguments: Mapping[str, Any] = MappingProxyType({})  # of the constructors
+    url = ""  # of the weights without the top, where {0} is the backbone's name
 
     @classmethod
-    def allowed(cls):
+    def allowed(cls) -> list[str]:
         return list(cls.applications)
 
-    def network(self, inputs):
+    def network(self, inputs: Tensor) -> keras.Model:
         build, _ = self.applications[self.backbone]
         return build(include_top=False, weights=None, input_tensor=inputs, **self.arguments)
 
-    def imagenet(self):
+    def imagenet(self) -> tuple | None:
         _, digest = self.applications[self.backbone]
         url = self.url.format(self.backbone)
         return url.rpartition("/")[-1], url, digest

@@ -1,89 +1,97 @@
-"""What every backbone family gives: features C2..C5, a detector on them, ImageNet weights."""
+"""The base of the backbone families: features C2 to C5, detectors on them, ImageNet weights."""
+
+from __future__ import annotations
 
 import os
 import re
 import warnings
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import keras
 
 from ..errors import InputError
-from ..layers import Normalize, PadToMultiple
 from ..layers.normalize import normalize_bgr
-from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
-from .detector import checked_names
-from .heads import default_submodels
+from ..parts import Design, Freeze
+from ..typing import StrPath, Tensor
+from ..utils.text import listed
+from .build import build_detector, heads_of, prepared
+from .detector import RetinaNet, checked_names
 from .norms import freeze_batch_norm, with_norm
-from .pyramid import create_pyramid_features
 from .retinanet import retinanet
 
 
 class Backbone:
     """A backbone by name; a family overrides `network`, `taps`, `imagenet` and `allowed`."""
 
-    normalization = "caffe"  # what the ImageNet weights expect, a key of NORMALIZATIONS
-    stem = None  # the last layer of the network's stem
-    sources = MappingProxyType({})  # by name, files of ImageNet weights to be imported
-    known_options = ()  # the names of what `network` may be varied by
+    normalization = "caffe"  # of the ImageNet weights, a key of NORMALIZATIONS
+    stem: str | None = None  # the last layer of the network's stem
+    sources: Mapping[str, str] = MappingProxyType(
+        {}
+    )  # {name: the ImageNet weights that can be imported}
+    known_options: tuple[str, ...] = ()  # names of the options that `network` varies by
 
-    def __init__(self, backbone, **options):
+    def __init__(self, backbone: str, **options: Any) -> None:
         self.backbone = self.known_as(backbone)
         self.validate()
         self.options = {name: value for name, value in options.items() if value is not None}
-        if not set(self.options) <= set(self.known_options):
+        unknown = sorted(set(self.options) - set(self.known_options))
+        if unknown:
             raise ValueError(
-                f"Expected options of {self.backbone} among {self.known_options}. "
-                f"Received: {self.options}."
+                f"{self.backbone}: unknown options {listed(unknown)}; "
+                f"known: {listed(self.known_options)}."
             )
 
     @classmethod
-    def known_as(cls, name):
-        """The name among those that are allowed of one in other letters (keras-retinanet wrote
-        EfficientNetB0), or with more or fewer zeros behind its width; others as they are.
+    def known_as(cls, name: str) -> str:
+        """Return the allowed name that `name` spells with other letters or zeros, else `name`.
+
+        keras-retinanet writes EfficientNetB0, and mobilenet224_0.50 is mobilenet224_0.5.
         """
         allowed = {_plain(each): each for each in cls.allowed()}
         return allowed.get(_plain(name), name)
 
     @property
-    def custom_objects(self):
-        """Nothing: every layer is registered with Keras. Kept for scripts that pass it on."""
+    def custom_objects(self) -> dict:
+        """Return nothing: Keras knows every layer. Kept for scripts that pass it on."""
         return {}
 
     @classmethod
-    def allowed(cls):
-        """The names that this family knows."""
+    def allowed(cls) -> list[str]:
+        """Return the names that this family knows."""
         return []
 
-    def validate(self):
-        """Raises a ValueError that names the allowed backbones if this one is not among them."""
+    def validate(self) -> None:
+        """Raise a ValueError that lists the known names if this one is not among them."""
         if self.backbone not in self.allowed():
-            raise ValueError(
-                f"Expected a backbone among {self.allowed()}. Received: {self.backbone!r}."
-            )
+            known = ", ".join(self.allowed())
+            raise ValueError(f"Unknown backbone {self.backbone!r}; known: {known}.")
 
-    def network(self, inputs):
-        """The Keras model on `inputs` (B, H, W, 3), randomly initialised."""
+    def network(self, inputs: Tensor) -> keras.Model:
+        """Return the Keras model on `inputs` (B, H, W, 3), randomly initialised."""
         raise NotImplementedError
 
-    def taps(self, network):
-        """{"C2": (B, H/4, W/4, C), ..., "C5": (B, H/32, W/32, C)} of `network`."""
+    def taps(self, network: keras.Model) -> dict:
+        """Return {"C2": (B, H/4, W/4, C), ..., "C5": (B, H/32, W/32, C)} of `network`."""
         raise NotImplementedError
 
-    def imagenet(self):
-        """(file name, URL, hash or None) of the ImageNet weights, or None where there are none."""
+    def imagenet(self) -> tuple | None:
+        """Return (file name, URL, hash or None) of the ImageNet weights, None if there are none."""
         return None
 
-    def imagenet_source(self):
-        """Where ImageNet weights come from: "keras.applications", which are downloaded, or what
-        `retinanet-import-weights backbone` takes, or None.
-        """
+    def imagenet_source(self) -> str | None:
+        """Return "keras.applications" for weights that are downloaded, else the file to import."""
         return "keras.applications" if self.imagenet() else self.sources.get(self.backbone)
 
-    def download_imagenet(self):
-        """The path of the ImageNet weights, downloaded once; InputError if they cannot be had."""
+    def download_imagenet(self) -> str:
+        """Return the path of the ImageNet weights, which are downloaded once.
+
+        Raises:
+            InputError: if there are none, or the download fails.
+        """
         known = self.imagenet()
-        advice = "Pass --no-weights to train from scratch or --weights FILE for a file you have."
+        advice = "Train from scratch, or from a weight file that you have."
         if known is None:
             raise InputError(f"There are no ImageNet weights for {self.backbone}. {advice}")
         name, url, digest = known
@@ -95,16 +103,25 @@ class Backbone:
                 f"Could not download the ImageNet weights of {self.backbone}: {reason}. {advice}"
             ) from None
 
-    def preprocess_image(self, inputs):
-        """BGR images (..., 3) of 0..255 as the ImageNet weights expect them."""
+    def preprocess_image(self, inputs: Tensor) -> Tensor:
+        """Return BGR images (..., 3) of 0 to 255, normalized for the ImageNet weights."""
         return normalize_bgr(inputs, self.normalization)
 
-    def features(self, inputs, weights=None, modifier=None, norm="batch"):
-        """{"C2": (B, H/4, W/4, C), ..., "C5": (B, H/32, W/32, C)} of `inputs` (B, H, W, 3).
+    def features(
+        self,
+        inputs: Tensor,
+        weights: StrPath | None = None,
+        modifier: Callable[[keras.Model], keras.Model | None] | None = None,
+        norm: str = "batch",
+    ) -> dict:
+        """Return {"C2": (B, H/4, W/4, C), ..., "C5": (B, H/32, W/32, C)} of normalized images.
 
-        `weights` is a file for the bare backbone; `modifier` changes the backbone's model before
-        it is used (`utils.model.freeze`, say); `norm`, "group" or "sync_batch", replaces its batch
-        norm.
+        Args:
+            inputs: images (B, H, W, 3).
+            weights: a weight file of the bare backbone.
+            modifier: changes the backbone's Keras model before it is used; `utils.model.freeze`
+                is one. It may return another model.
+            norm: replaces the batch norm: "group" or "sync_batch".
         """
         network = self.network(inputs)
         if weights is not None:
@@ -114,17 +131,21 @@ class Backbone:
             network = modifier(network) or network
         return self.taps(network)
 
-    def freeze_stages(self, network, count):
-        """Freezes the stem of `network` where `count` is 1, and all that C2 to C5 are made of where
-        it is 2 to 5, as Detectron2's FREEZE_AT: weights stay, batch norm is in inference mode.
+    def freeze_stages(self, network: keras.Model, count: int) -> None:
+        """Freeze the stem of `network` for a count of 1, and all layers up to C2 to C5 for 2 to 5.
+
+        As with Detectron2's FREEZE_AT, batch norm is in inference mode there.
+
+        Raises:
+            InputError: for a stage that the backbone does not have.
         """
         stages = {int(level[1:]): tensor for level, tensor in self.taps(network).items()}
         if self.stem is not None:
             stages[1] = network.get_layer(self.stem).output
         if count not in (0, *stages):
             raise InputError(
-                f"Expected the stages to freeze of {self.backbone} to be one of "
-                f"{[0, *sorted(stages)]}. Received: {count}."
+                f"Cannot freeze {count} stages of {self.backbone}; "
+                f"possible: {listed([0, *sorted(stages)])}."
             )
         frozen = [tensor for stage, tensor in stages.items() if stage <= count]
         for layer in keras.Model(network.inputs, frozen).layers if frozen else ():
@@ -132,143 +153,99 @@ class Backbone:
 
     def retinanet(
         self,
-        num_classes,
-        inputs=None,
-        modifier=None,
-        weights=None,
-        normalization=None,
-        **options,
-    ):
-        """keras-retinanet's model: codes boxes by corners and takes what `preprocess_image` gives,
-        or RGB 0..255 where `normalization` is a key of `NORMALIZATIONS`.
+        num_classes: int,
+        inputs: Tensor | None = None,
+        modifier: Callable[[keras.Model], keras.Model | None] | None = None,
+        **kwargs: Any,
+    ) -> RetinaNet:
+        """Return keras-retinanet's model, which takes the images that `preprocess_image` gives.
+
+        Args:
+            num_classes: K.
+            inputs: images (B, H, W, 3); None for a new input.
+            modifier: changes the backbone's Keras model before it is used, see `features`.
+            kwargs: arguments of `models.retinanet.retinanet`.
         """
-        inputs = images = keras.Input((None, None, 3)) if inputs is None else inputs
-        if normalization is not None:
-            images = Normalize(normalization, name="normalize")(inputs)
-        layers = self.features(images, weights, modifier)
-        known = {"normalization": normalization, "preprocessing": self.normalization}
-        options = {"backbone": self.backbone, **known, **options}
-        return retinanet(inputs, layers, num_classes, **options)
+        inputs = keras.Input((None, None, 3)) if inputs is None else inputs
+        features = self.features(inputs, modifier=modifier)
+        model = retinanet(inputs, features, num_classes, **kwargs)
+        model.backbone_name, model.preprocessing = self.backbone, self.normalization
+        return model
 
     def detector(
         self,
-        class_names,
-        weights=None,
-        freeze_bn=None,
-        freeze=False,
-        freeze_stages=0,
-        norm="batch",
-        feature_size=256,
-        head_size=None,
-        head_depth=4,
-        head_norm="none",
-        anchors=None,
-        pyramid_levels=PYRAMID_LEVELS,
-        coder="center_size",
-        activation="sigmoid",
-        prior_probability=0.01,
-        iou_branch=False,
-        level_scales=False,
-        normalization=None,
-        pad_to=None,
-        pyramid_norm=None,
-        p6_from="C5",
-        p7_relu=True,
-        strided_padding="same",
-        **options,
-    ):
-        """The model that the commands train: takes RGB 0..255 and carries all it needs to know.
+        class_names: Sequence[str] | int,
+        weights: StrPath | None = None,
+        design: Design = Design(),
+        freeze: Freeze = Freeze(),
+        norm: str = "batch",
+        progress: dict | None = None,
+    ) -> RetinaNet:
+        """Return a training model that knows everything about itself.
 
-        `freeze_bn=None` freezes the batch norm if there are weights; `freeze` freezes the whole
-        backbone and `freeze_stages` its first stages, see that method; `norm` as for `features`.
-        `activation` and `prior_probability` are those of the classification head, see
-        `heads`; `iou_branch` adds the prediction of a box's IoU, which multiplies its scores;
-        `level_scales` as for `retinanet`. `normalization` is another key of `NORMALIZATIONS` than
-        the backbone's; `pad_to` pads normalised images in the graph to a multiple of it, px.
-        `pyramid_norm` (by default `head_norm`), `p6_from`, `p7_relu` and `strided_padding` are
-        those of `create_pyramid_features`. `options` are those of `RetinaNet`.
+        Args:
+            class_names: the names of the classes, or their number if they have no names.
+            weights: a weight file of the bare backbone.
+            design: everything but backbone and classes.
+            freeze: the parts of the backbone that training leaves as they are.
+            norm: replaces the backbone's batch norm: "group" or "sync_batch".
+            progress: the state of the training, which `RetinaNet` keeps.
 
         Raises:
-            InputError: for no names of classes or one that is there twice, levels or stages that
-                the backbone does not have, and weights of another one.
+            InputError: for no class names or a repeated one, levels or stages that the backbone
+                does not have, and weights of another backbone.
         """
-        class_names = checked_names(class_names)
-        normalization = normalization or self.normalization
+        names = None if isinstance(class_names, int) else checked_names(class_names)
+        num_classes = class_names if isinstance(class_names, int) else len(class_names)
+        normalization = design.inputs.normalization
+        normalization = self.normalization if normalization == "auto" else normalization
         inputs = keras.Input((None, None, 3), name="image")
-        images = Normalize(normalization, name="normalize")(inputs)
-        if pad_to is not None:
-            images = PadToMultiple(pad_to, name="pad")(images)
-        freeze_bn = weights is not None if freeze_bn is None else freeze_bn
+        images = prepared(inputs, normalization, design.inputs.pad_to)
+        freeze_bn = weights is not None if freeze.batch_norm is None else freeze.batch_norm
 
-        def modifier(network):
-            if freeze:
+        def frozen(network: keras.Model) -> keras.Model:
+            if freeze.backbone:
                 network.trainable = False
-            self.freeze_stages(network, freeze_stages)
+            self.freeze_stages(network, freeze.stages)
             return freeze_batch_norm(network) if freeze_bn else network
 
-        anchors = anchors or AnchorParameters.default
-        submodels = default_submodels(
-            len(class_names),
-            anchors.num_anchors(),
-            feature_size,
-            head_size or feature_size,
-            head_depth,
-            head_norm,
-            coder,
-            activation,
-            prior_probability,
-            iou_branch,
-        )
-        pyramid = partial(
-            create_pyramid_features,
-            feature_size=feature_size,
-            norm=pyramid_norm or head_norm,
-            p6_from=p6_from,
-            p7_relu=p7_relu,
-            strided_padding=strided_padding,
-        )
-        return retinanet(
-            inputs,
-            self.features(images, weights, modifier, norm),
-            len(class_names),
-            create_pyramid_features=pyramid,
-            pyramid_levels=pyramid_levels,
-            submodels=submodels,
-            level_scales=level_scales,
-            anchors=anchors,
-            coder=coder,
-            normalization=normalization,
-            backbone=self.backbone,
-            class_names=class_names,
-            **options,
-        )
+        facts = {
+            "backbone": self.backbone,
+            "class_names": names,
+            "normalization": normalization,
+            "preprocessing": design.inputs.preprocessing or self.normalization,
+            "progress": progress,
+        }
+        heads = heads_of(design, num_classes)  # before the backbone: seeds depend on the order
+        features = self.features(images, weights, frozen, norm)
+        return build_detector(inputs, features, heads, design, facts)
 
 
-def _plain(name):
+def _plain(name: str) -> str:
     return re.sub(r"(_\d\.\d+?)0+$", r"\1", name.lower())
 
 
-def outputs_of(network, names):
-    """{"C2": ..., "C5": ...}, the outputs of the layers of `network` of these names, C5 the last
-    of them.
-    """
+def outputs_of(network: keras.Model, names: Sequence[str]) -> dict:
+    """Return {"C2": ..., "C5": ...}, the outputs of the layers of these names; C5 comes last."""
     first = 6 - len(names)
     return {f"C{first + i}": network.get_layer(name).output for i, name in enumerate(names)}
 
 
-def load_backbone_weights(network, path, name):
-    """Loads a bare backbone's weight file into `network`; InputError if it is another's."""
+def load_backbone_weights(network: keras.Model, path: StrPath, name: str) -> None:
+    """Load the weight file of the bare backbone `name` into its network.
+
+    Raises:
+        InputError: for a missing file, another framework's, or another backbone's.
+    """
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such weight file.")
-    if str(path).endswith((".pth", ".pt", ".pkl", ".safetensors")):
-        raise InputError(
-            f"{path}: expected a file of Keras; make one of it with retinanet-import-weights."
-        )
+    if not str(path).endswith((".h5", ".keras")):
+        raise InputError(f"{path}: not a Keras file; convert it with retinanet-import-weights.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # one for each layer: the error says it once
             network.load_weights(path)
-    except Exception as error:  # Keras raises many kinds for a file that is not its own
+    except Exception as error:  # Keras raises many kinds for a file of other weights
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
             f"{path}: not the weights of a bare {name} ({reason}); is it another backbone?"

@@ -1,9 +1,11 @@
 """ConvNeXt tiny, small and base of keras.applications. Liu et al. 2022, arXiv 2201.03545."""
 
 from types import MappingProxyType
+from typing import Any
 
 import keras
 
+from ..typing import Tensor
 from .applications import STORAGE, ApplicationsBackbone
 from .replace import replace_layers, with_quick_groups
 
@@ -26,8 +28,8 @@ APPLICATIONS = {
 class ConvNeXtBackbone(ApplicationsBackbone):
     """`convnext_tiny`, `convnext_small` or `convnext_base`.
 
-    C2 to C4 go through layer norms of their own, as in the paper's detectors, and C5 through that
-    of the network.
+    C2 to C4 go through separate layer norms, as in the paper's detectors, and C5 through the
+    network's.
     """
 
     applications = APPLICATIONS
@@ -35,19 +37,19 @@ class ConvNeXtBackbone(ApplicationsBackbone):
     arguments = MappingProxyType({"include_preprocessing": False})
     normalization = "torch"
 
-    @property
-    def stem(self):
-        return f"{self.backbone}_stem"
+    def __init__(self, backbone: str, **options: Any) -> None:
+        super().__init__(backbone, **options)
+        self.stem = f"{self.backbone}_stem"
 
-    def network(self, inputs):
+    def network(self, inputs: Tensor) -> keras.Model:
         return replace_layers(super().network(inputs), with_quick_groups)
 
-    def taps(self, network):
+    def taps(self, network: keras.Model) -> dict:
         names = [f"{self.backbone}_downsampling_block_{i}" for i in range(3)]
         features = {f"C{i + 2}": network.get_layer(name).input for i, name in enumerate(names)}
         return {**features, "C5": network.outputs[-1]}
 
-    def features(self, *args, **kwargs):
+    def features(self, *args: Any, **kwargs: Any) -> dict:
         features = super().features(*args, **kwargs)
         norms = {
             level: keras.layers.LayerNormalization(epsilon=1e-6, name=f"{level}_norm")

@@ -1,9 +1,13 @@
 """Any Keras model as a backbone."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from ..errors import InputError
 from ..layers.normalize import NORMALIZATIONS
+from ..typing import Tensor
 from ..utils.model import all_layers
 from ..utils.text import listed
 from .backbone import Backbone, outputs_of
@@ -16,41 +20,50 @@ SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
 class CustomBackbone(Backbone):
     """The functional `model` of images (B, H, W, 3) as a backbone, with its weights.
 
-    `taps` are the names of the layers that give C3, C4 and C5, or C2 to C5: features of 1/4 (C2) to
-    1/32 (C5) of the image's sides. `normalization` is what the model expects, a key of
-    `NORMALIZATIONS`: by default "raw" where it scales its images itself, else "torch". `stem` is
-    the last layer of its stem, for `freeze_stages=1`. Detectors are built on copies of the model,
-    which take images of any size.
+    Detectors are built on copies of the model, which take images of any size.
+
+    Args:
+        taps: the names of the layers that give C3, C4 and C5, or C2 to C5: features of 1/4 (C2) to
+            1/32 (C5) of the image's sides.
+        normalization: what the model expects, a key of `NORMALIZATIONS`; None is "raw" if the model
+            scales its images itself, else "torch".
+        stem: the last layer of the model's stem, for `Freeze(stages=1)`.
 
     Raises:
-        InputError: where the model or its taps cannot serve.
+        InputError: if the model or its taps are not usable.
     """
 
-    def __init__(self, model, taps, normalization=None, stem=None):
+    def __init__(
+        self,
+        model: keras.Model,
+        taps: Sequence[str] | str,
+        normalization: str | None = None,
+        stem: str | None = None,
+    ) -> None:
         self.model, self.names, self.stem = model, [taps] if isinstance(taps, str) else taps, stem
-        self.backbone = getattr(model, "name", None)
+        self.backbone = model.name if isinstance(model, keras.Model) else ""
         self.validate()
         self.cut = self._of_any_size(keras.Model(model.inputs, list(self.taps(model).values())))
         scales = any(isinstance(layer, SCALING) for layer in all_layers(self.cut))
         self.normalization = normalization or ("raw" if scales else "torch")
         if self.normalization not in NORMALIZATIONS:
-            known = f"a normalization among {sorted(NORMALIZATIONS)}"
-            raise self._error(known, repr(normalization))
+            known = ", ".join(NORMALIZATIONS)
+            raise InputError(f"Unknown normalization {normalization!r}; known: {known}.")
 
     @property
-    def custom_objects(self):
-        """The classes of the model's layers that are not Keras's own, by name."""
+    def custom_objects(self) -> dict:
+        """Return {name: class} of the model's layers that are not Keras's."""
         classes = {type(layer) for layer in all_layers(self.cut)}
         return {c.__name__: c for c in classes if not c.__module__.startswith("keras.")}
 
-    def validate(self):
-        """Raises an InputError that says what was expected of the model or its taps."""
-        inputs = getattr(self.model, "inputs", None) or ()
-        shapes = [tuple(x.shape) for x in inputs]
-        if not isinstance(self.model, keras.Model) or not shapes:
+    def validate(self) -> None:
+        """Raise an InputError that says what was expected of the model or its taps."""
+        try:
+            shapes = [tuple(x.shape) for x in self.model.inputs]
+        except (AttributeError, TypeError):  # not functional, or not a model
             raise InputError(
                 f"Expected a functional Keras model as backbone. Received: {self.model!r}."
-            )
+            ) from None
         if len(shapes) > 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3:
             raise self._error("an input (batch, height, width, 3)", shapes)
         layers = [layer.name for layer in self.model.layers]
@@ -62,23 +75,24 @@ class CustomBackbone(Backbone):
         if self.stem not in (None, *layers):
             raise self._error("one of its layers as stem", self.stem)
 
-    def network(self, inputs):
+    def network(self, inputs: Tensor) -> keras.Model:
         return replace_layers(self.cut, with_quick_groups, inputs)
 
-    def taps(self, network):
+    def taps(self, network: keras.Model) -> dict:
         return outputs_of(network, self.names)
 
-    def _of_any_size(self, model):
-        """`model`, or where it takes images of one size only, a copy that takes any.
+    def _of_any_size(self, model: keras.Model) -> keras.Model:
+        """Return `model`, or a copy that takes images of any size if `model` takes only one size.
 
-        Raises an InputError where there can be none, or where its taps have other strides.
+        Raises:
+            InputError: if there is no such copy, or if its taps have other strides.
         """
         sides = model.inputs[0].shape[1:3]
         try:
             if sides != (None, None):
                 model = replace_layers(model, with_quick_groups, keras.Input((None, None, 3)))
             shapes = model.compute_output_shape((None, SIDE, SIDE, 3))
-        except Exception as error:  # whatever the layer raises that needs this size
+        except Exception as error:  # depends on the layer that needs this size
             reason = str(error).splitlines()[0]
             received = f"one of {sides}, whose layers need that size ({reason})"
             raise self._error("a model of images of any size", received) from None
@@ -89,5 +103,5 @@ class CustomBackbone(Backbone):
                 raise self._error(expected, f"{tuple(shape[1:])} of an image of {SIDE}x{SIDE}")
         return model
 
-    def _error(self, expected, received):
+    def _error(self, expected: str, received: Any) -> InputError:
         return InputError(f"backbone {self.backbone}: expected {expected}. Received: {received}.")

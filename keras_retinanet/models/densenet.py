@@ -25,6 +25,6 @@ class DenseNetBackbone(ApplicationsBackbone):
     normalization = "torch"
     stem = "pool1"
 
-    def taps(self, network):
+    def taps(self, network: keras.Model) -> dict:
         blocks = enumerate(BLOCKS[self.backbone])
         return outputs_of(network, [f"conv{i + 2}_block{n}_concat" for i, n in blocks])

@@ -3,6 +3,8 @@
 Tan and Le 2019, arXiv 1905.11946, and 2021, arXiv 2104.00298.
 """
 
+from typing import Any
+
 import keras
 
 from .applications import STORAGE, ApplicationsBackbone
@@ -31,31 +33,20 @@ class EfficientNetBackbone(ApplicationsBackbone):
     """`efficientnetb0` to `b7`; `efficientnetv2b0` to `b3`, `efficientnetv2s`, `m`, `l`."""
 
     applications = APPLICATIONS
+    url = "https://storage.googleapis.com/keras-applications/{0}_notop.h5"
+    normalization = "efficientnet"
     stem = "stem_activation"
 
-    @property
-    def second(self):
-        """Whether it is a V2."""
-        return self.backbone.startswith("efficientnetv2")
+    def __init__(self, backbone: str, **options: Any) -> None:
+        super().__init__(backbone, **options)
+        self.second = self.backbone.startswith("efficientnetv2")
+        if self.second:
+            name = self.backbone.replace("v2", "v2-")
+            self.url = f"{STORAGE}/efficientnet_v2/{name}_notop.h5"
+            self.arguments = {"include_preprocessing": False}
+            self.normalization = "torch" if "v2b" in self.backbone else "efficientnetv2"
 
-    @property
-    def normalization(self):
-        if not self.second:
-            return "efficientnet"
-        return "torch" if "v2b" in self.backbone else "efficientnetv2"
-
-    @property
-    def url(self):
-        if not self.second:
-            return "https://storage.googleapis.com/keras-applications/{0}_notop.h5"
-        name = self.backbone.replace("v2", "v2-")
-        return f"{STORAGE}/efficientnet_v2/{name}_notop.h5"
-
-    @property
-    def arguments(self):
-        return {"include_preprocessing": False} if self.second else {}
-
-    def taps(self, network):
+    def taps(self, network: keras.Model) -> dict:
         # of strided blocks the wide part before the stride, as keras-retinanet
         names = ["block4a_expand_activation", "block6a_expand_activation", "top_activation"]
         features = outputs_of(network, names)

@@ -1,75 +1,90 @@
-"""The two shared heads: four 3x3 convolutions and an output, applied to every level.
+"""The heads, which all levels share: 3x3 convolutions and an output.
 
 Lin et al. 2017, arXiv 1708.02002, section 4: weights Gaussian with σ = 0.01, and on the last
 convolution of the classification head the bias of the prior probability.
 """
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
 
 import keras
 from keras import ops
 
 from .. import coders
 from ..initializers import PriorBackground, PriorProbability
+from ..parts import Heads, Pyramid
+from ..typing import Shape, Tensor
 from .norms import normalized
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
 class Probabilities(keras.layers.Layer):
-    """Logits while training, probabilities otherwise, so that losses work on logits.
+    """Logits in training, probabilities otherwise, so that losses work on logits.
 
     With `activation="softmax"` the last of K + 1 inputs is the background: the outputs are the K
     logits relative to it while training, and the probabilities of the K classes otherwise.
     """
 
-    def __init__(self, activation="sigmoid", **kwargs):
+    def __init__(self, activation: str = "sigmoid", **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if activation not in ACTIVATIONS:
-            known = sorted(ACTIVATIONS)
-            raise ValueError(f"Expected an activation among {known}. Received: {activation!r}.")
+            known = ", ".join(ACTIVATIONS)
+            raise ValueError(f"Unknown activation {activation!r}; known: {known}.")
         self.activation = activation
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if self.activation == "softmax":
             inputs = inputs[..., :-1] - inputs[..., -1:]
         return inputs if training else ACTIVATIONS[self.activation](inputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int, ...]) -> Shape:
         return (*input_shape[:-1], input_shape[-1] - (self.activation == "softmax"))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "activation": self.activation}
 
 
-def softmax_of_classes(logits):
-    """Softmax probabilities of K classes from logits (..., K) relative to the background's."""
+def softmax_of_classes(logits: Tensor) -> Tensor:
+    """Return softmax probabilities of K classes from logits (..., K) relative to the background."""
     return ops.softmax(ops.pad(logits, [[0, 0]] * (logits.ndim - 1) + [[0, 1]]))[..., :-1]
 
 
 ACTIVATIONS = {"sigmoid": ops.sigmoid, "softmax": softmax_of_classes}
 
 
-def _head(prefix, num_anchors, num_values, input_size, feature_size, depth, norm, bias="zeros"):
-    """Inputs (B, h, w, F) and raw outputs (B, h·w·A, V) of one head."""
-    gaussian = keras.initializers.RandomNormal
-    inputs = x = keras.Input((None, None, input_size))
-    for i in range(depth):
+def _head(
+    prefix: str,
+    num_anchors: int,
+    num_values: int,
+    input_width: int,
+    heads: Heads,
+    bias: Any = "zeros",
+) -> tuple[Tensor, Tensor]:
+    """Return the inputs (B, h, w, F) and raw outputs (B, h·w·A, V) of one head."""
+    width = input_width if heads.width is None else heads.width
+    plain = heads.norm == "none"
+    gaussian = partial(keras.initializers.RandomNormal, stddev=0.01)
+    inputs = x = keras.Input((None, None, input_width))
+    for i in range(heads.depth):
         name = f"{prefix}_{i}"
-        # a norm undoes the small scale of the paper's σ, and its gradient then is too large
-        start = gaussian(stddev=0.01) if norm == "none" else "he_normal"
         x = keras.layers.Conv2D(
-            feature_size,
+            width,
             3,
             padding="same",
-            use_bias=norm == "none",  # a norm has its own
-            kernel_initializer=start,
+            use_bias=plain,  # a norm has its own bias
+            # a norm undoes the small scale of the paper's σ, and its gradient then is too large
+            kernel_initializer=gaussian() if plain else "he_normal",
             name=name,
         )(x)
-        x = keras.layers.ReLU(name=f"{name}_relu")(normalized(x, norm, f"{name}_norm"))
+        x = keras.layers.ReLU(name=f"{name}_relu")(normalized(x, heads.norm, f"{name}_norm"))
     x = keras.layers.Conv2D(
         num_anchors * num_values,
         3,
         padding="same",
-        kernel_initializer=gaussian(stddev=0.01),
+        kernel_initializer=gaussian(),
         bias_initializer=bias,
         name=prefix,
         dtype="float32",
@@ -77,103 +92,97 @@ def _head(prefix, num_anchors, num_values, input_size, feature_size, depth, norm
     return inputs, keras.layers.Reshape((-1, num_values), name=f"{prefix}_rows", dtype="float32")(x)
 
 
-def default_classification_model(
-    num_classes,
-    num_anchors,
-    pyramid_feature_size=256,
-    prior_probability=0.01,
-    classification_feature_size=256,
-    name="classification_submodel",
-    depth=4,
-    norm="none",
-    activation="sigmoid",
-):
-    """Features (B, h, w, F) -> scores (B, h·w·A, K): logits in training, else probabilities.
+def classification_head(
+    num_classes: int,
+    num_anchors: int,
+    input_width: int,
+    heads: Heads = Heads(),
+    name: str = "classification_submodel",
+) -> keras.Model:
+    """Return features (B, h, w, F) -> scores (B, h·w·A, K): logits in training, else probabilities.
 
-    `prior_probability` is what each class starts at, or with `activation="softmax"` all classes
-    together; None starts from a bias of 0.
+    K is `num_classes`, A `num_anchors` at each place and F `input_width`.
     """
-    softmax = activation == "softmax"
+    softmax = heads.activation == "softmax"
     bias = "zeros"
-    if prior_probability is not None:
-        prior = PriorBackground if softmax else PriorProbability
-        bias = prior(prior_probability, num_classes) if softmax else prior(prior_probability)
-    inputs, logits = _head(
-        "pyramid_classification",
-        num_anchors,
-        num_classes + softmax,
-        pyramid_feature_size,
-        classification_feature_size,
-        depth,
-        norm,
-        bias,
-    )
-    scores = Probabilities(activation, name=f"pyramid_classification_{activation}")(logits)
+    if heads.prior_probability is not None:
+        prior = heads.prior_probability
+        bias = PriorBackground(prior, num_classes) if softmax else PriorProbability(prior)
+    prefix = "pyramid_classification"
+    inputs, logits = _head(prefix, num_anchors, num_classes + softmax, input_width, heads, bias)
+    scores = Probabilities(heads.activation, name=f"{prefix}_{heads.activation}")(logits)
     return keras.Model(inputs, scores, name=name)
 
 
-def default_regression_model(
-    num_values,
-    num_anchors,
-    pyramid_feature_size=256,
-    regression_feature_size=256,
-    name="regression_submodel",
-    depth=4,
-    norm="none",
-    start=0.0,
-):
-    """Features (B, h, w, F) -> box values (B, h·w·A, V), the same for every class.
+def regression_head(
+    num_values: int,
+    num_anchors: int,
+    input_width: int,
+    heads: Heads = Heads(),
+    start: float = 0.0,
+    name: str = "regression_submodel",
+) -> keras.Model:
+    """Return features (B, h, w, F) -> box values (B, h·w·A, V), the same for every class.
 
-    `start` is the bias, the value that training starts from.
+    V is `num_values`, the size of the box coder. Before training, all values are near `start`.
     """
-    inputs, values = _head(
-        "pyramid_regression",
-        num_anchors,
-        num_values,
-        pyramid_feature_size,
-        regression_feature_size,
-        depth,
-        norm,
-        keras.initializers.Constant(start),
-    )
+    bias = keras.initializers.Constant(start)
+    inputs, values = _head("pyramid_regression", num_anchors, num_values, input_width, heads, bias)
     return keras.Model(inputs, values, name=name)
 
 
-def iou_model(num_anchors, feature_size=256, head_size=256, depth=4, norm="none"):
-    """Features (B, h, w, F) -> the predicted IoU of each box (B, h·w·A, 1), logits in training."""
-    inputs, logits = _head("pyramid_iou", num_anchors, 1, feature_size, head_size, depth, norm)
+def iou_head(num_anchors: int, input_width: int, heads: Heads = Heads()) -> keras.Model:
+    """Return features (B, h, w, F) -> the IoU of each box (B, h·w·A, 1), logits in training."""
+    inputs, logits = _head("pyramid_iou", num_anchors, 1, input_width, heads)
     return keras.Model(inputs, Probabilities(name="pyramid_iou_sigmoid")(logits), name="iou_model")
 
 
-def default_submodels(
-    num_classes,
-    num_anchors,
-    feature_size=256,
-    head_size=256,
-    depth=4,
-    norm="none",
-    coder="center_size",
-    activation="sigmoid",
-    prior_probability=0.01,
-    iou_branch=False,
-):
-    """The heads by the names of their outputs: [("regression", ...), ("classification", ...)],
-    and ("iou", ...) with an `iou_branch`.
-    """
-    coder = coders.get(coder)
-    options = {"pyramid_feature_size": feature_size, "depth": depth, "norm": norm}
-    regression = default_regression_model(
-        coder.size, num_anchors, regression_feature_size=head_size, start=coder.start, **options
-    )
-    classification = default_classification_model(
-        num_classes,
-        num_anchors,
-        prior_probability=prior_probability,
-        classification_feature_size=head_size,
-        activation=activation,
-        **options,
-    )
-    heads = [("regression", regression), ("classification", classification)]
-    if iou_branch:
-        heads.append(("iou", iou_model(num_anchors, feature_size, head_size, depth, norm)))
-    return heads
+def detector_heads(
+    num_classes: int,
+    num_anchors: int,
+    input_width: int = Pyramid.width,
+    heads: Heads = Heads(),
+    coder: str | dict = "center_size",
+) -> list[tuple[str, keras.Model]]:
+    """Return the heads by the names of their outputs: regression, classification, perhaps iou."""
+    chosen = coders.get(coder)
+    made = [
+        ("regression", regression_head(chosen.size, num_anchors, input_width, heads, chosen.start)),
+        ("classification", classification_head(num_classes, num_anchors, input_width, heads)),
+    ]
+    if heads.iou_branch:
+        made.append(("iou", iou_head(num_anchors, input_width, heads)))
+    return made
+
+
+# keras-retinanet's names
+
+
+def default_classification_model(
+    num_classes: int,
+    num_anchors: int,
+    pyramid_feature_size: int = Pyramid.width,
+    prior_probability: float | None = Heads.prior_probability,
+    classification_feature_size: int = Pyramid.width,
+    name: str = "classification_submodel",
+) -> keras.Model:
+    """Return `classification_head` with these widths."""
+    heads = Heads(width=classification_feature_size, prior_probability=prior_probability)
+    return classification_head(num_classes, num_anchors, pyramid_feature_size, heads, name)
+
+
+def default_regression_model(
+    num_values: int,
+    num_anchors: int,
+    pyramid_feature_size: int = Pyramid.width,
+    regression_feature_size: int = Pyramid.width,
+    name: str = "regression_submodel",
+) -> keras.Model:
+    """Return `regression_head` with these widths."""
+    heads = Heads(width=regression_feature_size)
+    return regression_head(num_values, num_anchors, pyramid_feature_size, heads, name=name)
+
+
+def default_submodels(num_classes: int, num_anchors: int) -> list[tuple[str, keras.Model]]:
+    """Return `detector_heads` with all defaults."""
+    return detector_heads(num_classes, num_anchors)

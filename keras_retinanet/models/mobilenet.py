@@ -4,6 +4,8 @@ Howard et al. 2017, arXiv 1704.04861; Sandler et al. 2018, arXiv 1801.04381; How
 arXiv 1905.02244.
 """
 
+from typing import Any
+
 import keras
 
 from .applications import STORAGE, ApplicationsBackbone
@@ -41,58 +43,43 @@ APPLICATIONS = {
 }
 # the blocks that stride to 1/8, 1/16 and 1/32
 STRIDED = {"mobilenetv3small": (1, 3, 8), "mobilenetv3large": (3, 6, 12)}
+STEMS = {"mobilenetv2": "Conv1_relu", **dict.fromkeys(STRIDED, "conv_bn")}
 
 
 class MobileNetBackbone(ApplicationsBackbone):
-    """`mobilenet224_1.0`, the size that the ImageNet weights were trained at, and the width;
-    `mobilenetv2_1.0`, `mobilenetv3small_1.0`, `mobilenetv3large_1.0`. A width may be written with
-    more zeros.
+    """`mobilenet224_1.0` (the image size of the ImageNet weights, and the width),
+    `mobilenetv2_1.0`, `mobilenetv3small_1.0`, `mobilenetv3large_1.0`.
     """
 
     applications = APPLICATIONS
     allowed_backbones = SIDES
     normalization = "tf"
 
-    @property
-    def kind(self):
-        """The name without its width."""
-        return self.backbone.split("_")[0]
-
-    @property
-    def width(self):
-        """What the numbers of channels are multiplied by, as the name spells it."""
-        return self.backbone.split("_")[1]
-
-    @property
-    def arguments(self):
+    def __init__(self, backbone: str, **options: Any) -> None:
+        super().__init__(backbone, **options)
+        self.kind, self.width = self.backbone.split("_")
         known = {"include_preprocessing": False} if self.kind in STRIDED else {}
-        return {"alpha": float(self.width), **known}
+        self.arguments = {"alpha": float(self.width), **known}
+        self.url = f"{STORAGE}/{self._file()}"
+        self.stem = STEMS.get(self.kind, "conv1_relu")
 
-    @property
-    def url(self):
+    def _file(self) -> str:
+        """Return the place of the ImageNet weights below `STORAGE`."""
         kernels = "weights_tf_dim_ordering_tf_kernels"
         if self.kind == "mobilenetv2":
-            name = f"mobilenet_v2_{kernels}_{float(self.width)}_224_no_top.h5"
-            return f"{STORAGE}/mobilenet_v2/{name}"
+            return f"mobilenet_v2/mobilenet_v2_{kernels}_{float(self.width)}_224_no_top.h5"
         if self.kind in STRIDED:
             size = self.kind.removeprefix("mobilenetv3")
-            name = f"weights_mobilenet_v3_{size}_224_{self.width}_float_no_top_v2.h5"
-            return f"{STORAGE}/mobilenet_v3/{name}"
+            return f"mobilenet_v3/weights_mobilenet_v3_{size}_224_{self.width}_float_no_top_v2.h5"
         side = self.kind.removeprefix("mobilenet")
-        return f"{STORAGE}/mobilenet/mobilenet_{WIDTHS[self.width]}_{side}_tf_no_top.h5"
+        return f"mobilenet/mobilenet_{WIDTHS[self.width]}_{side}_tf_no_top.h5"
 
-    @property
-    def stem(self):
-        return {"mobilenetv2": "Conv1_relu", **dict.fromkeys(STRIDED, "conv_bn")}.get(
-            self.kind, "conv1_relu"
-        )
-
-    def taps(self, network):
+    def taps(self, network: keras.Model) -> dict:
         if self.kind == "mobilenetv2":  # of strided blocks the part before the stride
             return outputs_of(
                 network, [*(f"block_{n}_expand_relu" for n in (3, 6, 13)), "out_relu"]
             )
-        if self.kind in STRIDED:  # the same: activations there have no names of their own
+        if self.kind in STRIDED:  # the same: activations there have no names
             pads = [f"expanded_conv_{n}_depthwise_pad" for n in STRIDED[self.kind]]
             wide = {f"C{i + 2}": network.get_layer(pad).input for i, pad in enumerate(pads)}
             return {**wide, "C5": network.outputs[-1]}

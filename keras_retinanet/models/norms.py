@@ -1,73 +1,81 @@
-"""Normalisation inside networks: which layer, frozen or live, and how to change it."""
+"""Norms inside networks: making, replacing and freezing them."""
+
+from collections.abc import Callable
 
 import keras
 
 from ..errors import InputError
+from ..typing import Tensor
 from ..utils.model import all_layers
 from .replace import replace_layers
 
 
-def groups_for(channels):
-    """32 groups, or fewer where channels are few: at least 4 channels to a group, and a divisor."""
+def groups_for(channels: int) -> int:
+    """Return 32, or the most groups that divide `channels` into 4 or more channels each."""
     groups = max(1, min(32, channels // 4))
     while channels % groups:
         groups -= 1
     return groups
 
 
-def batch(channels, name, epsilon=1e-5):
+def batch(channels: int, name: str, epsilon: float = 1e-5) -> keras.layers.Layer:
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)
 
 
-def group(channels, name):
-    """Wu and He 2018, arXiv 1803.08494: does not depend on the batch size."""
+def group(channels: int, name: str) -> keras.layers.Layer:
+    """Return a norm that does not depend on the batch size. Wu and He 2018, arXiv 1803.08494."""
     return keras.layers.GroupNormalization(groups_for(channels), epsilon=1e-5, name=name)
 
 
-NORMS = {"batch": batch, "group": group, "none": None}
+NORMS: dict[str, Callable | None] = {"batch": batch, "group": group, "none": None}
 
 
-def normalized(x, norm, name):
-    """x (B, h, w, C) through the norm of that name, a key of `NORMS`; unchanged for "none"."""
+def normalized(x: Tensor, norm: str, name: str) -> Tensor:
+    """Return x (B, h, w, C) through a norm, a key of `NORMS`; unchanged for "none"."""
     if norm not in NORMS:
-        raise ValueError(f"Expected a norm among {sorted(NORMS)}. Received: {norm!r}.")
-    return x if NORMS[norm] is None else NORMS[norm](x.shape[-1], name)(x)
+        raise ValueError(f"Unknown norm {norm!r}; known: {', '.join(NORMS)}.")
+    make = NORMS[norm]
+    return x if make is None else make(x.shape[-1], name)(x)
 
 
-def group_for_batch(layer):
+def group_for_batch(layer: keras.layers.Layer) -> keras.layers.Layer:
     return group(layer.gamma.shape[0] if layer.scale else layer.moving_mean.shape[0], layer.name)
 
 
-def sync_for_batch(layer):
-    """Batch norm with the statistics of all replicas. Peng et al. 2018, arXiv 1711.07240."""
+def sync_for_batch(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Return batch norm with the statistics of all replicas. Peng et al. 2018, arXiv 1711.07240."""
     if keras.backend.backend() != "tensorflow":
-        raise InputError("Expected TensorFlow as Keras's backend for a norm of sync_batch.")
+        raise InputError("The norm sync_batch needs KERAS_BACKEND=tensorflow.")
     return layer.__class__.from_config({**layer.get_config(), "synchronized": True})
 
 
-# what stands for the batch norm of a backbone
-BACKBONE_NORMS = {"batch": None, "sync_batch": sync_for_batch, "group": group_for_batch}
+# replacements of the batch norm of a backbone
+BACKBONE_NORMS: dict[str, Callable | None] = {
+    "batch": None,
+    "sync_batch": sync_for_batch,
+    "group": group_for_batch,
+}
 
 
-def with_norm(network, norm):
-    """`network` with a norm, a key of `BACKBONE_NORMS`, in the place of every batch norm.
+def with_norm(network: keras.Model, norm: str) -> keras.Model:
+    """Return `network` with every batch norm replaced by a norm, a key of `BACKBONE_NORMS`.
 
-    Other weights stay, and those of batch norm where it becomes synchronised.
+    All other weights are kept, and the weights of the batch norm too with "sync_batch".
     """
     if norm not in BACKBONE_NORMS:
-        raise ValueError(f"Expected a norm among {sorted(BACKBONE_NORMS)}. Received: {norm!r}.")
+        raise ValueError(f"Unknown norm {norm!r}; known: {', '.join(BACKBONE_NORMS)}.")
     change = BACKBONE_NORMS[norm]
     if change is None:
         return network
 
-    def replacement(layer):
+    def replacement(layer: keras.layers.Layer) -> keras.layers.Layer | None:
         return change(layer) if isinstance(layer, keras.layers.BatchNormalization) else None
 
     return replace_layers(network, replacement)
 
 
-def freeze_batch_norm(model):
-    """Puts the batch norm of `model` and its submodels into inference mode; returns the model."""
+def freeze_batch_norm(model: keras.Model) -> keras.Model:
+    """Put the batch norm of `model` and its submodels into inference mode; return the model."""
     for layer in all_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False

@@ -4,67 +4,88 @@ Lin et al. 2017, arXiv 1612.03144, as RetinaNet uses it (arXiv 1708.02002): P6 i
 convolution of C5 and P7 one of ReLU(P6). Others take P6 from P5, or P7 from P6 without ReLU.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import keras
 
 from ..errors import InputError
 from ..layers import UpSampleLike
+from ..parts import Pyramid
+from ..typing import Tensor
 from ..utils.text import listed
 from .norms import normalized
 
 
 def create_pyramid_features(
-    backbone_layers,
-    pyramid_levels,
-    feature_size=256,
-    norm="none",
-    p6_from="C5",
-    p7_relu=True,
-    strided_padding="same",
-):
-    """{"P3": (B, h, w, F), ...} for `pyramid_levels` from {"C2": ..., "C5": ...}.
+    backbone_layers: dict, pyramid_levels: Sequence[int], feature_size: int = Pyramid.width
+) -> dict:
+    """Return `feature_pyramid` with these levels and this width."""
+    return feature_pyramid(backbone_layers, Pyramid(tuple(pyramid_levels), feature_size))
 
-    Levels 2 to 5 come from the backbone's C2 to C5, each joined by the level above; 6 and 7 are
-    strided convolutions, of `p6_from` ("C5" or "P5") and of P6, with `p7_relu` of ReLU(P6).
-    `norm` follows every convolution of levels 2 to 5 ("none" or "group"). `strided_padding` is
-    Keras's "same", which pads an even side at its end alone, or PyTorch's "symmetric". Raises an
-    InputError for a level that the backbone has no features for.
+
+def feature_pyramid(features: dict, pyramid: Pyramid) -> dict:
+    """Return the pyramid of a backbone's features.
+
+    Levels 2 to 5 come from C2 to C5, each added to the level above; 6 and 7 are strided
+    convolutions.
+
+    Args:
+        features: {"C3": (B, H/8, W/8, C), "C4": ..., "C5": ...}, and C2 for level 2.
+        pyramid: what the pyramid is made of.
+
+    Returns:
+        {"P3": (B, H/8, W/8, F), ...} in the order of the levels, F being the pyramid's width.
+
+    Raises:
+        InputError: for a level that the backbone has no features for.
+        ValueError: for an unknown `p6_from` or `strided_padding`.
     """
-    if p6_from not in ("C5", "P5") or strided_padding not in ("same", "symmetric"):
-        raise ValueError(
-            "Expected p6_from among ['C5', 'P5'], strided_padding among ['same', 'symmetric']. "
-            f"Received: {p6_from!r}, {strided_padding!r}."
-        )
-    lacking = [f"C{n}" for n in range(min(pyramid_levels), 6) if f"C{n}" not in backbone_layers]
-    if lacking:
-        raise InputError(
-            f"Expected {listed(lacking)} of the backbone for the pyramid levels "
-            f"{listed(pyramid_levels)}. Received: {listed(backbone_layers)}."
-        )
+    check(features, pyramid)
+    levels, norm = pyramid.levels, pyramid.norm
 
-    def convolution(x, kernel, name, bias=True):
-        layer = keras.layers.Conv2D(feature_size, kernel, padding="same", use_bias=bias, name=name)
+    def convolution(x: Tensor, kernel: int, name: str) -> Tensor:
+        layer = keras.layers.Conv2D(
+            pyramid.width, kernel, padding="same", use_bias=norm == "none", name=name
+        )
         return layer(x)
 
-    def halved(x, name):
+    def halved(x: Tensor, name: str) -> Tensor:
         padding = "same"
-        if strided_padding == "symmetric":
+        if pyramid.strided_padding == "symmetric":
             x, padding = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x), "valid"
-        return keras.layers.Conv2D(feature_size, 3, 2, padding=padding, name=name)(x)
+        return keras.layers.Conv2D(pyramid.width, 3, 2, padding=padding, name=name)(x)
 
-    bias = norm == "none"  # a norm has its own
-    features, above = {}, None
-    for level in range(5, min(pyramid_levels) - 1, -1):
-        lateral = convolution(backbone_layers[f"C{level}"], 1, f"C{level}_reduced", bias)
+    made, above = {}, None
+    for level in range(5, min(levels) - 1, -1):
+        lateral = convolution(features[f"C{level}"], 1, f"C{level}_reduced")
         lateral = normalized(lateral, norm, f"C{level}_reduced_norm")
         if above is not None:
             upsampled = UpSampleLike(name=f"P{level + 1}_upsampled")([above, lateral])
             lateral = keras.layers.Add(name=f"P{level}_merged")([upsampled, lateral])
         above = lateral
         name = f"P{level}" if norm == "none" else f"P{level}_convolution"
-        features[level] = normalized(convolution(lateral, 3, name, bias), norm, f"P{level}")
-    if max(pyramid_levels) >= 6:
-        features[6] = halved(features[5] if p6_from == "P5" else backbone_layers["C5"], "P6")
-    if max(pyramid_levels) >= 7:
-        below = keras.layers.ReLU(name="C6_relu")(features[6]) if p7_relu else features[6]
-        features[7] = halved(below, "P7")
-    return {f"P{level}": features[level] for level in sorted(pyramid_levels)}
+        made[level] = normalized(convolution(lateral, 3, name), norm, f"P{level}")
+    if max(levels) >= 6:
+        made[6] = halved(made[5] if pyramid.p6_from == "P5" else features["C5"], "P6")
+    if max(levels) >= 7:
+        below = keras.layers.ReLU(name="C6_relu")(made[6]) if pyramid.p7_relu else made[6]
+        made[7] = halved(below, "P7")
+    return {f"P{level}": made[level] for level in sorted(levels)}
+
+
+def check(features: dict, pyramid: Pyramid) -> None:
+    """Raise the errors of `feature_pyramid`."""
+    for name, value, known in (
+        ("p6_from", pyramid.p6_from, ("C5", "P5")),
+        ("strided_padding", pyramid.strided_padding, ("same", "symmetric")),
+    ):
+        if value not in known:
+            raise ValueError(f"Unknown {name} {value!r}; known: {', '.join(known)}.")
+    missing = [f"C{n}" for n in range(min(pyramid.levels), 6) if f"C{n}" not in features]
+    if missing:
+        raise InputError(
+            f"The pyramid levels {listed(pyramid.levels)} need the backbone's {listed(missing)}, "
+            f"but it gives only {listed(features)}."
+        )

@@ -1,26 +1,34 @@
-"""Copies of networks in which some layers are others."""
+"""Copies of networks with some layers replaced."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
 from ..layers.grouped_convolution import GroupedConv2D
+from ..typing import Tensor
 
 
-def replace_layers(network, replacement, inputs=None):
-    """A copy of the functional `network` and its weights, where `replacement(layer)`, unless that
-    is None, stands in the place of a layer.
+def replace_layers(
+    network: keras.Model, replacement: Callable, inputs: Tensor | None = None
+) -> keras.Model:
+    """Return a copy of a functional network with each layer replaced by `replacement(layer)`.
 
-    The copy takes `inputs` (B, H, W, 3), of any size and perhaps the output of other layers, by
-    default what `network` takes. Weights are copied where names and shapes stay the same.
+    A layer is copied if that is None. The copy takes `inputs` (B, H, W, 3), of any size and perhaps
+    the output of other layers; None for the inputs of `network`. Weights are copied if their names
+    and shapes stay the same.
     """
     source = network.inputs[0] if inputs is None else keras.utils.get_source_inputs(inputs)[0]
     inputs = source if inputs is None else inputs
 
-    def change(layer):
+    def change(layer: keras.layers.Layer) -> keras.layers.Layer:
         if not isinstance(layer, keras.layers.Layer):
             return layer  # an operation, which has no state
         return replacement(layer) or layer.__class__.from_config(layer.get_config())
 
-    def call(layer, *args, mask=None, **kwargs):  # batch norm takes a mask, group norm does not
+    def call(
+        layer: keras.layers.Layer, *args: Any, mask: Tensor = None, **kwargs: Any
+    ) -> Tensor:  # batch norm takes a mask, group norm does not
         args, kwargs = keras.tree.map_structure(
             lambda value: inputs if value is source else value, (args, kwargs)
         )
@@ -37,8 +45,8 @@ def replace_layers(network, replacement, inputs=None):
     return copy
 
 
-def copy_weights(network, copy):
-    """Copies the weights of the layers of `network` to those of `copy` of the same names."""
+def copy_weights(network: keras.Model, copy: keras.Model) -> None:
+    """Copy the weights of the layers of `network` to the layers of `copy` of the same names."""
     others = {layer.name: layer for layer in copy.layers}
     for layer in network.layers:
         if isinstance(layer, keras.layers.InputLayer):
@@ -52,12 +60,12 @@ def copy_weights(network, copy):
             other.finalize_state()  # it calculates with constants made of its weights
 
 
-def shapes(layer):
+def shapes(layer: keras.layers.Layer) -> list[tuple]:
     return [(weight.name, weight.shape) for weight in layer.weights]
 
 
-def with_quick_groups(layer):
-    """For `replace_layers`: `GroupedConv2D` for a convolution with groups."""
+def with_quick_groups(layer: keras.layers.Layer) -> keras.layers.Layer | None:
+    """Return a `GroupedConv2D` for a convolution with groups, else None; for `replace_layers`."""
     if type(layer) is keras.layers.Conv2D and layer.groups > 1:
         return GroupedConv2D.from_config(layer.get_config())
     return None

@@ -5,38 +5,87 @@ He et al. 2016, arXiv 1512.03385 (v1) and 1603.05027 (v2); Xie et al. 2017, arXi
 network of basic blocks may end in a width: `resnet10_0.25` has a quarter of the channels.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import keras
 
 from ..layers.grouped_convolution import GroupedConv2D
+from ..typing import Tensor
 from .applications import STORAGE, ApplicationsBackbone
 from .backbone import outputs_of
 from .norms import batch
 
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-WIDTHS = ("0.25", "0.50", "1.0")
-OPTIONS = ("stride_in", "epsilon", "stem_padding")
-X32 = {"groups": 32, "widths": (2, 2)}  # 32 groups, of 4 channels in the first stage
 
-# the arguments of `residual_network`
+@dataclass(frozen=True)
+class ResNet:
+    """The shape of a residual network.
+
+    Attributes:
+        blocks: their number in each of four stages.
+        block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3 in groups, 1x1).
+        width: channels of the first stage; each stage has twice those of the one before.
+        widths: factors of a stage's width for the first two convolutions of a bottleneck.
+        groups: of the 3x3 convolution of a bottleneck.
+        stride_in: the convolution of a bottleneck that strides, "1x1" or "3x3".
+        squeeze: squeeze-and-excitation in each block.
+        shortcut: kernel size of a shortcut that strides.
+        deep_stem: three 3x3 convolutions instead of the 7x7.
+        epsilon: of batch norm.
+        conv1_padding: of the 7x7 convolution. "symmetric" pads all sides alike, "same" is Keras's.
+        stem_padding: of the pool after the stem; "same" pads it only right and below.
+    """
+
+    blocks: tuple[int, ...]
+    block: str = "bottleneck"
+    width: int = 64
+    widths: tuple[int, int] = (1, 1)
+    groups: int = 1
+    stride_in: str = "3x3"
+    squeeze: bool = False
+    shortcut: int = 1
+    deep_stem: bool = False
+    epsilon: float = 1e-5
+    conv1_padding: str = "symmetric"
+    stem_padding: str = "symmetric"
+
+    def __post_init__(self) -> None:
+        paddings = ("symmetric", "same")
+        for name, value, known in (
+            ("stride_in", self.stride_in, ("1x1", "3x3")),
+            ("conv1_padding", self.conv1_padding, paddings),
+            ("stem_padding", self.stem_padding, paddings),
+        ):
+            if value not in known:
+                raise ValueError(f"Unknown {name} {value!r}; known: {', '.join(known)}.")
+
+
+OPTIONS = ("stride_in", "epsilon", "conv1_padding", "stem_padding")
+BLOCKS: dict[int, tuple[int, ...]] = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+WIDTHS = ("0.25", "0.50", "1.0")
+X32: dict[str, Any] = {"groups": 32, "widths": (2, 2)}  # 4 channels each in the first stage
+
 BASIC = {
-    "resnet10": {"blocks": (1, 1, 1, 1), "block": "basic"},
-    "resnet18": {"blocks": (2, 2, 2, 2), "block": "basic"},
-    "resnet34": {"blocks": (3, 4, 6, 3), "block": "basic"},
+    "resnet10": ResNet((1, 1, 1, 1), "basic"),
+    "resnet18": ResNet((2, 2, 2, 2), "basic"),
+    "resnet34": ResNet((3, 4, 6, 3), "basic"),
 }
 NETWORKS = {
     **BASIC,
     **{
-        f"{name}_{w}": {**BASIC[name], "width": round(64 * float(w))}
-        for name in BASIC
+        f"{name}_{w}": replace(spec, width=round(64 * float(w)))
+        for name, spec in BASIC.items()
         for w in WIDTHS
     },
-    **{f"resnet{n}": {"blocks": blocks, "stride_in": "1x1"} for n, blocks in BLOCKS.items()},
-    **{f"resnet{n}v1.5": {"blocks": blocks} for n, blocks in BLOCKS.items()},
-    "resnext50": {"blocks": BLOCKS[50], **X32},
-    "resnext101": {"blocks": BLOCKS[101], **X32},
-    "resnext101_32x8d": {"blocks": BLOCKS[101], "groups": 32, "widths": (4, 4)},
+    **{f"resnet{n}": ResNet(blocks, stride_in="1x1") for n, blocks in BLOCKS.items()},
+    **{f"resnet{n}v1.5": ResNet(blocks) for n, blocks in BLOCKS.items()},
+    "resnext50": ResNet(BLOCKS[50], **X32),
+    "resnext101": ResNet(BLOCKS[101], **X32),
+    "resnext101_32x8d": ResNet(BLOCKS[101], groups=32, widths=(4, 4)),
 }
 APPLICATIONS = {
     "resnet50": (keras.applications.ResNet50, "4d473c1dd8becc155b73f8504c6f6626"),
@@ -62,147 +111,151 @@ class ResNetBackbone(ApplicationsBackbone):
     """`resnet10`, `18`, `34` (basic blocks), `50`, `101`, `152` (bottlenecks, of
     keras.applications), `50v1.5`, ..., `50v2`, ..., `resnext50`, `resnext101`.
 
-    With any of the options `stride_in`, `epsilon` and `stem_padding` of `residual_network`, also
-    `resnet50`, `101` and `152` are that network.
+    With any of the options `stride_in`, `epsilon`, `conv1_padding` and `stem_padding` of `ResNet`,
+    `resnet50`, `101` and `152` are `residual_network` too.
     """
 
     networks = NETWORKS
-    applications = APPLICATIONS
+    applications: Mapping[str, tuple] = APPLICATIONS
     url = f"{STORAGE}/resnet/{{0}}_weights_tf_dim_ordering_tf_kernels_notop.h5"
     sources = SOURCES
+    normalization = "torch"
     stem = "pool1_pool"
 
-    @property
-    def known_options(self):
-        return OPTIONS if self.backbone in self.networks else ()
+    def __init__(self, backbone: str, **options: Any) -> None:
+        known = self.known_as(backbone)
+        self.known_options = OPTIONS if known in self.networks else ()
+        super().__init__(backbone, **options)
+        # True if the network is that of keras.applications
+        self.of_applications = known in self.applications and not self.options
+        if self.of_applications:
+            self.normalization = "tf" if known.endswith("v2") else "caffe"
 
     @classmethod
-    def allowed(cls):
+    def allowed(cls) -> list[str]:
         return list({**cls.networks, **cls.applications})
 
-    @property
-    def of_applications(self):
-        """Whether the network is that of keras.applications."""
-        return self.backbone in self.applications and not self.options
-
-    @property
-    def normalization(self):
-        if not self.of_applications:
-            return "torch"
-        return "tf" if self.backbone.endswith("v2") else "caffe"
-
-    def network(self, inputs):
+    def network(self, inputs: Tensor) -> keras.Model:
         if self.of_applications:
             return super().network(inputs)
-        return residual_network(inputs, **{**self.networks[self.backbone], **self.options})
+        return residual_network(inputs, replace(self.networks[self.backbone], **self.options))
 
-    def taps(self, network):
+    def taps(self, network: keras.Model) -> dict:
         if self.backbone.endswith("v2"):  # what the strided last block of a stage takes
-            blocks = BLOCKS[int(self.backbone[len("resnet") : -len("v2")])]
+            blocks = BLOCKS[int(self.backbone.removeprefix("resnet").removesuffix("v2"))]
             names = [f"conv{i + 2}_block{n}_preact_relu" for i, n in enumerate(blocks[:3])]
             return outputs_of(network, [*names, "post_relu"])
-        blocks = self.networks[self.backbone]["blocks"]
+        blocks = self.networks[self.backbone].blocks
         return outputs_of(network, [f"conv{i + 2}_block{n}_out" for i, n in enumerate(blocks)])
 
-    def imagenet(self):
+    def imagenet(self) -> tuple | None:
         return super().imagenet() if self.of_applications else None
 
 
-def unit(x, channels, kernel, name, strides=1, groups=1, relu=True, epsilon=1e-5):
-    """x through a convolution without bias, batch norm, and ReLU where asked for.
-
-    A strided one is padded alike on all sides, as PyTorch does it, not "same".
-    """
-    if strides > 1 and kernel > 1:
-        x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
-    layer = keras.layers.Conv2D if groups == 1 else partial(GroupedConv2D, groups=groups)
-    x = layer(
-        channels,
-        kernel,
-        strides,
-        padding="valid" if strides > 1 else "same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        name=f"{name}_conv",
-    )(x)
+def unit(
+    x: Tensor,
+    channels: int,
+    kernel: int,
+    name: str,
+    *,
+    relu: bool = True,
+    epsilon: float = 1e-5,
+    **options: Any,
+) -> Tensor:
+    """Return x through a `convolution` with these options, batch norm, and perhaps ReLU."""
+    x = convolution(x, channels, kernel, name, **options)
     x = batch(channels, f"{name}_bn", epsilon)(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def squeeze_excite(x, name, reduction=16):
-    """x (B, h, w, C) with each channel times a factor of 0 to 1 that all means decide together.
+def convolution(
+    x: Tensor,
+    channels: int,
+    kernel: int,
+    name: str,
+    strides: int = 1,
+    groups: int = 1,
+    padding: str = "symmetric",
+) -> Tensor:
+    """Return x through a convolution without bias; "symmetric" pads all sides alike, as PyTorch."""
+    symmetric = strides > 1 and padding == "symmetric"
+    if symmetric and kernel > 1:
+        x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
+    layer = keras.layers.Conv2D if groups == 1 else partial(GroupedConv2D, groups=groups)
+    return layer(
+        channels,
+        kernel,
+        strides,
+        padding="valid" if symmetric else "same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+
+
+def squeeze_excite(x: Tensor, name: str, reduction: int = 16) -> Tensor:
+    """Scale each channel of x (B, h, w, C) by a gate in [0, 1] computed from all channel means.
 
     Hu et al. 2018, arXiv 1709.01507.
     """
     channels = x.shape[-1]
-    factors = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_se_squeeze")(x)
+    gates = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_se_squeeze")(x)
     reduce = keras.layers.Conv2D(
         channels // reduction, 1, activation="relu", name=f"{name}_se_reduce"
     )
     expand = keras.layers.Conv2D(channels, 1, activation="sigmoid", name=f"{name}_se_expand")
-    return keras.layers.Multiply(name=f"{name}_se_excite")([x, expand(reduce(factors))])
+    return keras.layers.Multiply(name=f"{name}_se_excite")([x, expand(reduce(gates))])
 
 
-def residual_network(
-    inputs,
-    blocks,
-    block="bottleneck",
-    width=64,
-    widths=(1, 1),
-    groups=1,
-    stride_in="3x3",
-    squeeze=False,
-    shortcut=1,
-    deep_stem=False,
-    epsilon=1e-5,
-    stem_padding="symmetric",
-):
-    """A ResNet on `inputs` (B, H, W, 3) with so many `blocks` to each of four stages.
-
-    `block` is "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3 in `groups`, 1x1), whose
-    first two are `widths` times as wide as the stage, the first `width` channels. `stride_in` is
-    which convolution of a bottleneck strides, "1x1" or "3x3"; `squeeze` is squeeze-and-excitation;
-    `shortcut` the size of the shortcut's convolution where it strides; `deep_stem` three 3x3
-    convolutions for the 7x7; `epsilon` batch norm's; `stem_padding="same"` pads the pool after the
-    stem only right and below.
-    """
-    for name, value, known in (
-        ("stride_in", stride_in, ("1x1", "3x3")),
-        ("stem_padding", stem_padding, ("symmetric", "same")),
-    ):
-        if value not in known:
-            raise ValueError(f"Expected {name} to be one of {known}. Received: {value!r}.")
-    convolve = partial(unit, epsilon=epsilon)
-
-    def basic(x, channels, strides, name):
-        x = convolve(x, channels, 3, f"{name}_1", strides)
-        return convolve(x, channels, 3, f"{name}_2", relu=squeeze)  # before the squeeze, as timm
-
-    def bottleneck(x, channels, strides, name):
-        first, second = (strides, 1) if stride_in == "1x1" else (1, strides)
-        x = convolve(x, channels * widths[0], 1, f"{name}_1", first)
-        x = convolve(x, channels * widths[1], 3, f"{name}_2", second, groups)
-        return convolve(x, channels * 4, 1, f"{name}_3", relu=False)
-
-    def residual(x, channels, strides, name):
-        y = {"basic": basic, "bottleneck": bottleneck}[block](x, channels, strides, name)
-        y = squeeze_excite(y, name) if squeeze else y
-        if strides > 1 or x.shape[-1] != y.shape[-1]:
-            kernel = shortcut if strides > 1 else 1
-            x = convolve(x, y.shape[-1], kernel, f"{name}_0", strides, relu=False)
-        return keras.layers.ReLU(name=f"{name}_out")(keras.layers.Add(name=f"{name}_add")([x, y]))
-
-    if deep_stem:
-        x = convolve(inputs, width, 3, "conv1_1", 2)
-        x = convolve(convolve(x, width, 3, "conv1_2"), 2 * width, 3, "conv1_3")
-    else:
-        x = convolve(inputs, width, 7, "conv1", 2)
-    if stem_padding == "symmetric":
-        x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
-    padding = "valid" if stem_padding == "symmetric" else "same"
-    x = keras.layers.MaxPooling2D(3, 2, padding=padding, name="pool1_pool")(x)
-    for stage, count in enumerate(blocks):
+def residual_network(inputs: Tensor, spec: ResNet) -> keras.Model:
+    """Return the ResNet of this shape on `inputs` (B, H, W, 3)."""
+    x = stem(inputs, spec)
+    for stage, count in enumerate(spec.blocks):
         for i in range(count):
             strides = 2 if stage > 0 and i == 0 else 1
-            x = residual(x, width * 2**stage, strides, f"conv{stage + 2}_block{i + 1}")
+            name = f"conv{stage + 2}_block{i + 1}"
+            x = residual(x, spec, spec.width * 2**stage, strides, name)
     return keras.Model(keras.utils.get_source_inputs(inputs), x, name="resnet")
+
+
+def stem(x: Tensor, spec: ResNet) -> Tensor:
+    """Return images (B, H, W, 3) as (B, H/4, W/4, width), twice as wide for a deep stem."""
+    convolve = partial(unit, epsilon=spec.epsilon)
+    if spec.deep_stem:
+        x = convolve(x, spec.width, 3, "conv1_1", strides=2)
+        x = convolve(convolve(x, spec.width, 3, "conv1_2"), 2 * spec.width, 3, "conv1_3")
+    else:
+        x = convolve(x, spec.width, 7, "conv1", strides=2, padding=spec.conv1_padding)
+    if spec.stem_padding == "symmetric":
+        x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
+    padding = "valid" if spec.stem_padding == "symmetric" else "same"
+    return keras.layers.MaxPooling2D(3, 2, padding=padding, name="pool1_pool")(x)
+
+
+def residual(x: Tensor, spec: ResNet, channels: int, strides: int, name: str) -> Tensor:
+    """Return x through a block and its shortcut."""
+    convolve = partial(unit, epsilon=spec.epsilon)
+    y = {"basic": basic, "bottleneck": bottleneck}[spec.block](x, spec, channels, strides, name)
+    y = squeeze_excite(y, name) if spec.squeeze else y
+    if strides > 1 or x.shape[-1] != y.shape[-1]:
+        kernel = spec.shortcut if strides > 1 else 1
+        x = convolve(x, y.shape[-1], kernel, f"{name}_0", strides=strides, relu=False)
+    return keras.layers.ReLU(name=f"{name}_out")(keras.layers.Add(name=f"{name}_add")([x, y]))
+
+
+def basic(x: Tensor, spec: ResNet, channels: int, strides: int, name: str) -> Tensor:
+    """Return x (B, h, w, C) through two 3x3 convolutions."""
+    convolve = partial(unit, epsilon=spec.epsilon)
+    x = convolve(x, channels, 3, f"{name}_1", strides=strides)
+    # timm has a ReLU before the squeeze
+    return convolve(x, channels, 3, f"{name}_2", relu=spec.squeeze)
+
+
+def bottleneck(x: Tensor, spec: ResNet, channels: int, strides: int, name: str) -> Tensor:
+    """Return x (B, h, w, C) through a 1x1, a 3x3 and a 1x1 convolution."""
+    convolve = partial(unit, epsilon=spec.epsilon)
+    first, second = (strides, 1) if spec.stride_in == "1x1" else (1, strides)
+    x = convolve(x, channels * spec.widths[0], 1, f"{name}_1", strides=first)
+    width = channels * spec.widths[1]
+    x = convolve(x, width, 3, f"{name}_2", strides=second, groups=spec.groups)
+    return convolve(x, channels * 4, 1, f"{name}_3", relu=False)

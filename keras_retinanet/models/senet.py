@@ -2,29 +2,23 @@
 1709.01507.
 
 As published for Caffe and kept in timm: SE-ResNets stride in the first 1x1 convolution of a
-bottleneck, the others in the 3x3, and the pool after the stem is padded right and below alone.
+bottleneck, the others in the 3x3, and the pool after the stem is padded only right and below.
 """
 
+from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
-from .resnet import BASIC, BLOCKS, X32, ResNetBackbone
+from .resnet import BASIC, BLOCKS, X32, ResNet, ResNetBackbone
 
-# the arguments of `residual_network`
-SAME = {"squeeze": True, "stem_padding": "same"}
+SAME: dict[str, Any] = {"squeeze": True, "stem_padding": "same"}
 NETWORKS = {
-    "seresnet18": {**BASIC["resnet18"], **SAME},
-    "seresnet34": {**BASIC["resnet34"], **SAME},
-    **{f"seresnet{n}": {"blocks": b, "stride_in": "1x1", **SAME} for n, b in BLOCKS.items()},
-    "seresnext50": {"blocks": BLOCKS[50], **X32, **SAME},
-    "seresnext101": {"blocks": BLOCKS[101], **X32, **SAME},
-    "senet154": {
-        "blocks": BLOCKS[152],
-        "groups": 64,
-        "widths": (2, 4),
-        "shortcut": 3,
-        "deep_stem": True,
-        **SAME,
-    },
+    "seresnet18": replace(BASIC["resnet18"], **SAME),
+    "seresnet34": replace(BASIC["resnet34"], **SAME),
+    **{f"seresnet{n}": ResNet(b, stride_in="1x1", **SAME) for n, b in BLOCKS.items()},
+    "seresnext50": ResNet(BLOCKS[50], **X32, **SAME),
+    "seresnext101": ResNet(BLOCKS[101], **X32, **SAME),
+    "senet154": ResNet(BLOCKS[152], groups=64, widths=(2, 4), shortcut=3, deep_stem=True, **SAME),
 }
 SOURCES = {
     "seresnet18": "timm legacy_seresnet18.in1k",

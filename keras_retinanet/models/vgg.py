@@ -19,5 +19,5 @@ class VGGBackbone(ApplicationsBackbone):
     normalization = "caffe"
     stem = "block1_pool"
 
-    def taps(self, network):
+    def taps(self, network: keras.Model) -> dict:
         return outputs_of(network, [f"block{n}_pool" for n in (2, 3, 4, 5)])

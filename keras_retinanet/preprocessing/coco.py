@@ -1,9 +1,16 @@
 """A generator of COCO data sets."""
 
+from __future__ import annotations
+
 import functools
+import os
+from typing import TYPE_CHECKING, Any
 
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.readers.coco import coco_paths, read_coco
+
+if TYPE_CHECKING:
+    from pycocotools.coco import COCO
 
 __all__ = ["CocoGenerator", "read_coco"]
 
@@ -18,7 +25,7 @@ class CocoGenerator(Generator):
         **kwargs: of `Generator`.
     """
 
-    def __init__(self, data_dir, set_name, **kwargs):
+    def __init__(self, data_dir: str | os.PathLike, set_name: str, **kwargs: Any) -> None:
         self.data_dir, self.set_name = data_dir, set_name
         self.annotations_json, images_dir = coco_paths(data_dir, set_name)
         dataset = read_coco(self.annotations_json, images_dir)
@@ -28,20 +35,20 @@ class CocoGenerator(Generator):
         super().__init__(dataset=dataset, **kwargs)
 
     @functools.cached_property
-    def coco(self):
+    def coco(self) -> COCO:
         """The file as a `pycocotools.coco.COCO`, read when first asked for."""
         from pycocotools.coco import COCO
 
         return COCO(self.annotations_json)
 
-    def coco_label_to_label(self, coco_label):
-        """The label of a category id."""
+    def coco_label_to_label(self, coco_label: int) -> int:
+        """Return the label of a category id."""
         return self.coco_labels_inverse[coco_label]
 
-    def coco_label_to_name(self, coco_label):
-        """The class name of a category id."""
+    def coco_label_to_name(self, coco_label: int) -> str:
+        """Return the class name of a category id."""
         return self.label_to_name(self.coco_label_to_label(coco_label))
 
-    def label_to_coco_label(self, label):
-        """The category id of a label."""
+    def label_to_coco_label(self, label: int) -> int:
+        """Return the category id of a label."""
         return self.coco_labels[label]

@@ -1,5 +1,9 @@
 """A generator of CSV data sets."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.readers.csv import (
     _read_annotations,
@@ -14,5 +18,11 @@ __all__ = ["CSVGenerator", "_read_annotations", "_read_classes", "read_classes",
 class CSVGenerator(Generator):
     """Batches of a CSV data set; the files are those of `read_csv`, **kwargs go to `Generator`."""
 
-    def __init__(self, csv_data_file, csv_class_file=None, base_dir=None, **kwargs):
+    def __init__(
+        self,
+        csv_data_file: str,
+        csv_class_file: str | None = None,
+        base_dir: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dataset=read_csv(csv_data_file, csv_class_file, base_dir), **kwargs)

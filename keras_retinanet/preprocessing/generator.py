@@ -1,194 +1,253 @@
-"""Batches for `fit`: images with the anchors of each of them encoded."""
+"""The overridable generator of the older keras-retinanet, for scripts that subclass it."""
 
-import inspect
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
-from ..utils.anchors import anchor_targets_bbox, guess_shapes
-from ..utils.config import parse_anchor_parameters, parse_pyramid_levels
-from ..utils.image import TransformParameters, preprocess_image, resize_image
-from .augmentation import transform_both
-from .batches import Batches
-from .images import AnnotatedImages
+from keras_retinanet.parts import Inputs
+from keras_retinanet.preprocessing.augmentation import transform_both
+from keras_retinanet.preprocessing.box_faults import GOOD, box_states
+from keras_retinanet.preprocessing.buckets import Size
+from keras_retinanet.preprocessing.collate import Anchoring, compact_targets, stack_images
+from keras_retinanet.preprocessing.dataset import Dataset
+from keras_retinanet.preprocessing.epochs import Batching, batches_of, by_ratio
+from keras_retinanet.preprocessing.examples import annotations_of
+from keras_retinanet.preprocessing.image_info import image_size
+from keras_retinanet.utils.anchors import AnchorParameters, anchor_targets_bbox, guess_shapes
+from keras_retinanet.utils.config import parse_anchor_parameters, parse_pyramid_levels
+from keras_retinanet.utils.image import (
+    TransformParameters,
+    choose,
+    preprocess_image,
+    read_image_bgr,
+    resize_image,
+)
 
 __all__ = ["Generator"]
 
+GROUP_METHODS = {name: name for name in ("ratio", "random", "none")}
 
-class Generator(Batches, keras.utils.PyDataset):
-    """Batches of a `Dataset`, or of a subclass's own images, as a Keras PyDataset.
+Annotations = dict[str, np.ndarray]  # "labels" (n,), "bboxes" (n, 4) xyxy px and more of n rows
+Group = tuple[list[np.ndarray], list[Annotations]]
+Targets = tuple[np.ndarray, ...] | dict[str, np.ndarray]
+
+
+class Generator(keras.utils.PyDataset):
+    """Batches of a `Dataset`, or of the images that a subclass gives, as a Keras PyDataset.
 
     A subclass without a data set defines `size`, `num_classes`, `load_image`, `image_path` and
-    `load_annotations`, and for other groupings than "none" and "random" `image_aspect_ratio`.
+    `load_annotations`. Every step from a file to a batch is a method that it may override. The
+    commands use `preprocessing.loader.Loader` instead.
 
     Args:
-        dataset: what a reader of `preprocessing.readers` returns.
-        transform_generator: gives a 3x3 matrix for each image (`utils.transform`).
-        visual_effect_generator: gives a function of BGR images for each image (`utils.image`).
-        group_method: "none", "random", "ratio" (images of like aspect ratio share a batch) or
-            "canvas" (batches are padded to one of a few fixed sizes).
+        dataset: of a reader of `preprocessing.readers`.
+        transform_generator: a 3x3 matrix for each image (`utils.transform`).
+        visual_effect_generator: a function of BGR images for each image (`utils.image`).
+        group_method: "ratio" (images of like aspect ratio share a batch), "random" or "none".
+        shuffle_groups: shuffle the batches of each epoch.
+        image_min_side, image_max_side: px that images are resized to.
+        transform_parameters: how transforms fill and interpolate.
         compute_anchor_targets: makes the dense targets, see `anchor_targets_bbox`.
-        preprocess_image: applied to BGR images; None gives uint8 RGB, for models that normalise.
+        compute_shapes: gives the feature shapes of an image shape (`utils.anchors.grid`).
+        preprocess_image: applied to BGR images; None gives uint8 RGB, for models that normalize.
         config: INI configuration with anchor parameters and pyramid levels.
-        compact: gives {boxes (B, M, 4), labels (B, M), matches (B, N)} instead of the dense
-            (regression (B, N, 5), classification (B, N, K + 1)).
-        anchor_params, pyramid_levels: as of the model; `config` overrides them.
-        workers, use_multiprocessing, max_queue_size: of Keras's PyDataset.
-        **options: further ones of `Batches`.
+        compact: give {"boxes", "labels", "matches"} (`collate.compact_targets`) instead of the
+            dense (regression (B, N, 5), classification (B, N, K + 1)).
+        anchor_params, pyramid_levels: the model's anchors; `config` overrides them.
+        seed: of the order of images and batches.
+        **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of Keras's PyDataset.
 
     Attributes:
         groups: the image indices of each batch of this epoch.
-        failure: the InputError that ended a feed (`feed`), for TensorFlow hands on its text alone.
     """
 
     def __init__(
         self,
-        dataset=None,
-        transform_generator=None,
-        visual_effect_generator=None,
-        batch_size=1,
-        group_method="ratio",
-        shuffle_groups=True,
-        image_min_side=800,
-        image_max_side=1333,
-        no_resize=False,
-        transform_parameters=None,
-        compute_anchor_targets=anchor_targets_bbox,
-        compute_shapes=guess_shapes,
-        preprocess_image=preprocess_image,
-        config=None,
-        compact=False,
-        anchor_params=None,
-        pyramid_levels=None,
-        workers=1,
-        use_multiprocessing=False,
-        max_queue_size=10,
-        **options,
-    ):
-        keras.utils.PyDataset.__init__(self, workers, use_multiprocessing, max_queue_size)
+        dataset: Dataset | None = None,
+        transform_generator: Iterator[np.ndarray] | None = None,
+        visual_effect_generator: Iterator[Callable] | None = None,
+        batch_size: int = 1,
+        group_method: str = "ratio",
+        shuffle_groups: bool = True,
+        image_min_side: int = Inputs.image_min_side,
+        image_max_side: int = Inputs.image_max_side,
+        no_resize: bool = False,
+        transform_parameters: TransformParameters | None = None,
+        compute_anchor_targets: Callable = anchor_targets_bbox,
+        compute_shapes: Callable = guess_shapes,
+        preprocess_image: Callable | None = preprocess_image,
+        config: Mapping | None = None,
+        compact: bool = False,
+        anchor_params: AnchorParameters | None = None,
+        pyramid_levels: Sequence[int] | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
         config = config or {}
         if "anchor_parameters" in config:
             anchor_params = parse_anchor_parameters(config)
         if "pyramid_levels" in config:
             pyramid_levels = parse_pyramid_levels(config)
-        Batches.__init__(
-            self,
-            dataset,
-            batch_size,
-            group_method,
-            shuffle_groups,
-            image_min_side,
-            image_max_side,
-            no_resize,
-            compute_shapes=compute_shapes,
-            anchor_params=anchor_params,
-            pyramid_levels=pyramid_levels,
-            **options,
-        )
+        self.dataset = dataset
         self.transform_generator = transform_generator
         self.visual_effect_generator = visual_effect_generator
+        self.batch_size = int(batch_size)
+        self.group_method = choose(GROUP_METHODS, "group_method", group_method)
+        self.shuffle_groups = shuffle_groups
+        self.image_min_side = image_min_side
+        self.image_max_side = image_max_side
+        self.no_resize = no_resize
         self.transform_parameters = transform_parameters or TransformParameters()
         self.compute_anchor_targets = compute_anchor_targets
         self.preprocess_image = preprocess_image
-        self.raw = preprocess_image is None
-        self.input_dtype = "uint8" if self.raw else "float32"
         self.compact = compact
+        self.anchoring = Anchoring(anchor_params, pyramid_levels, compute_shapes=compute_shapes)
+        self.seed = seed
         self.epoch = 0
-        self.failure = None
-        self.groups = self.groups_of(self.epoch)
+        self._sizes: dict[int, Size] = {}  # that were found in image files
+        self._most_boxes: int | None = None
+        self.groups = self._groups()
 
-    def without_keras(self):
-        """The same batches as plain `Batches`, for worker processes; None for a generator with
-        methods or functions of its own.
-        """
-        steps = {**vars(AnnotatedImages), **vars(Batches), **vars(Generator)}
-        own = any(
-            getattr(type(self), name) is not getattr(Generator, name)
-            for name, step in steps.items()
-            if inspect.isfunction(step) and name != "__init__"
-        )
-        used = self.transform_generator, self.visual_effect_generator, self.preprocess_image
-        if own or any(used) or not self.compact:
-            return None
-        names = inspect.signature(Batches).parameters
-        return Batches(**{name: getattr(self, name) for name in names})
+    # the images, which a subclass may define
 
-    def prepare(self, image, annotations):
-        """An image preprocessed, its annotations as they are."""
-        if self.preprocess_image is not None:
-            image = keras.utils.img_to_array(self.preprocess_image(image), "channels_last")
-        return image, annotations
+    def size(self) -> int:
+        """Return the number of images."""
+        return len(self._dataset().records)
 
-    def augment(self, image, annotations, rng, size):
-        """An image and its annotations after the generators' and the random changes."""
-        image, annotations = self.random_visual_effect_group_entry(image, annotations)
-        image, annotations = self.random_transform_group_entry(image, annotations)
-        return super().augment(image, annotations, rng, size)
+    def num_classes(self) -> int:
+        """Return the number of classes."""
+        return len(self._dataset().class_names)
+
+    def has_label(self, label: int) -> bool:
+        """Return True if `label` is one of 0 to K - 1."""
+        return 0 <= label < self.num_classes()
+
+    def has_name(self, name: str) -> bool:
+        """Return True if there is a class of that name."""
+        return name in self._dataset().class_names
+
+    def name_to_label(self, name: str) -> int:
+        """Return the label of a class name."""
+        return self._dataset().class_names.index(name)
+
+    def label_to_name(self, label: int) -> str:
+        """Return the class name of a label."""
+        return self._dataset().class_names[label]
+
+    def image_path(self, image_index: int) -> str:
+        """Return the path of an image file."""
+        return self._dataset().records[image_index].path
+
+    def image_size(self, image_index: int) -> Size:
+        """Return the (width, height) px of an image before resizing."""
+        size = self.dataset and self.dataset.records[image_index].size
+        if size:
+            return size
+        if image_index not in self._sizes:
+            self._sizes[image_index] = self._find_size(image_index)
+        return self._sizes[image_index]
+
+    def _find_size(self, image_index: int) -> Size:
+        if self.dataset is not None and type(self).load_image is Generator.load_image:
+            return image_size(self.image_path(image_index))  # without decoding it
+        return self.load_image(image_index).shape[1::-1]
+
+    def image_aspect_ratio(self, image_index: int) -> float:
+        """Return width / height of an image."""
+        width, height = self.image_size(image_index)
+        return width / height
+
+    def load_image(self, image_index: int) -> np.ndarray:
+        """Return an image (H, W, 3) uint8 BGR."""
+        return read_image_bgr(self.image_path(image_index))
+
+    def load_annotations(self, image_index: int) -> Annotations:
+        """Return {"labels": (n,), "bboxes": (n, 4) xyxy px, "ignore": (n,) bool} of an image."""
+        return annotations_of(self._dataset().records[image_index])
+
+    def _dataset(self) -> Dataset:
+        if self.dataset is None:
+            raise NotImplementedError("Pass a data set, or override this method in a subclass.")
+        return self.dataset
 
     # from a group of indices to a batch
 
-    def load_annotations_group(self, group):
-        """The annotations of each image of a group."""
+    def load_annotations_group(self, group: list[int]) -> list[Annotations]:
+        """Return the annotations of each image of a group."""
         annotations_group = [self.load_annotations(index) for index in group]
-        for annotations in annotations_group:
-            missing = {"labels", "bboxes"} - set(annotations)
+        for found in annotations_group:
+            missing = {"labels", "bboxes"} - set(found)
             if missing:
-                raise ValueError(
-                    f"Expected load_annotations to give labels and bboxes. Missing: {missing}."
-                )
+                raise ValueError(f"load_annotations must give labels and bboxes; lacks {missing}.")
         return annotations_group
 
-    def filter_annotations(self, image_group, annotations_group, group):
-        """Drops boxes without area or beyond their image, with a warning."""
-        for i, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
-            height, width = image.shape[:2]
-            x1, y1, x2, y2 = annotations["bboxes"].T
-            good = (x2 > x1) & (y2 > y1) & (x1 >= 0) & (y1 >= 0) & (x2 <= width) & (y2 <= height)
+    def filter_annotations(
+        self, image_group: list[np.ndarray], annotations_group: list[Annotations], group: list[int]
+    ) -> Group:
+        """Drop boxes without area or that stick out of their image, with a warning."""
+        for i, (image, found) in enumerate(zip(image_group, annotations_group, strict=True)):
+            boxes = found["bboxes"]
+            good = box_states(boxes, image.shape[1::-1], tolerance=0) == GOOD
             if not good.all():
                 warnings.warn(
                     f"Dropped boxes without area or beyond the image {self.image_path(group[i])} "
-                    f"of shape {image.shape}: {annotations['bboxes'][~good].tolist()}",
+                    f"of shape {image.shape}: {boxes[~good].tolist()}",
                     UserWarning,
                     stacklevel=2,
                 )
-                annotations_group[i] = {key: rows[good] for key, rows in annotations.items()}
+                annotations_group[i] = {key: rows[good] for key, rows in found.items()}
         return image_group, annotations_group
 
-    def load_image_group(self, group):
-        """The images of a group."""
+    def load_image_group(self, group: list[int]) -> list[np.ndarray]:
+        """Return the images of a group."""
         return [self.load_image(index) for index in group]
 
-    def random_visual_effect_group_entry(self, image, annotations):
-        """An image after the next visual effect, and its annotations."""
+    def random_visual_effect_group_entry(
+        self, image: np.ndarray, annotations: Annotations
+    ) -> tuple[np.ndarray, Annotations]:
+        """Apply the next visual effect to an image."""
         if self.visual_effect_generator is not None:
             image = next(self.visual_effect_generator)(image)
         return image, annotations
 
-    def random_visual_effect_group(self, image_group, annotations_group):
-        """A group after visual effects."""
+    def random_visual_effect_group(
+        self, image_group: list[np.ndarray], annotations_group: list[Annotations]
+    ) -> Group:
+        """Apply visual effects to a group."""
         return _each(self.random_visual_effect_group_entry, image_group, annotations_group)
 
-    def random_transform_group_entry(self, image, annotations, transform=None):
-        """An image and its annotations after `transform` or the next one of the generator."""
+    def random_transform_group_entry(
+        self, image: np.ndarray, annotations: Annotations, transform: np.ndarray | None = None
+    ) -> tuple[np.ndarray, Annotations]:
+        """Apply `transform`, or the next one of the generator, to an image and its boxes."""
         if transform is None and self.transform_generator is not None:
             transform = next(self.transform_generator)
         if transform is None:
             return image, annotations
         return transform_both(image, annotations, transform, self.transform_parameters)
 
-    def random_transform_group(self, image_group, annotations_group):
-        """A group after random transforms."""
+    def random_transform_group(
+        self, image_group: list[np.ndarray], annotations_group: list[Annotations]
+    ) -> Group:
+        """Apply random transforms to a group."""
         return _each(self.random_transform_group_entry, image_group, annotations_group)
 
-    def resize_image(self, image):
-        """(image fitted to the sides, scale)."""
+    def resize_image(self, image: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return (image fitted to the sides, scale)."""
         if self.no_resize:
             return image, 1
         return resize_image(image, self.image_min_side, self.image_max_side)
 
-    def preprocess_group_entry(self, image, annotations):
-        """An image resized and preprocessed, with its boxes scaled alike."""
+    def preprocess_group_entry(
+        self, image: np.ndarray, annotations: Annotations
+    ) -> tuple[np.ndarray, Annotations]:
+        """Resize an image with its boxes, and preprocess it."""
         height, width = image.shape[:2]
         resized, _ = self.resize_image(image)
         scales = np.array([resized.shape[1] / width, resized.shape[0] / height] * 2, "float32")
@@ -197,77 +256,88 @@ class Generator(Batches, keras.utils.PyDataset):
             resized = keras.utils.img_to_array(self.preprocess_image(resized), "channels_last")
         return resized, annotations
 
-    def preprocess_group(self, image_group, annotations_group):
-        """A group resized and preprocessed."""
+    def preprocess_group(
+        self, image_group: list[np.ndarray], annotations_group: list[Annotations]
+    ) -> Group:
+        """Resize and preprocess a group."""
         return _each(self.preprocess_group_entry, image_group, annotations_group)
 
-    def compute_targets(self, image_group, annotations_group, shape=None):
-        """The targets of a group whose batch has `shape` (H, W), by default that of the largest."""
-        if shape is None:
-            shape = tuple(np.max([image.shape[:2] for image in image_group], axis=0))
+    def compute_inputs(self, image_group: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the images of a group in one batch (B, H, W, 3), padded with zeros."""
+        height, width = _largest(image_group)
+        raw = self.preprocess_image is None
+        dtype = "uint8" if raw else "float32"
+        return stack_images(image_group, (width, height), dtype, swap=raw)
+
+    def generate_anchors(self, image_shape: Sequence[int]) -> np.ndarray:
+        """Return the anchors (N, 4) of a batch of `image_shape` (H, W, ...)."""
+        return self.anchoring.grid(image_shape).anchors
+
+    def compute_targets(
+        self, image_group: list[np.ndarray], annotations_group: list[Annotations]
+    ) -> Targets:
+        """Return the targets of a group, dense or compact."""
+        shape = _largest(image_group)
         if self.compact:
-            return super().compute_targets(image_group, annotations_group, shape)
+            sizes = [image.shape[1::-1] for image in image_group]
+            most = self._find_most_boxes()
+            return compact_targets(sizes, annotations_group, shape, self.anchoring, most)
+        anchors = self.generate_anchors(shape)
         return tuple(
-            self.compute_anchor_targets(
-                self.generate_anchors(shape), image_group, annotations_group, self.num_classes()
-            )
+            self.compute_anchor_targets(anchors, image_group, annotations_group, self.num_classes())
         )
 
-    def compute_input_output(self, group):
-        """(inputs, targets) of a group of image indices."""
-        image_group = self.load_image_group(group)
-        annotations_group = self.load_annotations_group(group)
-        image_group, annotations_group = self.filter_annotations(
-            image_group, annotations_group, group
-        )
-        image_group, annotations_group = self.random_visual_effect_group(
-            image_group, annotations_group
-        )
-        image_group, annotations_group = self.random_transform_group(image_group, annotations_group)
-        if self.augmentation:
-            image_group, annotations_group = self._augment_group(
-                group, image_group, annotations_group
-            )
-        image_group, annotations_group = self.preprocess_group(image_group, annotations_group)
-        inputs = self.compute_inputs(image_group)
-        return inputs, _as_targets(self.compute_targets(image_group, annotations_group))
+    def _find_most_boxes(self) -> int:
+        if self._most_boxes is None:
+            counts = [len(self.load_annotations(i)["bboxes"]) for i in range(self.size())]
+            self._most_boxes = max([1, *counts])
+        return self._most_boxes
 
-    def _augment_group(self, group, image_group, annotations_group):
-        """A group after the random changes of `augmentation`, each image at its own size."""
-        changed = []
-        for row, (index, image, annotations) in enumerate(
-            zip(group, image_group, annotations_group, strict=True)
-        ):
-            rng = np.random.default_rng((self.seed, self.epoch, index, row))
-            changed.append(super().augment(image, annotations, rng, image.shape[1::-1]))
-        return _unzipped(changed)
+    def compute_input_output(self, group: list[int]) -> tuple[np.ndarray, Targets]:
+        """Return (inputs, targets) of a group of image indices."""
+        images = self.load_image_group(group)
+        annotations = self.load_annotations_group(group)
+        images, annotations = self.filter_annotations(images, annotations, group)
+        images, annotations = self.random_visual_effect_group(images, annotations)
+        images, annotations = self.random_transform_group(images, annotations)
+        images, annotations = self.preprocess_group(images, annotations)
+        targets = self.compute_targets(images, annotations)
+        if not isinstance(targets, dict):
+            targets = tuple(targets)  # TensorFlow does not take lists
+        return self.compute_inputs(images), targets
 
     # keras.utils.PyDataset
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.groups)
 
-    def __getitem__(self, index):
-        if self.group_method == "canvas":
-            inputs, targets = self.batch_of(self.groups[index], self.epoch, index)
-        else:
-            inputs, targets = self.compute_input_output(self.groups[index])
-        return inputs, _as_targets(targets)
+    def __getitem__(self, index: int) -> tuple[np.ndarray, Targets]:
+        return self.compute_input_output(self.groups[index])
 
-    def on_epoch_end(self):
-        """Shuffles the groups for the next epoch, if the generator shuffles."""
+    def on_epoch_end(self) -> None:
+        """Shuffle the groups for the next epoch, if `shuffle_groups`."""
         self.epoch += 1
-        self.groups = self.groups_of(self.epoch)
+        if self.shuffle_groups:
+            self.groups = self._groups()
+
+    def _groups(self) -> list[list[int]]:
+        batching = Batching(self.batch_size, self.group_method, self.shuffle_groups)
+        indices = range(self.size())
+        if self.group_method == "ratio":
+            lists = by_ratio([self.image_aspect_ratio(index) for index in indices])
+        else:
+            lists = [np.array(indices, int)]
+        return batches_of(lists, batching, np.random.default_rng((self.seed, self.epoch)))
 
 
-def _each(change, image_group, annotations_group):
-    return _unzipped([change(*pair) for pair in zip(image_group, annotations_group, strict=True)])
+def _largest(image_group: Sequence[np.ndarray]) -> tuple[int, int]:
+    """Return the (height, width) px that hold all images of a group."""
+    height, width = np.max([image.shape[:2] for image in image_group], axis=0)
+    return int(height), int(width)
 
 
-def _unzipped(pairs):
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-
-
-def _as_targets(targets):
-    """A dict as it is, anything else as a tuple: TensorFlow does not take lists."""
-    return targets if isinstance(targets, dict) else tuple(targets)
+def _each(
+    change: Callable, image_group: list[np.ndarray], annotations_group: list[Annotations]
+) -> Group:
+    pairs = [change(*pair) for pair in zip(image_group, annotations_group, strict=True)]
+    return [image for image, _ in pairs], [annotations for _, annotations in pairs]

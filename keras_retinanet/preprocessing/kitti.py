@@ -1,5 +1,11 @@
 """A generator of KITTI data sets."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.readers.kitti import kitti_classes, read_kitti
 
@@ -16,5 +22,11 @@ class KittiGenerator(Generator):
         **kwargs: of `Generator`.
     """
 
-    def __init__(self, base_dir, subset="train", classes=kitti_classes, **kwargs):
+    def __init__(
+        self,
+        base_dir: str | os.PathLike,
+        subset: str = "train",
+        classes: Sequence[str] | dict[str, int] = kitti_classes,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dataset=read_kitti(base_dir, subset, classes), **kwargs)

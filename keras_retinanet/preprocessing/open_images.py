@@ -1,5 +1,11 @@
 """A generator of Open Images data sets."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.readers.open_images import read_open_images
 
@@ -18,13 +24,13 @@ class OpenImagesGenerator(Generator):
 
     def __init__(
         self,
-        main_dir,
-        subset,
-        version="v4",
-        labels_filter=None,
-        annotation_cache_dir=".",
-        parent_label=None,
-        **kwargs,
-    ):
+        main_dir: str | os.PathLike,
+        subset: str,
+        version: str | None = "v4",
+        labels_filter: Sequence[str] | None = None,
+        annotation_cache_dir: str | os.PathLike = ".",
+        parent_label: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         dataset = read_open_images(main_dir, subset, version, labels_filter, parent_label)
         super().__init__(dataset=dataset, **kwargs)

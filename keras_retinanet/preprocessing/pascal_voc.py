@@ -1,5 +1,11 @@
 """A generator of Pascal VOC data sets."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.readers.pascal_voc import read_pascal, voc_classes
 
@@ -11,15 +17,15 @@ class PascalVocGenerator(Generator):
 
     def __init__(
         self,
-        data_dir,
-        set_name,
-        classes=voc_classes,
-        image_extension=".jpg",
-        skip_truncated=False,
-        skip_difficult=False,
-        one_based=True,
-        **kwargs,
-    ):
+        data_dir: str | os.PathLike,
+        set_name: str,
+        classes: Sequence[str] | dict[str, int] = voc_classes,
+        image_extension: str = ".jpg",
+        skip_truncated: bool = False,
+        skip_difficult: bool = False,
+        one_based: bool = True,
+        **kwargs: Any,
+    ) -> None:
         dataset = read_pascal(
             data_dir,
             set_name,

@@ -1,9 +1,12 @@
-"""How well anchors fit boxes, and anchors that are fitted to them.
+"""Measure how well anchors fit boxes, and fit anchors to boxes.
 
 Boxes (M, 4) are xyxy px as the model sees them, in images of `image_sizes` (M, 2) px, width and
 height. Only anchors centred in the image count, as in training.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,12 +23,20 @@ CLIMBS = 3  # to the top, from the best starts
 SIDES = (1, 8)  # strides, of the least and the largest square anchor
 STEPS = (0.4, 0.2, 0.1, 0.05, 0.025)  # of the logarithms of sides and ratios
 FEWEST = 3  # levels
+Sample = tuple[np.ndarray, np.ndarray, np.ndarray]  # boxes, image sizes, weights
+Fitted = tuple[float, AnchorParameters, list[int]]  # share reached, anchors, pyramid levels
+
 COARSER = 0.001  # of the share reached: a level at the top has to add more
 FINER = 0.02  # of the share reached: P2, three times as many places as all others, has to add more
 
 
-def reach(boxes, image_sizes, anchor_params=None, pyramid_levels=None):
-    """The highest IoU of each box with an anchor: (M,) float32."""
+def reach(
+    boxes: np.ndarray,
+    image_sizes: np.ndarray,
+    anchor_params: AnchorParameters | None = None,
+    pyramid_levels: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Return the highest IoU of each box with an anchor: (M,) float32."""
     params = anchor_params or AnchorParameters.default
     # places and strides follow from each image
     anchors = grid((0, 0), pyramid_levels, replace(params, fitted_strides=False))
@@ -37,14 +48,25 @@ def reach(boxes, image_sizes, anchor_params=None, pyramid_levels=None):
     return best
 
 
-def fit_anchors(boxes, image_sizes, labels=None, levels=None, num_ratios=3, num_scales=3, finest=3):
-    """(AnchorParameters, pyramid levels) with which the most boxes are reached at IoU 0.5.
+def fit_anchors(
+    boxes: np.ndarray,
+    image_sizes: np.ndarray,
+    labels: np.ndarray | None = None,
+    levels: Sequence[int] | None = None,
+    num_ratios: int = 3,
+    num_scales: int = 3,
+    finest: int = 3,
+) -> tuple[AnchorParameters, list[int]]:
+    """Return (AnchorParameters, pyramid levels) that reach the most boxes at IoU 0.5.
 
-    The sizes are the same number of strides on every level. With `labels` (M,) each class counts
-    alike, but for rare ones. Boxes that training ignores are to be left out. `levels` None takes
-    those from P3 to P7 without the top ones that are no use; with `finest=2` from P2, where that
-    reaches many more. Where nothing is better than the default, it gives that, the very
-    `AnchorParameters.default`.
+    The sizes are the same number of strides on every level. If nothing beats the default, the
+    object `AnchorParameters.default` is returned.
+
+    Args:
+        boxes: without those that training ignores.
+        labels: (M,); every class then counts alike, except rare ones.
+        levels: None takes P3 to P7 without top levels that add nothing.
+        finest: 2 also tries P2, and takes it if it reaches many more boxes.
     """
     rows = np.flatnonzero(area(boxes) > 0)
     if len(rows) > MOST:
@@ -62,19 +84,20 @@ def fit_anchors(boxes, image_sizes, labels=None, levels=None, num_ratios=3, num_
         best = _fit_few(sample, usual, counts)
         finer = _fit_few(sample, [2, *usual], counts) if finest == 2 else best
         best = finer if finer[0] > best[0] + FINER else best
-    share, *found = best
-    return tuple(found) if share > _share(sample, usual)(*_standard(*counts)) else standard
+    share, anchors, kept = best
+    better = share > _share(sample, usual)(*_standard(*counts))
+    return (anchors, kept) if better else standard
 
 
-def _weights(labels):
-    """What each box counts: (M,), 1 in all."""
+def _weights(labels: np.ndarray) -> np.ndarray:
+    """Return the weight of each box: (M,), with a sum of 1."""
     _, kinds, counts = np.unique(labels, return_inverse=True, return_counts=True)
     weights = 1 / np.maximum(counts, RARE)[kinds]
     return weights / weights.sum()
 
 
-def _share(sample, levels):
-    """A function of square anchors' sides (S,) in strides and ratios (R,): the share reached."""
+def _share(sample: Sample, levels: Sequence[int]) -> Callable[[np.ndarray, np.ndarray], float]:
+    """Return a function from sides (S,) in strides and ratios (R,) to the share reached."""
     boxes, image_sizes, weights = sample
     strides = 2 ** np.tile(np.array(levels)[:, None], 2)  # (L, 2)
     places = places_within(image_sizes, strides)  # (M, L, 2)
@@ -82,7 +105,7 @@ def _share(sample, levels):
     seen[(places == 0).any(axis=-1)] = 0  # a box without area: there is no anchor
     seen = np.ascontiguousarray(np.moveaxis(seen, 1, 0), "float32")  # (L, M, 4)
 
-    def share(sides, ratios):
+    def share(sides: np.ndarray, ratios: np.ndarray) -> float:
         best = 0
         for rows, (stride, _) in zip(seen, strides, strict=True):
             anchors = generate_anchors(stride, ratios, sides)  # (A, 4)
@@ -92,14 +115,14 @@ def _share(sample, levels):
     return share
 
 
-def _standard(num_ratios, num_scales):
-    """Sides (S,) and ratios (R,) as the default has them, for other numbers like it."""
+def _standard(num_ratios: int, num_scales: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return sides (S,) and ratios (R,) that are spaced as the default ones are."""
     ratios = np.geomspace(0.5, 2, num_ratios) if num_ratios > 1 else np.ones(1)
     return 4 * 2 ** (np.arange(num_scales) / num_scales), ratios
 
 
-def _fit_few(sample, levels, counts):
-    """`_fit` with the fewest of the levels, from the first on, that are as good as all."""
+def _fit_few(sample: Sample, levels: list[int], counts: tuple[int, int]) -> Fitted:
+    """Return `_fit` of the fewest levels, from the first on, that are as good as all."""
     best = kept = _fit(sample, levels, counts)
     while len(kept[2]) > FEWEST:
         fewer = _fit(sample, kept[2][:-1], counts)
@@ -109,12 +132,12 @@ def _fit_few(sample, levels, counts):
     return kept
 
 
-def _fit(sample, levels, counts):
-    """(share, AnchorParameters, levels) of the best that is found from a few starts, rounded."""
+def _fit(sample: Sample, levels: list[int], counts: tuple[int, int]) -> Fitted:
+    """Return the best anchors that are found from a few starts, rounded."""
     num_ratios, num_scales = counts
     share = _share(sample, levels)
 
-    def value(logs):
+    def value(logs: np.ndarray) -> float:
         return share(*np.split(np.exp(logs), [num_scales]))
 
     low, high = np.log([SIDES] * num_scales + [(1e-3, 1e3)] * num_ratios).T
@@ -128,10 +151,8 @@ def _fit(sample, levels, counts):
     return share(sides, ratios), _anchors(sides, ratios, levels), levels
 
 
-def _starts(boxes, counts):
-    """Logarithms of sides and ratios: of sizes from small to the default's, with the default's
-    ratios and with those of the boxes.
-    """
+def _starts(boxes: np.ndarray, counts: tuple[int, int]) -> list[np.ndarray]:
+    """Return logarithms of sides and ratios: small to default sizes, default and box ratios."""
     sides, ratios = _standard(*counts)
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
     own = np.quantile(height / width, (np.arange(len(ratios)) + 0.5) / len(ratios))
@@ -142,8 +163,10 @@ def _starts(boxes, counts):
     ]
 
 
-def _climb(value, start, low, high):
-    """Where no step of one argument, up or down, makes `value` higher any more."""
+def _climb(
+    value: Callable[[np.ndarray], float], start: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Return the point from which no step of one coordinate, up or down, increases `value`."""
     point, highest = start, value(start)
     for step in STEPS:
         moves = [sign * row for row in step * np.eye(len(point)) for sign in (1, -1)]
@@ -158,13 +181,13 @@ def _climb(value, start, low, high):
     return point
 
 
-def _short(value):
-    """A number of three digits."""
+def _short(value: float) -> float:
+    """Round to three digits."""
     return float(f"{value:.3g}")
 
 
-def _anchors(sides, ratios, levels):
-    """`AnchorParameters` of square anchors' sides (S,) in strides and ratios (R,)."""
+def _anchors(sides: np.ndarray, ratios: np.ndarray, levels: Sequence[int]) -> AnchorParameters:
+    """Return the `AnchorParameters` of sides (S,) in strides and ratios (R,)."""
     strides = [2**level for level in levels]
     default = AnchorParameters.default
     fitted = AnchorParameters(sides[0] * np.array(strides), strides, ratios, sides / sides[0])

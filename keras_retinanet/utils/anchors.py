@@ -3,75 +3,88 @@
 Anchors are ordered by level, row, column, ratio, scale; centres lie at (i + offset) · stride.
 """
 
+from __future__ import annotations
+
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import boxes as box_math
 from .. import coders
 from ..assigners.iou import BACKGROUND, IGNORE, assign
+from ..parts import Pyramid
 
-PYRAMID_LEVELS = (3, 4, 5, 6, 7)
+if TYPE_CHECKING:
+    import keras
+
+PYRAMID_LEVELS = Pyramid.levels
+
+Factors = Sequence[float] | np.ndarray
+# (image shape, pyramid levels) -> (rows, columns) of each level
+ShapesCallback = Callable[[Sequence[int], Sequence[int]], Sequence[Sequence[int]]]
 
 
 @dataclass(eq=False)
 class AnchorParameters:
-    """What anchors stand on each pyramid level.
+    """The shapes and places of anchors on each pyramid level: ratios x scales anchors a place.
 
-    `sizes` (px, one a level, the side of the square of scale 1), `strides` (px, one a level),
-    `ratios` (height / width) and `scales` (factors of the size): ratios x scales anchors a place.
-
-    The rest are the dialects of other detectors. `offset` is where in its cell of a stride an
-    anchor is centred. `rounded` cuts size x scale to whole px and rounds the corners about the
-    centre to whole px. With `fitted_strides` the stride of a level is that at which its features
-    fill the image, image side // feature side, for each axis.
+    Attributes:
+        sizes: px, one for each level: the side of the square anchor of scale 1.
+        strides: px, one for each level.
+        ratios: height / width.
+        scales: factors of the size.
+        offset: the centre of an anchor in its cell, as a fraction of the stride.
+        rounded: cut size x scale to whole px, and round the corners about the centre.
+        fitted_strides: take image side // feature side of each axis as a level's stride.
     """
+
+    default: ClassVar[AnchorParameters]
 
     sizes: Sequence[float] = (32, 64, 128, 256, 512)
     strides: Sequence[int] = (8, 16, 32, 64, 128)
-    ratios: Sequence[float] = (0.5, 1, 2)
-    scales: Sequence[float] = (2**0, 2 ** (1 / 3), 2 ** (2 / 3))
+    ratios: Factors = (0.5, 1, 2)
+    scales: Factors = (2**0, 2 ** (1 / 3), 2 ** (2 / 3))
     offset: float = 0.5
     rounded: bool = False
     fitted_strides: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.sizes = [float(size) for size in self.sizes]
         self.strides = [int(stride) for stride in self.strides]
         self.ratios = np.asarray(self.ratios, "float32")
         self.scales = np.asarray(self.scales, "float32")
         if len(self.sizes) != len(self.strides):
             raise ValueError(
-                "Expected as many anchor sizes as strides. "
-                f"Received: sizes={self.sizes}, strides={self.strides}."
+                f"Give as many anchor strides as sizes, got {self.strides} for {self.sizes}."
             )
 
-    def num_anchors(self):
-        """Anchors at each place."""
+    def num_anchors(self) -> int:
+        """Return the number of anchors at each place."""
         return len(self.ratios) * len(self.scales)
 
-    def of_levels(self, pyramid_levels):
-        """(size, stride) of each level, or a ValueError where they are not as many."""
+    def of_levels(self, pyramid_levels: Sequence[int]) -> list[tuple[float, int]]:
+        """Return (size, stride) of each level; ValueError if there is not one for each."""
         if len(self.sizes) != len(pyramid_levels):
             raise ValueError(
-                "Expected an anchor size and stride for each of the pyramid levels "
-                f"{list(pyramid_levels)}. Received: sizes={self.sizes}, strides={self.strides}."
+                "Give an anchor size and stride for each of the pyramid levels "
+                f"{list(pyramid_levels)}, got sizes={self.sizes}, strides={self.strides}."
             )
         return list(zip(self.sizes, self.strides, strict=True))
 
-    def rows(self):
-        """{sizes, strides, ratios, scales} as plain lists: what a configuration file says."""
+    def rows(self) -> dict[str, list]:
+        """Return {sizes, strides, ratios, scales} as lists, as a configuration file has them."""
         return {
-            "sizes": self.sizes,
-            "strides": self.strides,
-            "ratios": self.ratios.tolist(),
-            "scales": self.scales.tolist(),
+            "sizes": list(self.sizes),
+            "strides": list(self.strides),
+            "ratios": np.asarray(self.ratios).tolist(),
+            "scales": np.asarray(self.scales).tolist(),
         }
 
-    def get_config(self):
-        """The parameters as plain values."""
+    def get_config(self) -> dict[str, Any]:
+        """Return the parameters as plain values."""
         return {
             **self.rows(),
             "offset": self.offset,
@@ -79,12 +92,12 @@ class AnchorParameters:
             "fitted_strides": self.fitted_strides,
         }
 
-    def anchors_of(self, size):
-        """The anchors of one place on the level of that size: (A, 4), see `generate_anchors`."""
+    def anchors_of(self, size: float) -> np.ndarray:
+        """Return the anchors (A, 4) of one place, see `generate_anchors`."""
         return generate_anchors(size, self.ratios, self.scales, self.rounded)
 
-    def strides_of(self, stride, shape, image_shape):
-        """The strides (in y, in x) px of a level of `shape` in an image of `image_shape`."""
+    def strides_of(self, stride: int, shape: Any, image_shape: Any) -> tuple[Any, Any]:
+        """Return the strides (y, x) px of a level of `shape` in an image of `image_shape`."""
         if not self.fitted_strides:
             return stride, stride
         return image_shape[0] // shape[0], image_shape[1] // shape[1]
@@ -93,14 +106,19 @@ class AnchorParameters:
 AnchorParameters.default = AnchorParameters()
 
 
-def square_anchors(pyramid_levels, side):
-    """The parameters of one square anchor at each place, `side` strides wide."""
+def square_anchors(pyramid_levels: Sequence[int], side: float) -> AnchorParameters:
+    """Return the parameters of one square anchor at each place, `side` strides wide."""
     strides = [2**level for level in pyramid_levels]
     return AnchorParameters([side * stride for stride in strides], strides, [1.0], [1.0])
 
 
-def generate_anchors(base_size=16, ratios=None, scales=None, rounded=False):
-    """The anchors of one place, centred at the origin: (R·S, 4), xyxy px.
+def generate_anchors(
+    base_size: float = 16,
+    ratios: Factors | None = None,
+    scales: Factors | None = None,
+    rounded: bool = False,
+) -> np.ndarray:
+    """Return the anchors of one place, centred at the origin: (R·S, 4), xyxy px.
 
     Width is size · scale / √ratio and height size · scale · √ratio, so the area keeps to the scale;
     `rounded` as of `AnchorParameters`.
@@ -115,8 +133,8 @@ def generate_anchors(base_size=16, ratios=None, scales=None, rounded=False):
     return np.concatenate([-half, half], axis=1).astype("float32")
 
 
-def shift(shape, stride, anchors, xp=np, offset=0.5):
-    """Anchors (A, 4) at every place of a feature map of `shape` (rows, columns): (R·C·A, 4).
+def shift(shape: Any, stride: Any, anchors: Any, xp: Any = np, offset: float = 0.5) -> Any:
+    """Return anchors (A, 4) at every place of a map of `shape` (rows, columns): (R·C·A, 4).
 
     `stride` is in px, one for both axes or (in y, in x).
     """
@@ -128,13 +146,13 @@ def shift(shape, stride, anchors, xp=np, offset=0.5):
     return xp.reshape(places + xp.array(anchors), (-1, 4))
 
 
-def guess_shapes(image_shape, pyramid_levels):
-    """Feature shapes of an image (H, W, ...) on each level: halved and rounded up, level times."""
+def guess_shapes(image_shape: Any, pyramid_levels: Sequence[int]) -> list[list[Any]]:
+    """Return an image's feature shape on each level: (H, W) halved and rounded up, level times."""
     return [[-(-side // 2**level) for side in image_shape[:2]] for level in pyramid_levels]
 
 
-def layer_shapes(image_shape, model):
-    """{layer name: output shape} of `model` for an image of `image_shape` (H, W, ...)."""
+def layer_shapes(image_shape: Sequence[int], model: keras.Model) -> dict[str, tuple]:
+    """Return {layer name: output shape} of `model` for an image of `image_shape` (H, W, ...)."""
     import keras
 
     outputs = {
@@ -146,10 +164,12 @@ def layer_shapes(image_shape, model):
     return {name: tuple(shape) for name, shape in shapes.items()}
 
 
-def make_shapes_callback(model):
-    """A `shapes_callback` for `anchors_for_shape` that asks `model` what its levels P<n> give."""
+def make_shapes_callback(model: keras.Model) -> ShapesCallback:
+    """Return a `shapes_callback` for `anchors_for_shape` that asks the layers P<n> of `model`."""
 
-    def shapes_callback(image_shape, pyramid_levels):
+    def shapes_callback(
+        image_shape: Sequence[int], pyramid_levels: Sequence[int]
+    ) -> list[tuple[int, ...]]:
         shapes = layer_shapes(image_shape, model)
         return [shapes[f"P{level}"][1:3] for level in pyramid_levels]
 
@@ -158,7 +178,7 @@ def make_shapes_callback(model):
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Where the anchors of an image stand: L levels, at each of their places the same A anchors.
+    """The anchors of an image: L levels, with the same A anchors at each place of a level.
 
     `shapes` (L, 2) are rows and columns, `strides` (L, 2) px in x and in y, `base` (L, A, 4) the
     anchors of a place, xyxy px from its centre, which lies at (i + offset) · stride.
@@ -170,23 +190,23 @@ class Grid:
     offset: float = 0.5
 
     @functools.cached_property
-    def sizes(self):
-        """Width and height of the anchors of a place: (L, A, 2) px."""
+    def sizes(self) -> np.ndarray:
+        """The width and height of the anchors of a place: (L, A, 2) px."""
         return self.base[..., 2:] - self.base[..., :2]
 
     @functools.cached_property
-    def anchors(self):
+    def anchors(self) -> np.ndarray:
         """All anchors: (N, 4) float32, xyxy px."""
         strides = self.strides[:, ::-1].tolist()  # as of shapes: y, x
         levels = zip(self.shapes.tolist(), strides, self.base, strict=True)
         return np.concatenate([shift(*level, offset=self.offset) for level in levels], axis=0)
 
-    def counts(self):
-        """How many anchors stand on each level: a list of int."""
+    def counts(self) -> list[int]:
+        """Return the number of anchors on each level."""
         return [rows * columns * self.base.shape[1] for rows, columns in self.shapes.tolist()]
 
-    def views(self, values):
-        """Values (N,) of the anchors as one view (rows, columns, A) for each level."""
+    def views(self, values: np.ndarray) -> list[np.ndarray]:
+        """Return a view (rows, columns, A) of values (N,) of the anchors for each level."""
         parts = np.split(values, np.cumsum(self.counts())[:-1])
         return [
             part.reshape(*shape, self.base.shape[1])
@@ -194,28 +214,37 @@ class Grid:
         ]
 
 
-def grid(image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None):
-    """The `Grid` of an image of `image_shape` (H, W, ...).
+def grid(
+    image_shape: Sequence[int],
+    pyramid_levels: Sequence[int] | None = None,
+    anchor_params: AnchorParameters | None = None,
+    shapes_callback: ShapesCallback | None = None,
+) -> Grid:
+    """Return the `Grid` of an image of `image_shape` (H, W, ...).
 
-    `shapes_callback(image_shape, pyramid_levels)` gives the feature shapes where a backbone does
+    `shapes_callback(image_shape, pyramid_levels)` gives the feature shapes of a backbone that does
     not simply round up (see `make_shapes_callback`).
     """
     levels = PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels
     params = anchor_params or AnchorParameters.default
     shapes = (shapes_callback or guess_shapes)(image_shape, levels)
-    sizes, strides = zip(*params.of_levels(levels), strict=True)
+    rows = params.of_levels(levels)
     strides = [
         params.strides_of(stride, shape, image_shape)[::-1]
-        for stride, shape in zip(strides, shapes, strict=True)
+        for (_, stride), shape in zip(rows, shapes, strict=True)
     ]
-    base = [params.anchors_of(size) for size in sizes]
+    base = [params.anchors_of(size) for size, _ in rows]
     return Grid(np.array(shapes, int), np.array(strides), np.stack(base), params.offset)
 
 
 def anchors_for_shape(
-    image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None, xp=np
-):
-    """All anchors of an image of `image_shape` (H, W, ...): (N, 4) float32, xyxy px; see `grid`.
+    image_shape: Any,
+    pyramid_levels: Sequence[int] | None = None,
+    anchor_params: AnchorParameters | None = None,
+    shapes_callback: ShapesCallback | None = None,
+    xp: Any = np,
+) -> Any:
+    """Return all anchors of an image (H, W, ...): (N, 4) float32, xyxy px; see `grid`.
 
     With `xp=keras.ops` the sides of the image may be tensors.
     """
@@ -229,13 +258,13 @@ def anchors_for_shape(
     return xp.concatenate(found, axis=0)
 
 
-def anchors_per_level(image_shape, pyramid_levels=None, anchor_params=None, shapes_callback=None):
-    """How many of `anchors_for_shape`'s anchors stand on each level: a list of int."""
-    return grid(image_shape, pyramid_levels, anchor_params, shapes_callback).counts()
-
-
-def compute_gt_annotations(anchors, annotations, negative_overlap=0.4, positive_overlap=0.5):
-    """Matches anchors (N, 4) with annotations (M, 4+): (positive (N,), ignore (N,), argmax (N,)).
+def compute_gt_annotations(
+    anchors: np.ndarray,
+    annotations: np.ndarray,
+    negative_overlap: float = 0.4,
+    positive_overlap: float = 0.5,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Match anchors (N, 4) with annotations (M, 4+): (positive (N,), ignore (N,), argmax (N,)).
 
     `positive` and `ignore` are bool; `argmax` is the row of the annotation of highest IoU.
     """
@@ -245,35 +274,38 @@ def compute_gt_annotations(anchors, annotations, negative_overlap=0.4, positive_
     return positive, (best > negative_overlap) & ~positive, overlaps.argmax(axis=1)
 
 
-def inside(anchors, width, height):
-    """Which anchors (N, 4) have their centre within an image of width x height px: (N,) bool."""
+def inside(anchors: np.ndarray, width: float, height: float) -> np.ndarray:
+    """Return True for anchors (N, 4) centred in an image of width x height px: (N,) bool."""
     x = (anchors[:, 0] + anchors[:, 2]) / 2
     y = (anchors[:, 1] + anchors[:, 3]) / 2
     return (x < width) & (y < height) & (x >= 0) & (y >= 0)
 
 
-def bbox_transform(anchors, gt_boxes, mean=None, std=None):
-    """Corner targets (N, 4) of gt_boxes (N, 4) relative to anchors (N, 4); std defaults to 0.2."""
-    arguments = {"mean": mean, "std": std}
+def bbox_transform(
+    anchors: np.ndarray,
+    gt_boxes: np.ndarray,
+    mean: Factors | None = None,
+    std: Factors | None = None,
+) -> np.ndarray:
+    """Encode gt_boxes (N, 4) by corners relative to anchors (N, 4); std defaults to 0.2."""
+    arguments: dict[str, Any] = {"mean": mean, "std": std}
     for name, value in arguments.items():
         if value is not None and not isinstance(value, (list, tuple, np.ndarray)):
-            raise ValueError(
-                f"Expected {name} to be a list, tuple or array. Received: {type(value)}."
-            )
+            raise ValueError(f"{name} must be a list, tuple or array, got {type(value)}.")
     coder = coders.corners(**{k: v for k, v in arguments.items() if v is not None})
     return coder.encode(np.asarray(anchors), np.asarray(gt_boxes))
 
 
 def anchor_targets_bbox(
-    anchors,
-    image_group,
-    annotations_group,
-    num_classes,
-    negative_overlap=0.4,
-    positive_overlap=0.5,
-    coder="corners",
-):
-    """Dense targets of a batch: (regression (B, N, 5), labels (B, N, K + 1)), float32.
+    anchors: np.ndarray,
+    image_group: Sequence[np.ndarray],
+    annotations_group: Sequence[Mapping],
+    num_classes: int,
+    negative_overlap: float = 0.4,
+    positive_overlap: float = 0.5,
+    coder: str | dict = "corners",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return dense targets of a batch: (regression (B, N, 5), labels (B, N, K + 1)), float32.
 
     The last column of each is the state: -1 ignore, 0 background, 1 object. `annotations_group`
     holds dicts of `bboxes` (M, 4) px, `labels` (M,) and, if some boxes are to be left out of the
@@ -281,23 +313,23 @@ def anchor_targets_bbox(
     """
     if len(image_group) != len(annotations_group):
         raise ValueError(
-            "Expected as many images as annotations. "
-            f"Received: {len(image_group)} images, {len(annotations_group)} annotations."
+            f"Give annotations for each image, got {len(image_group)} images and "
+            f"{len(annotations_group)} annotations."
         )
     if not len(annotations_group):
-        raise ValueError("Expected at least one image. Received: an empty group.")
-    coder = coders.get(coder)
+        raise ValueError("The group is empty; give at least one image.")
+    encode = coders.get(coder).encode
     regression = np.zeros((len(image_group), len(anchors), 5), "float32")
     labels = np.zeros((len(image_group), len(anchors), num_classes + 1), "float32")
-    for row, (image, annotations) in enumerate(zip(image_group, annotations_group, strict=True)):
-        missing = {"bboxes", "labels"} - set(annotations)
+    for row, (image, found) in enumerate(zip(image_group, annotations_group, strict=True)):
+        missing = {"bboxes", "labels"} - set(found)
         if missing:
-            raise ValueError(f"Expected annotations with bboxes and labels. Missing: {missing}.")
-        boxes = np.asarray(annotations["bboxes"], "float32").reshape(-1, 4)
+            raise ValueError(f"Annotations must have bboxes and labels; {missing} is missing.")
+        boxes = np.asarray(found["bboxes"], "float32").reshape(-1, 4)
         matches = assign(
             anchors,
             boxes,
-            annotations.get("ignore"),
+            found.get("ignore"),
             positive_overlap=positive_overlap,
             negative_overlap=negative_overlap,
         )  # (N,)
@@ -305,7 +337,7 @@ def anchor_targets_bbox(
         positive = matches > BACKGROUND
         state = np.where(positive, 1, np.where(matches == IGNORE, -1, 0))
         regression[row, :, 4] = labels[row, :, -1] = state
-        regression[row, positive, :4] = coder.encode(anchors[positive], boxes[matches[positive]])
-        classes = np.asarray(annotations["labels"], "int64")[matches[positive]]
+        regression[row, positive, :4] = encode(anchors[positive], boxes[matches[positive]])
+        classes = np.asarray(found["labels"], "int64")[matches[positive]]
         labels[row, np.flatnonzero(positive), classes] = 1
     return regression, labels

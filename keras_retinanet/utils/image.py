@@ -1,19 +1,26 @@
-"""Reading, resizing and disturbing images. Pixel (row r, column c) covers [c, c+1] x [r, r+1]."""
+"""Read, transform and recolour images. Pixel (row r, column c) covers [c, c+1] x [r, r+1]."""
+
+from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from keras_retinanet.errors import InputError
+from keras_retinanet.parts import Inputs
 from keras_retinanet.utils.outputs import replacing
-from keras_retinanet.utils.resizing import compute_resize_scale, fit_opencv, stretch
+from keras_retinanet.utils.resizing import RESIZES, compute_resize_scale, stretch
 from keras_retinanet.utils.transform import change_transform_origin
 
 ORIENTATION = 0x0112  # the EXIF tag
-UPRIGHT = {  # what brings a picture with this EXIF orientation upright
+Range = tuple[float, float]  # (low, high)
+
+UPRIGHT = {  # EXIF orientation: the operation that turns the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -38,53 +45,58 @@ INTERPOLATIONS = {
 }
 
 
-def read_image_rgb(path):
-    """An image file as an upright (H, W, 3) uint8 RGB array.
+def read_image_rgb(path: str | os.PathLike | BinaryIO) -> np.ndarray:
+    """Read an image file as an upright (H, W, 3) uint8 RGB array.
 
     The EXIF orientation is applied and transparency dropped. Grey of 16 bits is scaled to 8, and so
     is floating point of 0 to 1; of 0 to 255 it is rounded.
 
     Raises:
-        InputError: when the file is missing, is not an image, or is broken.
+        InputError: if the file is missing, is not an image, or is broken.
     """
     try:
         with Image.open(path) as image:
-            image.load()
-            turn = UPRIGHT.get(orientation(image))
-            image = image.transpose(turn) if turn is not None else image
-            return np.array(eight_bit(image).convert("RGB"))
+            return upright_rgb(image)
     except Exception as error:  # Pillow's decoders raise many kinds
-        raise InputError(f"Expected a readable image. Received: {path} ({error})") from error
+        raise InputError(f"{path}: the image cannot be read ({error}).") from error
 
 
-def read_image_bgr(path):
-    """`read_image_rgb` with the channels in OpenCV's order."""
+def upright_rgb(image: Image.Image) -> np.ndarray:
+    """Return a PIL image as an upright (H, W, 3) uint8 RGB array, see `read_image_rgb`."""
+    image.load()
+    turn = UPRIGHT.get(orientation(image))
+    image = image.transpose(turn) if turn is not None else image
+    return np.array(eight_bit(image).convert("RGB"))
+
+
+def read_image_bgr(path: str | os.PathLike) -> np.ndarray:
+    """Read an image file as `read_image_rgb` does, with the channels in OpenCV's order."""
     return cv2.cvtColor(read_image_rgb(path), cv2.COLOR_RGB2BGR)
 
 
-def write_image_bgr(path, image):
+def write_image_bgr(path: str | os.PathLike, image: np.ndarray) -> None:
     """Write a BGR image (H, W, 3) uint8 to a file, in the format of its suffix.
 
     Raises:
-        InputError: when the file cannot be written.
+        InputError: if the file cannot be written.
     """
     _, data = cv2.imencode(os.path.splitext(path)[1], image)
     try:
         with replacing(path) as part:
-            part.write_bytes(data)
+            part.write_bytes(data.tobytes())
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from None
 
 
-def orientation(image):
-    """The EXIF orientation of an open image, 1 (upright) where its EXIF is broken."""
+def orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of an open image, 1 (upright) if its EXIF is broken."""
     try:
         return image.getexif().get(ORIENTATION, 1)
-    except Exception:  # a good picture may carry a bad header
+    except Exception:  # a good image may carry a bad header
         return 1
 
 
-def eight_bit(image):
+def eight_bit(image: Image.Image) -> Image.Image:
     if image.mode == "P" and "transparency" in image.info:
         return image.convert("RGBA")
     if image.mode == "I" or image.mode.startswith("I;16"):
@@ -95,15 +107,15 @@ def eight_bit(image):
     return image
 
 
-def float_to_eight_bit(values):
+def float_to_eight_bit(values: np.ndarray) -> np.ndarray:
     low, high = values.min(), values.max()
     if not 0 <= low <= high <= 255:  # NaN neither
-        raise ValueError(f"expected values of 0 to 1, or 0 to 255. Received: {low:g} to {high:g}")
+        raise ValueError(f"its values are {low:g} to {high:g}, not 0 to 1 or 0 to 255")
     return np.rint(values * (255 if high <= 1 else 1)).astype("uint8")
 
 
-def preprocess_image(x, mode="caffe"):
-    """Pixel values 0..255 as ImageNet backbones take them: float32, same shape, a new array.
+def preprocess_image(x: np.ndarray, mode: str = "caffe") -> np.ndarray:
+    """Return pixel values 0..255 as ImageNet backbones take them, in a new float32 array.
 
     `caffe` subtracts the ImageNet mean (of BGR images); `tf` scales to -1..1.
     """
@@ -112,25 +124,21 @@ def preprocess_image(x, mode="caffe"):
         return x - IMAGENET_MEAN_BGR
     if mode == "tf":
         return x / np.float32(127.5) - np.float32(1)
-    raise ValueError(f"Expected mode 'caffe' or 'tf'. Received: {mode!r}")
+    raise ValueError(f"Unknown mode {mode!r}; known: caffe, tf.")
 
 
-def resize_to(image, min_side=800, max_side=1333):
-    """Resize bilinearly: `(image, (scale_x, scale_y))`, the true output / input of each axis."""
-    fit = fit_opencv(image.shape[1::-1], min_side, max_side)
-    resized = stretch(image, fit)
-    return resized.reshape(*resized.shape[:2], *image.shape[2:]), fit.scale
-
-
-def resize_image(img, min_side=800, max_side=1333):
-    """Resize bilinearly: `(image, scale)`, one scale for both axes, before sizes are rounded."""
-    resized, _ = resize_to(img, min_side, max_side)
-    return resized, compute_resize_scale(img.shape, min_side, max_side)
+def resize_image(
+    img: np.ndarray, min_side: int = Inputs.image_min_side, max_side: int = Inputs.image_max_side
+) -> tuple[np.ndarray, float]:
+    """Return an image (H, W, ...) resized bilinearly, and one scale for both axes, unrounded."""
+    resized = stretch(img, RESIZES["opencv"].fit(img.shape[1::-1], min_side, max_side))
+    scale = compute_resize_scale(img.shape, min_side, max_side)
+    return resized.reshape(*resized.shape[:2], *img.shape[2:]), scale
 
 
 @dataclasses.dataclass
 class TransformParameters:
-    """How `apply_transform` fills what comes into view, and interpolates.
+    """The border and interpolation of `apply_transform`.
 
     Args:
         fill_mode: `nearest`, `constant`, `reflect` or `wrap`.
@@ -144,21 +152,23 @@ class TransformParameters:
     cval: float = 0
     relative_translation: bool = True
 
-    def cvBorderMode(self):
+    def cvBorderMode(self) -> int:
         return choose(BORDER_MODES, "fill_mode", self.fill_mode)
 
-    def cvInterpolation(self):
+    def cvInterpolation(self) -> int:
         return choose(INTERPOLATIONS, "interpolation", self.interpolation)
 
 
-def choose(choices, name, value):
+def choose(choices: Mapping[str, Any], name: str, value: str) -> Any:
     if value not in choices:
-        raise ValueError(f"Expected {name} among {', '.join(choices)}. Received: {value!r}")
+        raise ValueError(f"Unknown {name} {value!r}; known: {', '.join(choices)}.")
     return choices[value]
 
 
-def adjust_transform_for_image(transform, image, relative_translation):
-    """A transform (3, 3) about the centre of an image (H, W, ...), as a new matrix."""
+def adjust_transform_for_image(
+    transform: np.ndarray, image: np.ndarray, relative_translation: bool
+) -> np.ndarray:
+    """Return a transform (3, 3) about the centre of an image (H, W, ...), as a new matrix."""
     height, width = image.shape[:2]
     transform = np.array(transform, "float64")
     if relative_translation:
@@ -166,7 +176,9 @@ def adjust_transform_for_image(transform, image, relative_translation):
     return change_transform_origin(transform, (width / 2, height / 2))
 
 
-def apply_transform(matrix, image, params):
+def apply_transform(
+    matrix: np.ndarray, image: np.ndarray, params: TransformParameters
+) -> np.ndarray:
     """Move the content of an image (H, W, C) by a matrix (3, 3) in px; the size stays.
 
     Boxes moved by `transform_aabb` with the same matrix keep their place on the content.
@@ -184,8 +196,8 @@ def apply_transform(matrix, image, params):
     return moved.reshape(image.shape)
 
 
-def lookup(image, table):
-    """Each channel of a uint8 image (H, W, 3) through its column of a table (256, 3)."""
+def lookup(image: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Map each channel of a uint8 image (H, W, 3) by its column of a table (256, 3)."""
     table = np.clip(np.rint(table), 0, 255).astype("uint8")
     return cv2.LUT(image, np.broadcast_to(table, (256, 3)).reshape(256, 1, 3))
 
@@ -193,24 +205,24 @@ def lookup(image, table):
 LEVELS = np.arange(256, dtype="float32")[:, None]  # (256, 1)
 
 
-def adjust_contrast(image, factor):
+def adjust_contrast(image: np.ndarray, factor: float) -> np.ndarray:
     """Scale a uint8 image's distance from the mean of each channel."""
     mean = image.mean(axis=(0, 1), dtype="float64")  # (3,)
     return lookup(image, (LEVELS - mean) * factor + mean)
 
 
-def adjust_brightness(image, delta):
+def adjust_brightness(image: np.ndarray, delta: float) -> np.ndarray:
     """Add delta (a fraction of 255) to a uint8 image."""
     return lookup(image, LEVELS + delta * 255)
 
 
-def adjust_hue(image, delta):
+def adjust_hue(image: np.ndarray, delta: float) -> np.ndarray:
     """Turn the hue of an HSV uint8 image by delta (a fraction of the whole circle)."""
     turned = np.mod(np.rint(LEVELS + delta * 180), 180)
     return lookup(image, np.hstack([turned, LEVELS, LEVELS]))
 
 
-def adjust_saturation(image, factor):
+def adjust_saturation(image: np.ndarray, factor: float) -> np.ndarray:
     """Scale the saturation of an HSV uint8 image."""
     return lookup(image, np.hstack([LEVELS, LEVELS * factor, LEVELS]))
 
@@ -227,7 +239,7 @@ class VisualEffect:
     hue_delta: float = 0
     saturation_factor: float = 1
 
-    def __call__(self, image):
+    def __call__(self, image: np.ndarray) -> np.ndarray:
         image = adjust_contrast(image, self.contrast_factor)
         image = adjust_brightness(image, self.brightness_delta)
         if self.hue_delta == 0 and self.saturation_factor == 1:
@@ -238,28 +250,28 @@ class VisualEffect:
 
 
 def random_visual_effect_generator(
-    contrast_range=(0.9, 1.1),
-    brightness_range=(-0.1, 0.1),
-    hue_range=(-0.05, 0.05),
-    saturation_range=(0.95, 1.05),
-    prng=None,
-):
-    """An infinite generator of `VisualEffect`s, each value uniform in its range.
+    contrast_range: Range = (0.9, 1.1),
+    brightness_range: Range = (-0.1, 0.1),
+    hue_range: Range = (-0.05, 0.05),
+    saturation_range: Range = (0.95, 1.05),
+    prng: Any = None,
+) -> Iterator[VisualEffect]:
+    """Return an infinite generator of `VisualEffect`s, each value uniform in its range.
 
     `prng` is a NumPy RandomState or Generator; without one the effects are the same in each run.
 
     Raises:
-        ValueError: where a range is not in order, or lets contrast, saturation below 0.
+        ValueError: if a range is not in order, or contrast or saturation may be below 0.
     """
     ranges = [contrast_range, brightness_range, hue_range, saturation_range]
     for name, (low, high), least in zip(
         ("contrast", "brightness", "hue", "saturation"), ranges, (0, -1, -1, 0), strict=True
     ):
         if not least <= low <= high:
-            raise ValueError(f"Expected {name}_range {least} <= low <= high. Received: {low, high}")
+            raise ValueError(f"{name}_range must be {least} <= low <= high, got {low, high}.")
     prng = np.random.default_rng(0) if prng is None else prng
 
-    def effects():
+    def effects() -> Iterator[VisualEffect]:
         while True:
             yield VisualEffect(*(prng.uniform(low, high) for low, high in ranges))
 

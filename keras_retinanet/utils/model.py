@@ -1,17 +1,21 @@
-"""The layers of a model: all of them, and to keep them from training."""
+"""The layers of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
 
 import keras
 
 
-def freeze(model):
-    """Keeps every layer of `model` from training; returns the model, so it serves as `modifier`."""
+def freeze(model: keras.Model) -> keras.Model:
+    """Freeze every layer of `model` and return the model, as a `modifier` does."""
     for layer in model.layers:
         layer.trainable = False
     return model
 
 
-def all_layers(model):
-    """The layers of a model and of those within it."""
+def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yield the layers of a model and of the models within it."""
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):

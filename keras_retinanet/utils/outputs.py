@@ -22,7 +22,7 @@ def recorded_inputs() -> Iterator[list[str | os.PathLike]]:
     >>> files
     ['train.csv']
     """
-    files = []
+    files: list[str | os.PathLike] = []
     _records.append(files)
     try:
         yield files
@@ -39,8 +39,7 @@ def note_inputs(paths: Iterable[str | os.PathLike]) -> None:
 
 
 def check_outputs(
-    outputs: Mapping[str, Iterable[str | os.PathLike]],
-    inputs: Iterable[str | os.PathLike] = (),
+    outputs: Mapping[str, Iterable[str | os.PathLike]], inputs: Iterable[str | os.PathLike] = ()
 ) -> None:
     """Check that every output can be written without losing anything but an earlier output.
 
@@ -52,7 +51,8 @@ def check_outputs(
         InputError: names the option and the path of an output that is an input or another output,
             is a folder, link, pipe or device, or lies in a folder that cannot be written to.
     """
-    taken, existing = {}, {}  # {path of an output, or identity of an old file: option and path}
+    taken: dict[object, str] = {}  # {path of an output, or identity of an old file: option, path}
+    existing = {}
     for option, paths in outputs.items():
         for path in paths:
             name, place = f"{option} {path}", _resolved(path)
@@ -65,9 +65,9 @@ def check_outputs(
             if identity is not None:
                 existing[identity] = name
     for path in inputs if existing else ():
-        name = existing.get(_identity(path))
-        if name:
-            raise InputError(f"{name} would overwrite an input file; choose another path.")
+        overwritten = existing.get(_identity(path))
+        if overwritten:
+            raise InputError(f"{overwritten} would overwrite an input file; choose another path.")
 
 
 def check_image_folders(
@@ -123,7 +123,7 @@ def _check_place(name: str, path: Path) -> None:
 
 
 def _identity(path: str | os.PathLike) -> tuple[int, int] | None:
-    """Return what all names of one file share, whatever links lead to it; None without a file."""
+    """Return the device and inode of a file, the same for all links to it; None without a file."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):

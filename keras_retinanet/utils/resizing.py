@@ -1,121 +1,204 @@
-"""How an image is brought to the size that a model takes: one rule for each project's detectors."""
+"""Resize images: one rule for each project's detectors.
 
-from collections import namedtuple
+A rule is a formula for the sizes, written once over an array module (`utils.rounding`), and a
+resampler for the pixels, here of NumPy images; `export.resizing` has those of a graph. Sizes are
+(width, height) px.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from keras_retinanet import boxes as box_math
 from keras_retinanet.errors import InputError
+from keras_retinanet.parts import Inputs
+from keras_retinanet.utils.rounding import PLAIN, drift, floor, half_even, half_up
 
-# How an image of (width, height) px lies in what the model sees: it is resized to `size`, by which
-# its boxes grow by `scale` (x, y), and begins at `offset` (x, y) px of the `picture` (w, h).
-Fit = namedtuple("Fit", ["size", "scale", "offset", "picture"])
-
-# `fit(size_wh, min_side, max_side)` gives the Fit of an image, `resample(image, fit)` the picture
-# of a uint8 image (H, W, 3), in any order of channels, as `dtype`.
-Rule = namedtuple("Rule", ["fit", "resample", "dtype"])
+Pair = tuple[Any, Any]  # (x, y), Python numbers or scalar tensors
 
 
-def scale_fraction(size_wh, min_side, max_side):
-    """`(target, side)`, with scale = target / side: the short side to min_side, or less when the
-    long side would exceed max_side."""
-    short, long = _sides(size_wh)
-    return (min_side, short) if min_side * long <= max_side * short else (max_side, long)
+class Fit(NamedTuple):
+    """The place of an image in the resized one: its boxes grow by `scale` and move by `offset`.
 
+    Each field is a pair (x, y): Python numbers, or scalar tensors in a graph.
 
-def compute_resize_scale(image_shape, min_side=800, max_side=1333):
-    """The factor that brings an image of shape (H, W, ...) to min_side / max_side."""
-    target, side = scale_fraction(image_shape[1::-1], min_side, max_side)
-    return target / side
-
-
-def resized_size(size_wh, min_side=800, max_side=1333):
-    """The integer `(width, height)` after resizing: max(1, round(width * target / side)).
-
-    Halves round to even. Multiplied before it is divided, so that float32 arithmetic in a graph
-    gives the same integers (for sides up to 8,000 px).
+    Attributes:
+        size: px of the image after resizing, without borders.
+        scale: resized px per original px.
+        offset: px from the corner of the frame to that of the image.
+        frame: px of the resized image with its borders, before any padding to a batch.
     """
-    target, side = scale_fraction(size_wh, min_side, max_side)
-    width, height = (max(1, round(int(length) * target / side)) for length in size_wh)
+
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    offset: tuple[float, float]
+    frame: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The rule by which a project resizes images.
+
+    Attributes:
+        formula: `(size, min_side, max_side, xp)` -> `Fit`, of the sizes.
+        resample: `(image (H, W, 3) uint8 in any order of channels, Fit)` -> the resized image, of
+            the fit's frame and this `dtype`.
+        dtype: "uint8", or "float32" if the project does not round pixels.
+    """
+
+    formula: Callable[..., Fit]
+    resample: Callable[[np.ndarray, Fit], np.ndarray]
+    dtype: str
+
+    def fit(self, size_wh: tuple[int, int], min_side: int, max_side: int) -> Fit:
+        """Return the `Fit` of an image. Raises InputError if it has no pixels."""
+        return self.formula(checked_size(size_wh), min_side, max_side)
+
+
+def checked_size(size_wh: Sequence[int]) -> tuple[int, int]:
+    """Return (width, height) px as ints. Raises InputError if the image has no pixels."""
+    width, height = (int(side) for side in size_wh)
+    if min(width, height) < 1:
+        raise InputError(f"An image of {width} x {height} px has no pixels.")
     return width, height
 
 
-def stretched(size_wh, resized, scale=None):
-    """The `Fit` of an image of `size_wh` that becomes `resized` (width, height) px, but 1 at least.
+def resized_size(
+    size_wh: tuple[int, int],
+    min_side: int = Inputs.image_min_side,
+    max_side: int = Inputs.image_max_side,
+) -> tuple[int, int]:
+    """Return (width, height) px after resizing by the rule "opencv". Raises as `Rule.fit` does."""
+    return RESIZES["opencv"].fit(size_wh, min_side, max_side).size
 
-    `scale` (x, y) is what its boxes grow by, by default as much as its sides.
+
+def compute_resize_scale(
+    image_shape: tuple[int, ...],
+    min_side: int = Inputs.image_min_side,
+    max_side: int = Inputs.image_max_side,
+) -> float:
+    """Return the factor that brings an image (H, W, ...) to min_side or max_side, unrounded.
+
+    Raises:
+        InputError: if the image has no pixels.
     """
-    size = tuple(max(1, int(side)) for side in resized)
-    scale = scale or tuple(new / int(old) for new, old in zip(size, size_wh, strict=True))
+    target, side = scale_fraction(checked_size(image_shape[1::-1]), min_side, max_side)
+    return target / side
+
+
+def scale_fraction(size_wh: Pair, min_side: int, max_side: int, xp: Any = PLAIN) -> Pair:
+    """Return (target, side) with scale = target / side.
+
+    The short side comes to `min_side`, or to less if the long one would exceed `max_side`.
+    """
+    short, long = xp.minimum(*size_wh), xp.maximum(*size_wh)
+    by_short = min_side * long <= max_side * short
+    return xp.where(by_short, min_side, max_side), xp.where(by_short, short, long)
+
+
+def stretched(size_wh: Pair, resized: Iterable, scale: Pair | None = None, xp: Any = PLAIN) -> Fit:
+    """Return the `Fit` of an image that is resized to `resized` px, but to 1 at least.
+
+    `scale` (x, y) is by default that of the rounded sides.
+    """
+    size = tuple(xp.maximum(xp.int32(side), 1) for side in resized)
+    if scale is None:
+        scale = tuple(xp.divide(*sides) for sides in zip(size, size_wh, strict=True))
     return Fit(size, scale, (0.0, 0.0), size)
 
 
-def fit_opencv(size_wh, min_side, max_side):
-    return stretched(size_wh, resized_size(size_wh, min_side, max_side))
+def fit_opencv(size_wh: Pair, min_side: int, max_side: int, xp: Any = PLAIN) -> Fit:
+    """Round the exact quotients, halves to the even neighbour."""
+    fraction = scale_fraction(size_wh, min_side, max_side, xp)
+    return stretched(size_wh, [half_even(side, *fraction, xp) for side in size_wh], None, xp)
 
 
-def fit_keras_retinanet(size_wh, min_side, max_side):
-    """Sizes round, and boxes are divided by the scale from before that."""
-    short, long = _sides(size_wh)
-    scale = min_side / short
-    scale = max_side / long if long * scale > max_side else scale
-    resized = [round(side * scale) for side in size_wh]
-    return stretched(size_wh, resized, (scale, scale))
+def fit_keras_retinanet(size_wh: Pair, min_side: int, max_side: int, xp: Any = PLAIN) -> Fit:
+    """Round as OpenCV does given a scale; boxes grow by that scale, not by the rounded sides."""
+    fraction = scale_fraction(size_wh, min_side, max_side, xp)
+    resized = [half_even(side, *fraction, xp, drift(side, *fraction, xp)) for side in size_wh]
+    scale = xp.divide(*fraction)
+    return stretched(size_wh, resized, (scale, scale), xp)
 
 
-def fit_torchvision(size_wh, min_side, max_side):
-    """Sizes are cut to whole px."""
-    scale = _within(size_wh, min_side, max_side)
-    return stretched(size_wh, [int(side * scale) for side in size_wh])
+def fit_torchvision(size_wh: Pair, min_side: int, max_side: int, xp: Any = PLAIN) -> Fit:
+    """Cut sizes to whole px."""
+    fraction = scale_fraction(size_wh, min_side, max_side, xp)
+    return stretched(size_wh, [floor(side, *fraction, xp) for side in size_wh], None, xp)
 
 
-def fit_mmdetection(size_wh, min_side, max_side):
-    scale = _within(size_wh, min_side, max_side)
-    return stretched(size_wh, [int(side * scale + 0.5) for side in size_wh])
+def fit_mmdetection(size_wh: Pair, min_side: int, max_side: int, xp: Any = PLAIN) -> Fit:
+    """Round halves up."""
+    fraction = scale_fraction(size_wh, min_side, max_side, xp)
+    return stretched(size_wh, [half_up(side, *fraction, xp) for side in size_wh], None, xp)
 
 
-def fit_detectron2(size_wh, min_side, max_side):
-    """The short side to `min_side`, then both down until the long one is `max_side`."""
-    short, _ = _sides(size_wh)
-    grown = [min_side if side == short else side * (min_side / short) for side in size_wh]
-    if max(grown) > max_side:
-        scale = max_side / max(grown)
-        grown = [side * scale for side in grown]
-    return stretched(size_wh, [int(side + 0.5) for side in grown])
+def fit_detectron2(size_wh: Pair, min_side: int, max_side: int, xp: Any = PLAIN) -> Fit:
+    """Round halves up.
 
-
-def fit_kerashub(size_wh, min_side, max_side):
-    """Black borders bring the image to the shape of the picture, `min_side` px high and `max_side`
-    wide, to less than two px; then both are stretched to it.
+    Detectron2 brings the short side to `min_side` and then, by a second scale, the long one to
+    `max_side`. Float64 rounds four times on that way; here the quotient is exact, and halves
+    always go up: 1 px more in 1 of 5,000 sizes that `max_side` limits.
     """
-    _sides(size_wh)
-    borders = borders_kerashub(size_wh, (max_side, min_side))
-    bordered = np.add(size_wh, np.multiply(2, borders))  # (2,)
-    scale = np.divide((max_side, min_side), bordered)  # (2,)
-    size = np.maximum(np.rint(scale * size_wh), 1).astype(int)
-    offset = scale * borders
-    return Fit(*(tuple(row.tolist()) for row in (size, scale, offset)), (max_side, min_side))
+    target, side = scale_fraction(size_wh, min_side, max_side, xp)
+    limited = min_side * xp.maximum(*size_wh) > max_side * xp.minimum(*size_wh)
+    resized = [
+        xp.where(
+            limited,
+            (2 * length * target // side + 1) // 2,
+            half_up(length, target, side, xp),
+        )
+        for length in size_wh
+    ]
+    return stretched(size_wh, resized, None, xp)
 
 
-def borders_kerashub(size_wh, picture):
-    """What KerasHub puts on the left and on the right, above and below: (x, y) px of the image."""
+def fit_kerashub(size_wh: Pair, min_side: int, max_side: int, xp: Any = PLAIN) -> Fit:
+    """Stretch to `max_side` x `min_side` px (width x height).
+
+    Black borders first bring the image to that aspect ratio, to within two px.
+    """
+    frame = (max_side, min_side)
+    borders = borders_kerashub(size_wh, frame, xp)
+    axes = [
+        (side, border, side + 2 * border, target)
+        for side, border, target in zip(size_wh, borders, frame, strict=True)
+    ]
+    return Fit(
+        tuple(xp.maximum(half_even(side, goal, whole, xp), 1) for side, _, whole, goal in axes),
+        tuple(xp.divide(goal, whole) for _, _, whole, goal in axes),
+        tuple(xp.divide(border * goal, whole) for _, border, whole, goal in axes),
+        frame,
+    )
+
+
+def borders_kerashub(size_wh: Pair, frame: Pair, xp: Any = PLAIN) -> Pair:
+    """Return the px (x, y) that KerasHub adds to each side of an image.
+
+    It divides in float32, which first differs from these integers for sides of 12,803 px.
+    """
     width, height = size_wh
-    wide = np.float32(height * picture[0]) / np.float32(picture[1])
-    high = np.float32(width * picture[1]) / np.float32(picture[0])
-    return max(0, int(wide) - width) // 2, max(0, int(high) - height) // 2
+    wide = height * frame[0] // frame[1]
+    high = width * frame[1] // frame[0]
+    return xp.maximum(wide - width, 0) // 2, xp.maximum(high - height, 0) // 2
 
 
-def stretch(image, fit):
+def stretch(image: np.ndarray, fit: Fit) -> np.ndarray:
     return cv2.resize(image, fit.size, interpolation=cv2.INTER_LINEAR)
 
 
-def stretch_unrounded(image, fit):
+def stretch_unrounded(image: np.ndarray, fit: Fit) -> np.ndarray:
     return stretch(image.astype("float32"), fit)
 
 
-def stretch_nominally(image, fit):
-    """Sampled at steps of 1 / scale, though the rounded size has others."""
+def stretch_nominally(image: np.ndarray, fit: Fit) -> np.ndarray:
+    """Sample at steps of 1 / scale, although the rounded size has others."""
     image = image.astype("float32")
     sides = [round(side * scale) for side, scale in zip(image.shape[1::-1], fit.scale, strict=True)]
     if tuple(sides) != fit.size:  # a side of less than half a px
@@ -123,15 +206,15 @@ def stretch_nominally(image, fit):
     return cv2.resize(image, None, None, *fit.scale, cv2.INTER_LINEAR)
 
 
-def stretch_smoothly(image, fit):
-    """Pillow's: every px has its share in an image that shrinks."""
+def stretch_smoothly(image: np.ndarray, fit: Fit) -> np.ndarray:
+    """Resize as Pillow does: every px has its share in an image that shrinks."""
     return np.asarray(Image.fromarray(image).resize(fit.size, Image.Resampling.BILINEAR))
 
 
-def letterbox(image, fit):
-    left, top = borders_kerashub(image.shape[1::-1], fit.picture)
+def letterbox(image: np.ndarray, fit: Fit) -> np.ndarray:
+    left, top = borders_kerashub(image.shape[1::-1], fit.frame)
     bordered = np.pad(image.astype("float32"), ((top, top), (left, left), (0, 0)))
-    return cv2.resize(bordered, fit.picture, interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(bordered, fit.frame, interpolation=cv2.INTER_LINEAR)
 
 
 RESIZES = {
@@ -144,14 +227,14 @@ RESIZES = {
 }
 
 
-def _sides(size_wh):
-    """The short and the long side of an image; InputError where it has no pixels."""
-    short, long = sorted(int(side) for side in size_wh)
-    if short < 1:
-        raise InputError(f"Expected an image with pixels. Received: width, height = {size_wh}")
-    return short, long
+def to_original(boxes: Any, fit: Fit, size_wh: Pair, xp: Any = np) -> Any:
+    """Return boxes (..., 4) px of the resized image in px of the original of `size_wh`, clipped."""
+    corners = [(boxes[..., i] - fit.offset[i % 2]) / fit.scale[i % 2] for i in range(4)]
+    width, height = map(xp.float32, size_wh)
+    return box_math.clip(xp.stack(corners, axis=-1), width, height, xp)  # (..., 4)
 
 
-def _within(size_wh, min_side, max_side):
-    short, long = _sides(size_wh)
-    return min(min_side / short, max_side / long)
+def within_frame(boxes: Any, fit: Fit, xp: Any = np) -> Any:
+    """Return (...) bool, False for boxes (..., 4) centred in the padding beyond the frame."""
+    x, y = ((boxes[..., i] + boxes[..., i + 2]) / 2 for i in range(2))  # (...)
+    return (x <= xp.float32(fit.frame[0])) & (y <= xp.float32(fit.frame[1]))  # (...)

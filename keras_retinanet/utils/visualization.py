@@ -3,8 +3,12 @@
 Images are (H, W, 3) uint8 arrays of any channel order; colours are three numbers in that order.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,10 +16,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from keras_retinanet.utils.colors import label_color
 
+Box = Sequence[float] | np.ndarray  # (4,)
+Color = Sequence[int]  # (3,)
+Namer = Callable[[int], str] | None  # from label to text
+
 FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial.ttf", "arial.ttf")  # beyond ASCII
 
 
-def draw_box(image, box, color, thickness=2):
+def draw_box(image: np.ndarray, box: Box, color: Color, thickness: int = 2) -> None:
     """Draw the outline of a box (4,) xyxy px; the line runs inside the box."""
     limit = 2 * max(image.shape[:2])  # boxes of a young model may be anywhere
     x1, y1, x2, y2 = np.clip(np.round(box), -limit, limit).astype(int)
@@ -25,14 +33,14 @@ def draw_box(image, box, color, thickness=2):
         x1, y1, x2, y2 = x1 + 1, y1 + 1, x2 - 1, y2 - 1
 
 
-def draw_boxes(image, boxes, color, thickness=2):
+def draw_boxes(image: np.ndarray, boxes: np.ndarray, color: Color, thickness: int = 2) -> None:
     """Draw the outlines of boxes (n, 4)."""
     for box in boxes:
         draw_box(image, box, color, thickness)
 
 
-def draw_caption(image, box, caption, color=(0, 0, 0)):
-    """Write a caption on a strip of the given colour above a box, but within the picture.
+def draw_caption(image: np.ndarray, box: Box, caption: str, color: Color = (0, 0, 0)) -> None:
+    """Write a caption on a strip of the given colour above a box, but within the image.
 
     The text is black or white, whichever is easier to read on the strip.
     """
@@ -52,13 +60,19 @@ def draw_caption(image, box, caption, color=(0, 0, 0)):
 
 
 def draw_detections(
-    image, boxes, scores, labels, color=None, label_to_name=None, score_threshold=0.5
-):
+    image: np.ndarray,
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    labels: np.ndarray,
+    color: Color | None = None,
+    label_to_name: Namer = None,
+    score_threshold: float = 0.5,
+) -> None:
     """Draw boxes (n, 4) with `name: score`; rows below the threshold or of label -1 are left out.
 
     Args:
-        color: one colour for all; else each label has its own.
-        label_to_name: a function from label to text; else the label is written.
+        color: one colour for all; None colours by label.
+        label_to_name: None writes the label.
     """
     shown = [
         (box, int(label), f": {score:.2f}")
@@ -68,10 +82,15 @@ def draw_detections(
     draw_labelled(image, shown[::-1], color, label_to_name)  # the first on top
 
 
-def draw_annotations(image, annotations, color=(0, 255, 0), label_to_name=None):
+def draw_annotations(
+    image: np.ndarray,
+    annotations: dict | np.ndarray,
+    color: Color | None = (0, 255, 0),
+    label_to_name: Namer = None,
+) -> None:
     """Draw boxes with their names: a dict of `bboxes` (n, 4) and `labels` (n,), or (n, 5).
 
-    With `color=None` each label has its own colour.
+    `color=None` colours by label.
     """
     if not isinstance(annotations, dict):
         annotations = np.reshape(annotations, (-1, 5))
@@ -81,22 +100,24 @@ def draw_annotations(image, annotations, color=(0, 255, 0), label_to_name=None):
     draw_labelled(image, shown, color, label_to_name)
 
 
-def draw_labelled(image, shown, color, label_to_name):
+def draw_labelled(
+    image: np.ndarray, shown: list[tuple], color: Color | None, label_to_name: Namer
+) -> None:
     """Draw `(box, label, text after the name)`, all boxes first, so that captions stay legible."""
     colors = [label_color(label) if color is None else color for _, label, _ in shown]
     thickness = -(-sum(image.shape[:2]) // 1000)
-    for (box, _, _), own in zip(shown, colors, strict=True):
-        draw_box(image, box, own, thickness)
-    for (box, label, text), own in zip(shown, colors, strict=True):
+    for (box, _, _), each in zip(shown, colors, strict=True):
+        draw_box(image, box, each, thickness)
+    for (box, label, text), each in zip(shown, colors, strict=True):
         name = str(label) if label_to_name is None else str(label_to_name(label))
-        draw_caption(image, box, name + text, own)
+        draw_caption(image, box, name + text, each)
 
 
-def font_size(image):
+def font_size(image: np.ndarray) -> int:
     return int(np.clip(sum(image.shape[:2]) / 90, 10, 48))
 
 
-def choose_font(text, size):
+def choose_font(text: str, size: int) -> Any:
     for name in () if text.isascii() else FONTS:
         with contextlib.suppress(OSError):  # not on this machine
             return ImageFont.truetype(name, size)
@@ -104,8 +125,8 @@ def choose_font(text, size):
 
 
 @functools.lru_cache(maxsize=1024)
-def text_mask(text, size):
-    """A line of text with a margin: (h, w) float32, 0 the ground, 1 the ink."""
+def text_mask(text: str, size: int) -> np.ndarray:
+    """Draw a line of text with a margin: (h, w) float32, 0 the ground, 1 the ink."""
     font = choose_font(text, size)
     margin = max(2, size // 5)
     ascent, descent = font.getmetrics()
@@ -114,8 +135,8 @@ def text_mask(text, size):
     return np.asarray(mask, "float32") / 255
 
 
-def contact_sheet(images, columns=4, side=320):
-    """Images (H, W, 3) uint8 beside and below each other, each in a square of `side` px."""
+def contact_sheet(images: Sequence[np.ndarray], columns: int = 4, side: int = 320) -> np.ndarray:
+    """Tile images (H, W, 3) uint8 in rows of `columns`, each in a square of `side` px."""
     columns = max(1, min(columns, len(images)))
     rows = max(1, -(-len(images) // columns))
     sheet = np.full((rows * side, columns * side, 3), 32, "uint8")

@@ -1,11 +1,28 @@
-"""Weights of other projects: their files read, checked tensor by tensor, as models of this one."""
+"""Weights of other projects: their files become models of this one, checked tensor by tensor."""
+
+from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING, NamedTuple
 
+from ..choices import lookup
 from ..errors import InputError
-from ..lookup import lookup
 
-SOURCES = {  # the module here that knows its names and dialect, and what options it takes
+if TYPE_CHECKING:
+    import keras
+
+    from ..typing import ClassNames, StrPath
+    from ..utils.anchors import AnchorParameters
+
+
+class Imported(NamedTuple):
+    """A model with the weights of a file, and the assumptions that the file does not settle."""
+
+    model: keras.Model
+    assumed: tuple[str, ...] = ()
+
+
+SOURCES = {  # the module that knows the source's names and dialect, and the options it takes
     "keras-retinanet": ("keras_retinanet", ("anchors",)),
     "torchvision": ("torchvision", ("epsilon",)),
     "detectron2": ("detectron2", ()),
@@ -15,33 +32,44 @@ SOURCES = {  # the module here that knows its names and dialect, and what option
 }
 
 
-def import_weights(source, path, class_names=None, backbone=None, epsilon=None, anchors=None):
-    """The Keras model in a weight file of another project: a training model of class RetinaNet, or
-    from the source "backbone" a bare one, named as `models.backbone` calls it.
+def import_weights(
+    source: str,
+    path: StrPath,
+    class_names: ClassNames = None,
+    backbone: str | None = None,
+    epsilon: float | None = None,
+    anchors: AnchorParameters | None = None,
+) -> Imported:
+    """Load the Keras model in a weight file of another project.
 
-    `class_names` are those of the file's classes in their order; None takes COCO's for a detector
-    of COCO. `backbone` is the name of the backbone, where the tensors do not tell. `epsilon`, of
-    torchvision, is that of its batch norm; `anchors` (AnchorParameters), of keras-retinanet, are
-    those of a training file.
+    Args:
+        source: a key of `SOURCES`. "backbone" gives a bare backbone, named as `models.backbone`
+            calls it, the others a training model of class RetinaNet.
+        class_names: the names of the file's classes in their order; None takes COCO's for a
+            detector of COCO.
+        backbone: the name of the backbone, if the tensors do not determine it.
+        epsilon: of torchvision's batch norm.
+        anchors: `AnchorParameters` of a training file of keras-retinanet.
 
     Raises:
-        InputError: for a file that is damaged or asks to run something, and for tensors that are
-            missing, left over, or of other shapes than the model's; for an option that the source
-            does not have, or that cannot be.
-        ValueError: for a source or a backbone that is not known.
+        InputError: for a file that is damaged or asks to run something; for tensors that are
+            missing, left over, or of other shapes than the model's; for repeated class names; for
+            an option that the source does not have, or that cannot be.
+        ValueError: for an unknown source or backbone.
     """
     from ..models import backbone as make_backbone
+    from ..models.detector import checked_names
 
-    (module, known), _ = lookup(SOURCES, source, "a source of weights")
+    (module, known), _ = lookup(SOURCES, source, "source of weights")
     options = {"epsilon": epsilon, "anchors": anchors}
     options = {name: value for name, value in options.items() if value is not None}
     for name in options:
         if name not in known:
-            raise InputError(
-                f"{path}: expected no {name}, which the source {source} settles itself"
-            )
+            raise InputError(f"{path}: the source {source} takes no {name}; leave it out.")
     if epsilon is not None and not 0 <= epsilon < 1:
-        raise InputError(f"{path}: expected an epsilon from 0 to 1. Received: {epsilon}")
+        raise InputError(f"{path}: epsilon must be from 0 to 1, got {epsilon}.")
+    if class_names is not None:
+        class_names = checked_names(class_names)
     backbone = backbone and make_backbone(backbone).backbone
-    source = importlib.import_module(f".{module}", __name__)
-    return source.load(path, class_names=class_names, backbone=backbone, **options)
+    load = importlib.import_module(f".{module}", __name__).load
+    return load(path, class_names=class_names, backbone=backbone, **options)

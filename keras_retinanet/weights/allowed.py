@@ -1,143 +1,189 @@
-"""What a pickle of tensors may name, and what is made of it: values alone.
+"""The names that a pickle of tensors may use, and the values that they lead to.
 
 `CALLS` are functions that put values together, `STORAGES` PyTorch's types of elements, and `INERT`
-what checkpoints hold beside weights, of which nothing is kept. `pickles` knows no other names.
+the classes of settings and logs, which are left out. Values from a file are of any size and may
+contain themselves: check the type of a value before you compare, hash or print it.
 """
 
+from __future__ import annotations
+
 import re
-from collections import namedtuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-Name = namedtuple("Name", ["name"])  # an entry of CALLS or STORAGES
-Storage = namedtuple("Storage", ["dtype", "key", "size"])  # a row of elements in the file
-View = namedtuple("View", ["storage", "offset", "shape", "strides"])  # a tensor, in elements
+
+class Storage(NamedTuple):
+    """A row of elements in the file, or, without a key, a type of such rows."""
+
+    dtype: str
+    key: str = ""
+    size: int = 0  # elements
+
+
+class View(NamedTuple):
+    """A tensor within a storage, in elements. Nothing is checked yet but the storage."""
+
+    storage: Storage
+    offset: int
+    shape: tuple
+    strides: tuple
 
 
 class Inert:
-    """What stands in for an object without weights, and for whatever it is asked."""
+    """A class without weights and its instances: calls, entries and states change nothing.
+
+    `extend` and `__setstate__` have one argument less when a pickle calls them on the class.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Inert:
+        return super().__new__(cls)
+
+    def __call__(self, *_: Any) -> Any:
+        return self
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def __setstate__(self, _: Any = None) -> None:
+        pass
+
+    extend = __setstate__
+
+
+class Dict(dict):
+    """A dict of the entries with short keys; it has no state."""
+
+    def __init__(self, pairs: Iterable = ()) -> None:
+        super().__init__()
+        for key, value in pairs:
+            self[key] = value
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(key, str) or (isinstance(key, int) and key.bit_length() < 64):
+            super().__setitem__(key, value)
+
+    def __setstate__(self, _: Any) -> None:
+        pass
 
 
 class Built:
-    """What a pickle makes first and fills later: `value` becomes `fill(value, state)`."""
+    """A NumPy array or dtype, which a pickle makes first and fills with a state later.
 
-    def __init__(self, fill, value=None):
-        self.fill = fill
+    Filling replaces `value` by `fill(value, state)`.
+    """
+
+    def __init__(self, fill: Callable | None, value: np.ndarray | np.dtype | None = None) -> None:
+        self.fill: Any = fill
         self.value = value
+        self.count: Any = None  # of the `Function` that made it
+
+    def __setstate__(self, state: Any) -> None:
+        self.count(state)
+        self.value = self.fill(self.value, state)
 
 
-def _view(storage, offset, shape, strides, *_):
-    return View(storage, offset, shape, strides)
+class Function:
+    """A function that a pickle may call, not change. `count` limits all arguments together."""
+
+    __slots__ = ("count", "function")
+
+    def __init__(self, function: Callable, count: Callable) -> None:
+        self.function = function
+        self.count = count
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.count(arguments)
+        result = self.function(*arguments)
+        if isinstance(result, Built):
+            result.count = self.count
+        return result
+
+    def __setstate__(self, _: Any) -> None:
+        raise ValueError("a function has no state")
 
 
-def _parameter(tensor, *_):
-    return tensor
-
-
-def _dtype(name, *_):
+def _dtype(name: str, *_: Any) -> Built:
     if not re.fullmatch(r"[biufcSU]\d{1,4}", name):
         raise ValueError(f"an array of {name}")
     return Built(lambda value, state: value.newbyteorder(state[1]), np.dtype(name))
 
 
-def _array(*_):
-    def fill(_, state):
+def _array(*_: Any) -> Built:
+    def fill(_: Any, state: Any) -> np.ndarray:
         _, shape, dtype, columns_first, data = state
         return _shaped(data, dtype, shape, "F" if columns_first else "C")
 
     return Built(fill)
 
 
-def _shaped(data, dtype, shape, order="C"):
+def _shaped(data: bytes | str, dtype: Built, shape: Any, order: Any = "C") -> np.ndarray:
     data = data.encode("latin1") if isinstance(data, str) else data  # as Python 2 wrote it
     return np.frombuffer(data, dtype.value).reshape(shape, order=order)
 
 
-def _scalar(dtype, data):
-    return Built(None, _shaped(data, dtype, ()))
-
-
-def _frombuffer(data, dtype, shape, order):
-    return Built(None, _shaped(data, dtype, shape, order))
-
-
-def _encode(text="", encoding="latin1"):
+def _encode(text: str = "", encoding: str = "latin1") -> bytes:
     if encoding not in ("latin1", "latin-1"):
-        raise ValueError(f"text in {encoding}")
+        raise ValueError("text in an encoding other than latin1")
     return text.encode("latin1")
 
 
-def _attribute(owner, _):
-    if not isinstance(owner, Inert):
-        raise ValueError("an attribute of something that is not left out")
+def _attribute(owner: Any, _: Any) -> Any:
+    if owner is not Inert and not isinstance(owner, Inert):
+        raise ValueError("an attribute of an object that is not left out")
     return owner
 
 
-CALLS = {
+CALLS: dict[str, Callable] = {
     "_codecs.encode": _encode,
     "builtins.bytearray": _encode,
     "builtins.bytes": lambda: b"",
     "builtins.complex": complex,
+    "builtins.dict": Dict,
     "builtins.frozenset": lambda items=(): items,
     "builtins.getattr": _attribute,
     "builtins.set": lambda items=(): items,
-    "collections.OrderedDict": lambda pairs=(): dict(pairs),
-    "collections.defaultdict": lambda factory=None: {},
+    "collections.OrderedDict": Dict,
+    "collections.defaultdict": lambda factory=None: Dict(),
     "numpy.core.multiarray._reconstruct": _array,
-    "numpy.core.multiarray.scalar": _scalar,
-    "numpy.core.numeric._frombuffer": _frombuffer,
+    "numpy.core.multiarray.scalar": lambda dtype, data: Built(None, _shaped(data, dtype, ())),
+    "numpy.core.numeric._frombuffer": lambda *parts: Built(None, _shaped(*parts)),
     "numpy.dtype": _dtype,
     "torch.Size": lambda shape=(): shape,
-    "torch._utils._rebuild_parameter": _parameter,
-    "torch._utils._rebuild_parameter_with_state": _parameter,
-    "torch._utils._rebuild_tensor": _view,
-    "torch._utils._rebuild_tensor_v2": _view,
+    "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
+    "torch._utils._rebuild_parameter_with_state": lambda tensor, *_: tensor,
+    "torch._utils._rebuild_tensor": lambda *view: View(*view[:4]),
+    "torch._utils._rebuild_tensor_v2": lambda *view: View(*view[:4]),
 }
 
 STORAGES = {
-    "torch.BFloat16Storage": "bfloat16",
-    "torch.BoolStorage": "bool",
-    "torch.ByteStorage": "uint8",
-    "torch.CharStorage": "int8",
-    "torch.DoubleStorage": "float64",
-    "torch.FloatStorage": "float32",
-    "torch.HalfStorage": "float16",
-    "torch.IntStorage": "int32",
-    "torch.LongStorage": "int64",
-    "torch.ShortStorage": "int16",
+    f"torch.{name}Storage": dtype
+    for name, dtype in {
+        **{"BFloat16": "bfloat16", "Half": "float16", "Float": "float32", "Double": "float64"},
+        **{"Char": "int8", "Short": "int16", "Int": "int32", "Long": "int64"},
+        **{"Bool": "bool", "Byte": "uint8"},
+    }.items()
 }
 
-INERT = {  # settings, counters, what was logged
-    "argparse.Namespace",
-    "builtins.float",
-    "builtins.int",
-    "builtins.list",
-    "builtins.object",
-    "builtins.str",
-    "collections.Counter",
-    "collections.deque",
-    "copyreg._reconstructor",
-    "datetime.date",
-    "datetime.datetime",
-    "datetime.timedelta",
-    "mmcv.utils.config.Config",
-    "mmcv.utils.config.ConfigDict",
-    "mmengine.config.config.Config",
-    "mmengine.config.config.ConfigDict",
-    "mmengine.logging.history_buffer.HistoryBuffer",
-    "numpy.ndarray",
-    "pathlib.Path",
-    "pathlib.PosixPath",
-    "pathlib.PurePosixPath",
-    "pathlib.WindowsPath",
-    "torch.bfloat16",
-    "torch.device",
-    "torch.float16",
-    "torch.float32",
-    "torch.float64",
-    "torch.int64",
-    "torch.torch_version.TorchVersion",
+INERT = {
+    f"{module}.{name}"
+    for module, names in {
+        "argparse": "Namespace",
+        "builtins": "float int list object str",
+        "collections": "Counter deque",
+        "copyreg": "_reconstructor",
+        "datetime": "date datetime timedelta",
+        "mmcv.utils.config": "Config ConfigDict",
+        "mmengine.config.config": "Config ConfigDict",
+        "mmengine.logging.history_buffer": "HistoryBuffer",
+        "numpy": "ndarray",
+        "pathlib": "Path PosixPath PurePosixPath WindowsPath",
+        "torch": "bfloat16 device float16 float32 float64 int64",
+        "torch.torch_version": "TorchVersion",
+    }.items()
+    for name in names.split()
 }
 
-# Python 2's and NumPy 2's names of modules
-RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg", "numpy._core": "numpy.core"}
+# the modules that Python 2 and NumPy 2 call by other names
+RENAMED = {"__builtin__.": "builtins.", "copy_reg.": "copyreg.", "numpy._core.": "numpy.core."}

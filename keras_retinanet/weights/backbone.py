@@ -1,55 +1,65 @@
-"""Bare ImageNet backbones: of keras.applications, torchvision and timm.
+"""Bare ImageNet backbones of keras.applications, torchvision and timm.
 
-The classifier in a file is left out, every other tensor must have its place. Only networks that
-compute what ours do are taken.
+The classifier in a file is left out; every other tensor must have its variable. Only networks that
+compute the same as ours are accepted.
 """
+
+from __future__ import annotations
 
 import fnmatch
 import re
-from collections import namedtuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from ..errors import InputError
 from ..models import backbone as make_backbone
+from ..typing import ClassNames, StrPath, Tensors
+from . import Imported
 from . import backbone_names as names
 from .files import read_tensors
-from .moves import Move, copy, resnet
 from .signs import received
-
-# patterns of the tensors of the classifier, and what gives the moves of (network, tensors)
-Kind = namedtuple("Kind", ["classifier", "moves"])
+from .weight_map import Entry, copy, resnet
 
 
-def by_names(known):
-    return lambda network, tensors: names.moves_by_names(network, known)
+class Kind(NamedTuple):
+    """Files of one project and kind of network."""
+
+    classifier: list[str]  # patterns of its tensors
+    weight_map: Callable[[keras.Model, Tensors], list[Entry]]
 
 
-def of_legacy_senet(network, tensors):
-    deep_stem = names.moves_by_names(network, names.DEEP_STEM)
+def by_names(known: dict[str, str]) -> Callable:
+    return lambda network, tensors: names.map_by_names(network, known)
+
+
+def of_legacy_senet(network: keras.Model, tensors: Tensors) -> list[Entry]:
+    deep_stem = names.map_by_names(network, names.DEEP_STEM)
     return resnet(network, names.LEGACY_SENET) + deep_stem
 
 
-def of_applications(network, tensors):
-    """Moves by the names of layers; the others, which Keras numbered or has renamed, in order."""
-    groups = {}
+def of_applications(network: keras.Model, tensors: Tensors) -> list[Entry]:
+    """Map layers by their names, and those that Keras numbers or has renamed in their order."""
+    groups: dict[str, list[str]] = {}
     for name in tensors:
         layer = name.rpartition("/")[0].replace("/", "_")  # Keras 2 allowed "conv1/bn"
         groups.setdefault(layer, []).append(name)
     layers = list(names.leaf_layers(network))
     pairs = [(layer, groups.pop(layer.name, None)) for layer in layers]
     rest = iter(groups.values())
-    pairs = [(layer, found or next(rest, ())) for layer, found in pairs]
+    filled = [(layer, found or next(rest, [])) for layer, found in pairs]
     return [
-        Move(name, variable)
-        for layer, found in pairs
+        Entry(name, variable)
+        for layer, found in filled
         for name, variable in zip(found, layer.weights, strict=False)
     ]
 
 
 PADDING = "pad on other sides than ours: take the file of keras.applications"
-KINDS = {  # by a tensor that files of the kind have, the first that fits; or why not
+# {a tensor of such files: the kind of file, or the reason to refuse it}; the first that fits holds
+KINDS: dict[str, Kind | str] = {
     "layer0.conv1.weight": Kind(["last_linear.*"], of_legacy_senet),
     "layer1.0.se.fc1.weight": "timm's SE-ResNets of today stride and pad in other places than "
     "ours: take a file of its legacy_seresnet50 and the like",
@@ -61,7 +71,7 @@ KINDS = {  # by a tensor that files of the kind have, the first that fits; or wh
     "take the file of keras.applications",
     "features.0.0.weight": f"the MobileNets and EfficientNets of torchvision {PADDING}",
     "conv_stem.weight": f"the MobileNets and EfficientNets of timm {PADDING}",
-    "*/vars/0": "weights of Keras 3 are read by retinanet-train itself, as --weights",
+    "*/vars/0": "training starts from weights of Keras 3 directly, without an import",
     "*/kernel": Kind(
         [
             "predictions/*",
@@ -103,14 +113,18 @@ NEAR = 0.001  # of a size, less than what lies between two of them
 COUNTERS = "*.num_batches_tracked"
 
 
-def load(path, class_names=None, backbone=None):
-    """The Keras model of a bare backbone in a file, on images (B, H, W, 3) that are normalised as
-    `models.backbone` of its name does it; the name is the model's.
+def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = None) -> Imported:
+    """Load the Keras model of a bare backbone from a file.
 
-    `backbone` is the name where the tensors do not tell, as for the image size of a MobileNet.
+    It takes images (B, H, W, 3) that are normalized as for `models.backbone` of its name, which is
+    the name of the model.
+
+    Args:
+        class_names: must be None.
+        backbone: the name, if tensors leave it open, as for the image size of a MobileNet.
     """
     if class_names is not None:
-        raise InputError(f"{path}: expected no class names, which a bare backbone does not have")
+        raise InputError(f"{path}: a bare backbone has no class names; leave them out.")
     tensors = {current(name): value for name, value in read_tensors(path).items()}
     kind, tensors = without_classifier(path, tensors)
     name = backbone or name_of(path, tensors)
@@ -118,25 +132,23 @@ def load(path, class_names=None, backbone=None):
     network = chosen.network(keras.Input((None, None, 3), name="image"))
     model = keras.Model(network.inputs[0], network.outputs[0], name=chosen.backbone)
     try:
-        moves = kind.moves(model, tensors)
+        weight_map = kind.weight_map(model, tensors)
     except ValueError:  # the network has not even the layers
-        raise InputError(
-            f"{path}: expected the tensors of a {name}. Received: those of another backbone"
-        ) from None
-    copy(path, tensors, model, moves, [COUNTERS])
+        raise InputError(f"{path}: not the tensors of a {name} but of another backbone.") from None
+    copy(path, tensors, model, weight_map, [COUNTERS])
     for layer in names.leaf_layers(model):
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # it calculates with constants made of its weights
-    return model
+    return Imported(model)
 
 
-def current(name):
-    """The name of a tensor of a DenseNet as it is today: torchvision's files write norm.1."""
+def current(name: str) -> str:
+    """Return today's name of a DenseNet's tensor: torchvision's files write norm.1."""
     return re.sub(r"(\.denselayer\d+\.(?:norm|conv))\.", r"\1", name)
 
 
-def without_classifier(path, tensors):
-    """(Kind of the file, its other tensors); InputError for files that cannot be taken."""
+def without_classifier(path: StrPath, tensors: Tensors) -> tuple[Kind, Tensors]:
+    """Return the Kind of the file and its other tensors; InputError for files that are refused."""
     for sign, kind in KINDS.items():
         if fnmatch.filter(tensors, sign):
             if isinstance(kind, str):
@@ -152,16 +164,14 @@ def without_classifier(path, tensors):
     )
 
 
-def name_of(path, tensors):
-    """The name of the backbone that has so many numbers, or nearly: `copy` then names those that
-    are missing or left over.
-    """
+def name_of(path: StrPath, tensors: Tensors) -> str:
+    """Return the name of the backbone of about this size; `copy` reports what differs."""
     counted = [value for name, value in tensors.items() if not fnmatch.fnmatchcase(name, COUNTERS)]
     size = sum(map(np.size, counted))
     nearest = min(SIZES, key=lambda known: abs(known - size))
     if abs(nearest - size) > NEAR * size:
         raise InputError(
-            f"{path}: expected a backbone that is known by its size, or its name in --backbone. "
-            f"Received: {size:,} numbers in {len(counted)} tensors"
+            f"{path}: no known backbone has its {size:,} numbers in {len(counted)} tensors; "
+            "give the backbone's name."
         )
     return SIZES[nearest]

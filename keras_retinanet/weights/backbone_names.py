@@ -1,23 +1,24 @@
-"""Names that torchvision and timm give the layers of their ImageNet networks, by ours.
+"""Names of the layers of torchvision's and timm's ImageNet networks, by ours.
 
-A map has patterns of our layers' names as keys. Their names may hold the groups of the pattern, {0}
-and {1}, and what follows from the first one, a number n: {below} is n - 1, {above} n + 1, {even}
-2 n + 2 and {odd} 2 n + 1.
+The keys are patterns of our names. A value may hold the groups of its pattern, {0} and {1}, and
+numbers that follow from the first group n: {below} is n - 1, {above} n + 1, {even} 2 n + 2 and
+{odd} 2 n + 1.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 
 from ..utils.model import all_layers
-from .moves import conv, norm, scale
+from .weight_map import Entry, conv, norm, scale
 
 
-def resnet(prefix=""):
-    """The names of torchvision's ResNets behind a prefix such as "backbone.", as `moves.resnet`
-    wants them.
-    """
+def resnet(prefix: str = "") -> dict:
+    """Return the names of torchvision's ResNets behind a prefix, for `weight_map.resnet`."""
     block = f"{prefix}layer{{stage}}.{{block}}"
     return {
         "stem": (f"{prefix}conv1", f"{prefix}bn1"),
@@ -72,9 +73,9 @@ CONVNEXT_OF_TIMM = {
 }
 
 
-def moves_by_names(network, names):
-    """Moves into the layers of `network` whose names a map has."""
-    moves = []
+def map_by_names(network: keras.Model, names: dict[str, str]) -> list[Entry]:
+    """Map the layers of `network` whose names match a pattern of `names`."""
+    entries = []
     for layer in leaf_layers(network):
         for pattern, theirs in names.items():
             found = re.fullmatch(pattern, layer.name)
@@ -82,26 +83,26 @@ def moves_by_names(network, names):
                 groups = found.groups()
                 n = int(groups[0]) if groups else 0
                 numbers = {"below": n - 1, "above": n + 1, "even": 2 * n + 2, "odd": 2 * n + 1}
-                moves += of_layer(theirs.format(*groups, **numbers), layer)
-    return moves
+                entries += of_layer(theirs.format(*groups, **numbers), layer)
+    return entries
 
 
-def of_layer(name, layer):
-    """Moves of the one layer of that name in PyTorch."""
+def of_layer(name: str, layer: keras.layers.Layer) -> list[Entry]:
+    """Map a layer, which has this name in PyTorch."""
     if isinstance(layer, keras.layers.BatchNormalization):
         *others, variance = norm(name, layer)
-        more = 1e-5 - layer.epsilon  # what PyTorch adds to it, and what Keras does
-        return [*others, variance._replace(change=lambda value: np.float64(value) + more)]
+        more = 1e-5 - layer.epsilon  # PyTorch's epsilon less ours
+        return [*others, variance._replace(convert=lambda value: np.float64(value) + more)]
     if isinstance(layer, keras.layers.LayerNormalization):
         return norm(name, layer)
-    if hasattr(layer, "kernel"):
+    if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)):
         return conv(name, layer)
     (factors,) = layer.weights
     return [scale(name, factors)]
 
 
-def leaf_layers(model):
-    """The layers with weights of a model and of those within it, in their order."""
+def leaf_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yield the layers with weights of a model and of the models within it."""
     for layer in all_layers(model):
         if layer.weights and not isinstance(layer, keras.Model):
             yield layer

@@ -1,9 +1,12 @@
-"""The class names of COCO, which detectors trained on it do not carry in their files.
+"""The class names of COCO, which the files of its detectors do not hold.
 
 Lin et al. 2014, arXiv 1405.0312. Its 80 categories have ids of 1 to 90, with gaps.
 """
 
+from collections.abc import Sequence
+
 from ..errors import InputError
+from ..typing import ClassNames, StrPath
 from ..utils.text import listed
 
 COCO = {
@@ -27,25 +30,26 @@ COCO = {
 COCO_80 = list(COCO.values())  # in the order of the category ids
 
 
-def coco_91():
-    """A name for each category id of 0 to 90, as torchvision numbers its classes; 11 are unused."""
+def coco_91() -> list[str]:
+    """Return a name for each category id of 0 to 90, as torchvision counts; 11 are unused."""
     return [COCO.get(i, f"unused {i}") for i in range(91)]
 
 
-def names_for(path, count, class_names=None, known=COCO_80):
-    """The names of the `count` classes of a file: those given, or `known` ones of this number, or
-    None. Raises an InputError where another number is given, or a name twice.
+def names_for(
+    path: StrPath, count: int, class_names: ClassNames = None, known: Sequence[str] = COCO_80
+) -> list[str] | None:
+    """Return the names of the `count` classes of a file.
+
+    These are `class_names`, or the `known` ones if there are as many, or None.
+
+    Raises:
+        InputError: for another number of `class_names`.
     """
     if class_names is None:
         return list(known) if count == len(known) else None
     if len(class_names) != count:
         raise InputError(
             f"{path}: expected {count} class names. Received: {len(class_names)} "
-            f"({listed(class_names, most=3)})"
-        )
-    repeated = sorted({name for name in class_names if class_names.count(name) > 1})
-    if repeated:
-        raise InputError(
-            f"{path}: expected class names that differ. Received: {listed(repeated, most=3)} twice"
+            f"({listed(class_names, most=3)})."
         )
     return list(class_names)

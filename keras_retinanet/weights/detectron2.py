@@ -1,11 +1,18 @@
 """RetinaNets of Detectron2's model zoo: R50 (37.4, 38.7 AP) and R101 (40.4 AP)."""
 
+from __future__ import annotations
+
+from dataclasses import replace
+
 import numpy as np
 
 from ..errors import InputError
 from ..layers.normalize import NORMALIZATIONS
+from ..models.build import anchors_of as anchors_of_design
+from ..presets import DETECTRON2
+from ..typing import ClassNames, StrPath, Tensors
 from ..utils.anchors import AnchorParameters
-from . import torch_detectors
+from . import Imported, torch_detectors
 from .files import read_tensors
 
 BODY = "backbone.bottom_up"
@@ -31,60 +38,46 @@ NAMES = {
         "last": "head.bbox_pred",
     },
 }
-DIALECT = {
-    "normalization": "detectron2",
-    "pad_to": 32,
-    "strided_padding": "symmetric",
-    "coder": "center_size",
-    "resize": "detectron2",
-    "canvases": "own",
-    "detection": {
-        "score_threshold": 0.05,
-        "top_k": 1000,
-        "nms_threshold": 0.5,
-        "max_detections": 100,
-        "clip": "after",
-    },
-}
 CELLS = "anchor_generator.cell_anchors"
 
 
-def load(path, class_names=None, backbone=None):
-    """The training model of a Detectron2 RetinaNet in a file: MSRA's ResNet, stride in the 1x1."""
+def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = None) -> Imported:
+    """Load the training model of a Detectron2 RetinaNet, whose ResNet is MSRA's, from a file."""
     return from_tensors(path, read_tensors(path), class_names, backbone)
 
 
-def from_tensors(path, tensors, class_names=None, backbone=None):
-    """`load` of the tensors {name: array} of the file `path`."""
-    normalization = NORMALIZATIONS[DIALECT["normalization"]]
+def from_tensors(
+    path: StrPath, tensors: Tensors, class_names: ClassNames = None, backbone: str | None = None
+) -> Imported:
+    """Load the model from the tensors of the file `path`, see `load`."""
+    normalization = NORMALIZATIONS["detectron2"]
     torch_detectors.agree(path, tensors, "pixel_mean", normalization["mean"][::-1])  # BGR
     torch_detectors.agree(path, tensors, "pixel_std", normalization["std"][::-1])
     anchors = anchors_of(path, tensors)
     ratios, scales = len(anchors.ratios), len(anchors.scales)
-    return torch_detectors.build(
-        path,
-        tensors,
+    source = torch_detectors.Source(
         NAMES,
-        class_names,
-        backbone,
-        {"stride_in": "1x1", "epsilon": 1e-5},
-        {**DIALECT, "anchors": anchors},
+        replace(DETECTRON2, anchors=anchors),
+        stride_in="1x1",
         order=np.arange(ratios * scales).reshape(scales, ratios).T.ravel().tolist(),
         ignored=("pixel_mean", "pixel_std", f"{CELLS}.*"),
     )
+    return Imported(torch_detectors.build(path, tensors, source, class_names, backbone))
 
 
-def anchors_of(path, tensors):
-    """The anchors whose cells the file holds; those of the zoo where it holds none."""
-    zoo = AnchorParameters(offset=0)
-    cells = [tensors.get(f"{CELLS}.{level}") for level in range(len(zoo.sizes))]
-    if not any(cell is not None for cell in cells):
+def anchors_of(path: StrPath, tensors: Tensors) -> AnchorParameters:
+    """Return the anchors in the file's cells, or the model zoo's if it has no cells."""
+    zoo = anchors_of_design(DETECTRON2)
+    levels = range(len(zoo.sizes))
+    cells = [tensors[f"{CELLS}.{n}"] for n in levels if f"{CELLS}.{n}" in tensors]
+    if not cells:
         return zoo
     faulty = InputError(
-        f"{path}: expected {CELLS}.0 to {len(cells) - 1} to hold anchors of the same scales and "
+        f"{path}: expected {CELLS}.0 to {levels[-1]} to hold anchors of the same scales and "
         "ratios on each level. Received: others."
     )
-    if any(np.ndim(cell) != 2 or np.shape(cell) != np.shape(cells[0]) for cell in cells):
+    alike = all(cell.ndim == 2 and cell.shape == cells[0].shape for cell in cells)
+    if len(cells) < len(levels) or not alike:
         raise faulty
     sides = np.stack(cells)[..., 2:] - np.stack(cells)[..., :2]  # (5, A, 2)
     if not sides.size or not (sides > 0).all():
@@ -96,7 +89,7 @@ def anchors_of(path, tensors):
         zoo.strides,
         sides[0, :ratios, 1] / sides[0, :ratios, 0],
         sizes[0, ::ratios] / sizes[0, 0],
-        offset=0,
+        offset=zoo.offset,
     )
     for anchors in (zoo, own):
         if all(fits(cell, anchors, size) for cell, size in zip(cells, anchors.sizes, strict=True)):
@@ -104,8 +97,8 @@ def anchors_of(path, tensors):
     raise faulty
 
 
-def fits(cell, anchors, size):
-    """Whether a cell (A, 4) holds these anchors, in the order of Detectron2: scale, then ratio."""
+def fits(cell: np.ndarray, anchors: AnchorParameters, size: float) -> bool:
+    """Return if a cell (A, 4) holds these anchors in Detectron2's order, by scale, then ratio."""
     expected = anchors.anchors_of(size)  # (A, 4), by ratio, then scale
     shape = (len(anchors.ratios), len(anchors.scales), 4)
     expected = expected.reshape(shape).transpose(1, 0, 2).reshape(-1, 4)

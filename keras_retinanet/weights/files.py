@@ -1,23 +1,31 @@
 """Tensors by name from a weight file, read without executing anything in it."""
 
+from __future__ import annotations
+
 import os
 import re
 
+import numpy as np
+
 from ..errors import InputError
+from ..typing import StrPath
+from ..utils.text import printable
+from .hdf5 import read_hdf5
+from .torch_files import read_torch
 
 PREFIXES = ("module.", "model.")  # of DataParallel and of Lightning
 
 
-def read_tensors(path):
-    """{name: array} of a file; the names are the file's own, less a prefix of `PREFIXES`.
+def read_tensors(path: StrPath) -> dict[str, np.ndarray]:
+    """Read {name: array} from a file; names lose the prefixes in `PREFIXES`.
 
-    `.pth`, `.pt`, `.bin`, `.ckpt` and `.pkl`: the dict of tensors that was saved, or what it holds
-    under a name of `torch_files.WITHIN`. `.safetensors`. `.h5` of Keras 2: "C5_reduced/kernel", the
-    layer and its weight; `.weights.h5` of Keras 3: paths such as "layers/conv2d/vars/0". Numbers in
-    bfloat16 become float32.
+    `.pth`, `.pt`, `.bin`, `.ckpt` and `.pkl` hold a dict of tensors, or a dict with one under a key
+    in `torch_files.WITHIN`. The names in `.h5` are a layer and its weight (Keras 2), such as
+    "C5_reduced/kernel"; in `.weights.h5` (Keras 3), paths such as "layers/conv2d/vars/0". Numbers
+    in bfloat16 become float32.
 
     Raises:
-        InputError: for a file that is missing, damaged, one of several, or more than tensors.
+        InputError: if the file is missing, damaged, one of several, or holds more than tensors.
     """
     path = os.fspath(path)
     if os.path.isdir(path):
@@ -37,12 +45,13 @@ def read_tensors(path):
         raise InputError(f"{path}: expected tensors by name. Received: names that are no text")
     for name, value in tensors.items():
         if value.dtype.kind not in "biuf":
+            name = printable(name)
             raise InputError(f"{path}: {name}: expected numbers. Received: {value.dtype}")
     return _without_prefix(tensors)
 
 
-def _without_prefix(tensors):
-    """`tensors` under their names within what wrapped the whole network."""
+def _without_prefix(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Remove the prefixes that all names share."""
     for prefix in PREFIXES:
         if tensors and all(name.startswith(prefix) for name in tensors):
             stripped = {name.removeprefix(prefix): value for name, value in tensors.items()}
@@ -50,28 +59,15 @@ def _without_prefix(tensors):
     return tensors
 
 
-def _read_pickled(path):
-    from .torch_files import read_torch
-
-    return read_torch(path)
-
-
-def _read_hdf5(path):
-    from .hdf5 import read_hdf5
-
-    return read_hdf5(path)
-
-
-def _read_safetensors(path):
-    import ml_dtypes  # noqa: F401  NumPy knows bfloat16 by its name from then on
+def _read_safetensors(path: str) -> dict[str, np.ndarray]:
+    import ml_dtypes  # noqa: F401  registers bfloat16 with NumPy
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, TypeError) as error:
-        raise InputError(f"{path}: damaged, or no safetensors file ({error})") from None
+        raise InputError(f"{path}: damaged, or no safetensors file ({printable(error)})") from None
     return {
         name: value.astype("float32") if value.dtype.name == "bfloat16" else value
         for name, value in tensors.items()
@@ -79,11 +75,7 @@ def _read_safetensors(path):
 
 
 READERS = {
-    ".pth": _read_pickled,
-    ".pt": _read_pickled,
-    ".bin": _read_pickled,
-    ".ckpt": _read_pickled,
-    ".pkl": _read_pickled,
+    **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt", ".pkl"), read_torch),
     ".safetensors": _read_safetensors,
-    ".h5": _read_hdf5,
+    ".h5": read_hdf5,
 }

@@ -1,14 +1,19 @@
-"""keras-retinanet's `.h5` files: training models, inference models, or weights alone.
+"""keras-retinanet's `.h5` files: training models, inference models, or only weights.
 
-A model on a ResNet or VGG takes what `preprocess_image` gives, as there; one on a DenseNet or
-MobileNet, which was trained on BGR at the scale of mode tf, takes RGB 0..255. What a file holds
-beside weights is kept: how the first convolution is padded, and the anchors, the box coder and the
-filter of an inference model.
+A model on a ResNet or VGG takes the images that `preprocess_image` gives, as in keras-retinanet;
+one on a DenseNet or MobileNet, which was trained on BGR at the scale of mode tf, takes RGB of 0 to
+255. What a file holds beside weights is kept: the padding of the first convolution, and the
+anchors, the box coder and the filter of an inference model.
 """
+
+from __future__ import annotations
 
 import json
 import re
-from collections import namedtuple
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import h5py
 import keras
@@ -16,54 +21,48 @@ import numpy as np
 
 from ..errors import InputError
 from ..models import backbone as make_backbone
-from ..models.norms import freeze_batch_norm
-from ..models.replace import replace_layers
+from ..parts import Design, Freeze
+from ..presets import KERAS_RETINANET
+from ..typing import ClassNames, StrPath, Tensors
 from ..utils.anchors import AnchorParameters
 from ..utils.text import listed
+from . import Imported
 from .coco import names_for
 from .files import read_tensors
-from .moves import Move, copy
 from .shapes import count_classes, shape_of
 from .signs import received
+from .weight_map import Entry, copy
 
-DIALECT = {
-    "preprocessing": "caffe",
-    "coder": "corners",
-    "clip_margin": 1,
-    "resize": "keras-retinanet",
-    "canvases": "own",
-}
-DETECTION = {
-    "nms": "hard",
-    "class_specific_filter": True,
-    "nms_threshold": 0.5,
-    "score_threshold": 0.05,
-    "max_detections": 300,
-    "top_k": None,
-    "clip": "before",
-}
+FILTER = ("class_specific_filter", "nms_threshold", "score_threshold", "max_detections")
 OUTPUTS = ("regression", "classification")
 LEVELS = range(2, 8)
-# assumed where a file does not tell
-ANCHORS = "keras-retinanet's default anchors; --config INI for others that it was trained with"
-STEM = "keras-resnet 0.2, whose first convolution pads as Keras does; an .h5 file would tell"
+# assumptions about files that leave something open
+ANCHORS = "keras-retinanet's default anchors; if it was trained with others, give them"
+STEM = "keras-resnet 0.2, whose first convolution pads as Keras does; an .h5 file would show it"
 
 
-def load(path, class_names=None, backbone=None, anchors=None):
-    """The training model of keras-retinanet in an `.h5` file.
+def load(
+    path: StrPath,
+    class_names: ClassNames = None,
+    backbone: str | None = None,
+    anchors: AnchorParameters | None = None,
+) -> Imported:
+    """Load the training model of keras-retinanet from an `.h5` file.
 
-    `backbone` is for the size in the name of a MobileNet, 224 by default, which weights do not
-    tell. `anchors` (AnchorParameters) are those of the training where they were not the default
-    ones and the file is no inference model, which holds them.
+    Args:
+        backbone: the name that the backbone must have. It sets the size in a MobileNet's name, 224
+            by default, which the weights do not show.
+        anchors: of the training, unless the file is an inference model, which holds them; None
+            assumes keras-retinanet's default.
     """
     tensors = canonical(read_tensors(path))
     family, name = family_of(path, tensors, backbone)
     names, layers = structure(path)
     levels = [level for level in LEVELS if f"P{level}/kernel" in tensors]
     try:
-        told = anchors or of_class(layers, "Anchors") or None
+        has_anchors = anchors is not None or bool(of_class(layers, "Anchors"))
         anchors = anchors or anchors_in(layers, levels)
-        options = {**DIALECT, **decoding(layers)}
+        design = decoding(layers)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its model_config is not keras-retinanet's ({error!r})") from None
     if len(anchors.sizes) != len(levels):
@@ -72,28 +71,29 @@ def load(path, class_names=None, backbone=None, anchors=None):
             f"Received: {listed(f'P{level}' for level in levels)}."
         )
     kernels = [f"{output}_submodel/pyramid_{output}/kernel" for output in OUTPUTS]
-    channels = [shape_of(path, tensors, kernel)[-1] for kernel in kernels]
-    classes = count_classes(path, *channels, anchors.num_anchors())
-    model = make_backbone(name, **family.options).retinanet(
-        classes,
-        modifier=lambda network: freeze_batch_norm(with_stem(network, tensors, names)),
-        normalization=family.normalization,
+    boxes, scores = (shape_of(path, tensors, kernel)[-1] for kernel in kernels)  # channels
+    classes = count_classes(path, boxes, scores, anchors.num_anchors())
+    design = replace(
+        design,
+        pyramid=replace(design.pyramid, levels=tuple(levels)),
         anchors=anchors,
-        pyramid_levels=levels,
-        class_names=names_for(path, classes, class_names),
-        **options,
+        inputs=replace(design.inputs, normalization=family.normalization),
     )
-    copy(path, tensors, model, moves_of(model, tensors))
-    unknown = {ANCHORS: told is None, STEM: "bn_conv1/gamma" in tensors and not names}
-    model.assumed = [line for line, is_unknown in unknown.items() if is_unknown]
-    return model
+    model = make_backbone(name, **family.options, **stem_of(tensors, names)).detector(
+        names_for(path, classes, class_names) or classes,
+        design=design,
+        freeze=Freeze(batch_norm=True),
+    )
+    copy(path, tensors, model, weight_map(model, tensors))
+    unknown = {ANCHORS: not has_anchors, STEM: "bn_conv1/gamma" in tensors and not names}
+    return Imported(model, tuple(line for line, is_unknown in unknown.items() if is_unknown))
 
 
 # the names of tensors
 
 
-def canonical(tensors):
-    """The tensors {name: array} under the names that their layers were made with.
+def canonical(tensors: Tensors) -> Tensors:
+    """Return the tensors {name: array} under the names that their layers were made with.
 
     TensorFlow 1 numbered names that a session had already: the last convolution of a head may be
     called pyramid_regression_8. The order of the convolutions is always the same.
@@ -110,12 +110,10 @@ def canonical(tensors):
     return {name: tensors[place] for name, place in places.items()}
 
 
-def moves_of(model, tensors):
-    """The moves of all weights of `model`, which are called as in keras-retinanet but for some of
-    its backbones.
-    """
+def weight_map(model: keras.Model, tensors: Tensors) -> list[Entry]:
+    """Map all weights of `model`; only some backbones have other names than in keras-retinanet."""
     numbered = {name[3] for name in tensors if re.match(r"res\db1_", name)}
-    moves = []
+    entries = []
     for layer in model.layers:
         parts = layer.layers if isinstance(layer, keras.Model) else [layer]
         for part in parts:
@@ -125,13 +123,15 @@ def moves_of(model, tensors):
                 kind = weight.name
                 if isinstance(part, keras.layers.DepthwiseConv2D) and kind == "kernel":
                     kind = "depthwise_kernel"
-                moves.append(Move(f"{name}/{kind}", weight))
-    return moves
+                entries.append(Entry(f"{name}/{kind}", weight))
+    return entries
 
 
-def layer_name(name, tensors, numbered=()):
-    """What the layer of ours called `name` is called in a file; `numbered` are the stages of a
-    ResNet whose blocks have numbers there instead of letters: 3a, 3b1, 3b2 for 3a, 3b, 3c.
+def layer_name(name: str, tensors: Tensors, numbered: Collection[str] = ()) -> str:
+    """Return the file's name of our layer `name`.
+
+    `numbered` are the stages of a ResNet whose blocks have numbers in the file instead of letters:
+    3a, 3b1, 3b2 for 3a, 3b, 3c.
     """
     if "bn_conv1/gamma" in tensors:  # keras-resnet
         block = re.fullmatch(r"conv(\d)_block(\d+)_(\d)_(conv|bn)", name)
@@ -149,17 +149,22 @@ def layer_name(name, tensors, numbered=()):
 
 # the backbone
 
-# What a family of backbones is told by: `size(tensors)` and the names by it; what normalises its
-# images where `preprocess_image` does not; and its options.
-Family = namedtuple("Family", ["size", "names", "normalization", "options"], defaults=[None, {}])
+
+class Family(NamedTuple):
+    """Backbones that share the names of their tensors."""
+
+    size: Callable[[Tensors], int]  # gives the key in `names`
+    names: dict[int, str]
+    normalization: str | None = None  # None if `preprocess_image` normalizes
+    options: Mapping[str, Any] = MappingProxyType({})  # of the backbone
 
 
-def count(pattern):
-    """How many tensors have a name of this pattern, as a function of the tensors."""
+def count(pattern: str) -> Callable[[Tensors], int]:
+    """Return a function that counts the tensors whose name has this pattern."""
     return lambda tensors: sum(bool(re.fullmatch(pattern, name)) for name in tensors)
 
 
-FAMILIES = {  # by a tensor that no other one has
+FAMILIES = {  # by a tensor that only this family has
     "bn_conv1/gamma": Family(
         count(r"res4\w+_branch2a/kernel"),
         {6: "resnet50", 23: "resnet101", 36: "resnet152"},
@@ -179,8 +184,8 @@ FAMILIES = {  # by a tensor that no other one has
 }
 
 
-def family_of(path, tensors, backbone=None):
-    """(Family, name) of the backbone of a file; `backbone` is the name that it should have."""
+def family_of(path: StrPath, tensors: Tensors, backbone: str | None = None) -> tuple[Family, str]:
+    """Return (Family, name) of the backbone of a file; `backbone` is the name it must have."""
     family = next((FAMILIES[mark] for mark in FAMILIES if mark in tensors), None)
     if family is None:
         raise InputError(
@@ -190,43 +195,32 @@ def family_of(path, tensors, backbone=None):
     found = family.size(tensors)
     name = family.names[min(family.names, key=lambda size: abs(size - found))]  # or some lack
     if backbone is not None and sizeless(backbone) != sizeless(name):
-        raise InputError(f"{path}: expected the backbone {backbone}. Received: {name}.")
+        raise InputError(f"{path}: the backbone is {name}, not {backbone}.")
     return family, backbone or name
 
 
-def sizeless(name):
-    """The name of a backbone without what its weights do not tell."""
+def sizeless(name: str) -> str:
+    """Return the name of a backbone without the size of a MobileNet's images."""
     return re.sub(r"^mobilenet(?:128|160|192|224)_(\d\.\d+?)0*$", r"mobilenet_\1", name)
 
 
-def with_stem(network, tensors, names):
-    """`network` with the stem of a file that has these tensors, and layers of these names.
+def stem_of(tensors: Tensors, names: list[str]) -> dict:
+    """Return the option of a ResNet for the stem of a file with these tensors and layer names.
 
-    keras-resnet 0.1 pads its first convolution in a layer of its own, 0.2 leaves it to Keras. The
-    old MobileNets that pad theirs below and on the right agree with ours on images of even sides.
+    keras-resnet 0.1 pads its first convolution in a separate layer, 0.2 leaves it to Keras. The old
+    MobileNets that pad theirs below and on the right agree with ours on images of even sides.
     """
-    if "bn_conv1/gamma" not in tensors or "padding_conv1" in names:
-        return network
-
-    def replacement(layer):
-        if layer.name == "conv1_pad":
-            return keras.layers.ZeroPadding2D(0, name=layer.name)
-        if layer.name == "conv1_conv":
-            return keras.layers.Conv2D.from_config({**layer.get_config(), "padding": "same"})
-        return None
-
-    return replace_layers(network, replacement, network.inputs[0])
+    is_newer = "bn_conv1/gamma" in tensors and "padding_conv1" not in names
+    return {"conv1_padding": "same"} if is_newer else {}
 
 
-# what a file says beside weights
+# the content of a file beside weights
 
 
-def structure(path):
-    """(names, layers) of a file: the names of all layers, and the configurations of the model's,
-    none where there are weights alone.
-    """
+def structure(path: StrPath) -> tuple[list[str], list[dict]]:
+    """Return the names of a file's layers, and their configurations if it holds a model."""
     if not h5py.is_hdf5(path):
-        return [], []  # tensors alone, as safetensors
+        return [], []  # only tensors, as in safetensors
     with h5py.File(path, "r") as file:
         names = list(file.get("model_weights", file))
         config = file.attrs.get("model_config", '{"config": {"layers": []}}')
@@ -237,14 +231,14 @@ def structure(path):
         raise InputError(f"{path}: its model_config is not Keras's ({error!r})") from None
 
 
-def of_class(layers, name):
-    """The configurations of the layers of a class, in the order of the numbers in their names."""
+def of_class(layers: list[dict], name: str) -> list[dict]:
+    """Return the configurations of the layers of a class, by the numbers in their names."""
     found = [layer for layer in layers if layer["class_name"] == name]
     return sorted(found, key=lambda layer: [int(n) for n in re.findall(r"\d+", layer["name"])])
 
 
-def anchors_in(layers, levels):
-    """The AnchorParameters of the `Anchors` layers, keras-retinanet's default without any."""
+def anchors_in(layers: list[dict], levels: list[int]) -> AnchorParameters:
+    """Return the anchors of the `Anchors` layers, or keras-retinanet's default without any."""
     places = of_class(layers, "Anchors")
     if not places:
         strides = [2**level for level in levels]
@@ -254,17 +248,20 @@ def anchors_in(layers, levels):
     return AnchorParameters(sizes, strides, **given)
 
 
-def decoding(layers):
-    """Options of `RetinaNet`: the box coder and the filter of an inference model, the default ones
-    of keras-retinanet without it.
+def decoding(layers: list[dict]) -> Design:
+    """Return the design with the box coder and the filter of an inference model.
+
+    Without them it is keras-retinanet's default.
     """
-    options = {"detection": dict(DETECTION)}
+    coder, postprocess = KERAS_RETINANET.coder, KERAS_RETINANET.postprocess
     for layer in of_class(layers, "RegressBoxes"):
         given = {key: layer[key] for key in ("mean", "std") if layer.get(key) is not None}
-        options["coder"] = {"name": "corners", **given}
+        coder = {"name": "corners", **given}
     for layer in of_class(layers, "FilterDetections"):
-        given = {key: layer[key] for key in DETECTION if key in layer}
-        nms = "hard" if given.get("nms", True) else "none"
-        clip = "before" if of_class(layers, "ClipBoxes") else "after"
-        options["detection"] |= {**given, "nms": nms, "clip": clip}
-    return options
+        postprocess = replace(
+            postprocess,
+            nms="hard" if layer.get("nms", True) else "none",
+            clip="before" if of_class(layers, "ClipBoxes") else "after",
+            **{key: layer[key] for key in FILTER if key in layer},
+        )
+    return replace(KERAS_RETINANET, coder=coder, postprocess=postprocess)

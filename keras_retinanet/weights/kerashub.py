@@ -1,12 +1,15 @@
 """RetinaNets of KerasHub, from the preset folder that `save_to_preset` writes.
 
-Its configurations say what the model is made of. Keras 3 numbers weights: those of a convolution
-stand under "layers/conv2d_3/vars/0" and so on, where 3 counts the convolutions of the model.
+Its configurations describe the model. Keras 3 numbers weights: a convolution's are named
+"layers/conv2d_3/vars/0" and so on, where 3 counts the convolutions of the model.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import re
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -14,20 +17,19 @@ import numpy as np
 from ..errors import InputError
 from ..layers.normalize import NORMALIZATIONS
 from ..models import backbone as make_backbone
+from ..models.build import anchors_of
+from ..parts import Design, Freeze, Heads, Inputs, PostProcess, Pyramid
+from ..presets import KERASHUB
+from ..typing import ClassNames, StrPath, Tensors
 from ..utils.anchors import AnchorParameters
+from . import Imported
 from .coco import coco_91, names_for
 from .files import read_tensors
-from .moves import RESNETS, Move, copy
+from .weight_map import RESNETS, Entry, copy
 
 PYRAMID, HEADS = "model.weights.h5", "task.weights.h5"
-DIALECT = {
-    "coder": {"name": "center_size", "clamp": "none"},
-    "canvases": "own",
-    "pyramid_norm": "none",
-    "strided_padding": "same",
-}
 CONVOLUTIONS = {"basic_block": 2, "bottleneck_block": 3}  # of a block
-RESNET = {  # what our ResNets are like, in the words of its configuration
+RESNET = {  # our ResNets in KerasHub's configuration
     "input_conv_filters": [64],
     "input_conv_kernel_sizes": [7],
     "stackwise_num_filters": [64, 128, 256, 512],
@@ -38,44 +40,36 @@ GROUP_NORM_EPSILON = 1e-3  # Keras's default
 IGNORED = (f"{HEADS}/optimizer/*",)
 
 
-def load(path, class_names=None, backbone=None):
-    """The training model of a KerasHub RetinaNetObjectDetector in a preset folder."""
+def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = None) -> Imported:
+    """Load the training model of a KerasHub RetinaNetObjectDetector from a preset folder."""
     path = os.fspath(path)
     task = configuration(path)
     try:
         name = resnet_of(path, task)
         classes = int(task["num_classes"])
-        images, factors = images_of(path, task)
-        options = {
-            **DIALECT,
-            **images,
-            **levels_of(path, task),
-            "head_depth": int(task.get("pre_logits_num_conv_layers", 4)),
-            "head_norm": "group" if task.get("use_prediction_head_norm") else "none",
-            "detection": detection_of(path, task),
-        }
+        design, factors = design_of(path, task)
     except InputError:
         raise
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: task.json: not as KerasHub writes it ({error!r})") from None
+        raise InputError(f"{path}: task.json: not as KerasHub writes it ({error!r}).") from None
     if backbone not in (None, name):
-        raise InputError(f"{path}: expected the backbone {backbone}. Received: {name}.")
+        raise InputError(f"{path}: the backbone is {name}, not {backbone}.")
     class_names = names_for(path, classes, class_names, coco_91())
-    placeholders = [str(label) for label in range(classes)]
-    model = make_backbone(name).detector(class_names or placeholders, freeze_bn=True, **options)
-    model.class_names = class_names
+    model = make_backbone(name).detector(
+        class_names or classes, design=design, freeze=Freeze(batch_norm=True)
+    )
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.GroupNormalization):
             layer.epsilon = GROUP_NORM_EPSILON
-    copy(path, tensors_of(path), model, moves_of(model, factors), IGNORED)
-    return model
+    copy(path, tensors_of(path), model, weight_map(model, factors), IGNORED)
+    return Imported(model)
 
 
 # the configuration
 
 
-def configuration(path):
-    """The configuration of the detector in a preset folder."""
+def configuration(path: StrPath) -> dict:
+    """Return the configuration of the detector in a preset folder."""
     if not os.path.isdir(path):
         what = "a file" if os.path.exists(path) else "no such folder"
         raise InputError(f"{path}: expected a preset folder of KerasHub. Received: {what}")
@@ -89,8 +83,8 @@ def configuration(path):
     return part({"task": task}, "task", path, "RetinaNetObjectDetector")
 
 
-def part(config, name, path, kind):
-    """The configuration of the object `name` in another one, which is to be of the class `kind`."""
+def part(config: dict, name: str, path: StrPath, kind: str) -> dict:
+    """Return the configuration of the object `name` in `config`, which must be a `kind`."""
     found = config[name]
     if not isinstance(found, dict) or found.get("class_name") != kind:
         received = found.get("class_name") if isinstance(found, dict) else found
@@ -98,11 +92,11 @@ def part(config, name, path, kind):
     return found["config"]
 
 
-def resnet_of(path, task):
-    """The name of the ResNet; InputError for others than 18 to 152 of version 1."""
+def resnet_of(path: StrPath, task: dict) -> str:
+    """Return the name of the ResNet; InputError for others than 18 to 152 of version 1."""
     pyramid = part(task, "backbone", path, "RetinaNetBackbone")
     encoder = part(pyramid, "image_encoder", path, "ResNetBackbone")
-    convolutions = CONVOLUTIONS.get(encoder["block_type"])
+    convolutions = CONVOLUTIONS.get(encoder["block_type"], 0)
     name = RESNETS.get((tuple(encoder["stackwise_num_blocks"]), convolutions))
     others = {key: encoder[key] for key, value in RESNET.items() if encoder[key] != value}
     if name is None or others:
@@ -115,12 +109,35 @@ def resnet_of(path, task):
     return name if convolutions == 2 else f"{name}v1.5"
 
 
-def images_of(path, task):
-    """(options, factors): how images become the input, and what the kernel of the first convolution
-    is to be multiplied by, for each channel, where our normalisation scales otherwise.
+def design_of(path: StrPath, task: dict) -> tuple[Design, np.ndarray]:
+    """Return the design, and the factors (3,) of `inputs_of`."""
+    inputs, factors = inputs_of(path, task)
+    pyramid, anchors = levels_of(path, task)
+    heads = Heads(
+        depth=int(task.get("pre_logits_num_conv_layers", 4)),
+        norm="group" if task.get("use_prediction_head_norm") else "none",
+    )
+    design = replace(
+        KERASHUB,
+        pyramid=pyramid,
+        heads=heads,
+        anchors=anchors,
+        inputs=inputs,
+        postprocess=postprocess_of(path, task),
+    )
+    return design, factors
+
+
+def inputs_of(path: StrPath, task: dict) -> tuple[Inputs, np.ndarray]:
+    """Return how images become the input, and factors (3,) for the first convolution's kernel.
+
+    The factors, one for each channel, make up for a scale that differs from our normalization's.
     """
     if task["preprocessor"] is None:
-        return {"normalization": "raw", "image_min_side": None, "image_max_side": None}, np.ones(3)
+        inputs = replace(
+            KERASHUB.inputs, normalization="raw", image_min_side=None, image_max_side=None
+        )
+        return inputs, np.ones(3)
     converter = task["preprocessor"]["config"]["image_converter"]["config"]
     scale, offset = (
         np.broadcast_to(default if converter[key] is None else converter[key], 3).astype("float64")
@@ -142,14 +159,18 @@ def images_of(path, task):
             f"antialias. Received: {', '.join(others)}."
         )
     height, width = size or (None, None)
-    options = {"normalization": same[0], "image_min_side": height, "image_max_side": width}
-    if size is not None:
-        options["resize"] = "kerashub"
-    return options, scale * known[same[0]]["std"]
+    inputs = replace(
+        KERASHUB.inputs,
+        normalization=same[0],
+        image_min_side=height,
+        image_max_side=width,
+        resize="kerashub" if size is not None else KERASHUB.inputs.resize,
+    )
+    return inputs, scale * known[same[0]]["std"]
 
 
-def levels_of(path, task):
-    """Options of the pyramid and its anchors."""
+def levels_of(path: StrPath, task: dict) -> tuple[Pyramid, AnchorParameters]:
+    """Return the pyramid and its anchors."""
     pyramid = task["backbone"]["config"]
     places = part(task, "anchor_generator", path, "AnchorGenerator")
     low, high = pyramid["min_level"], pyramid["max_level"]
@@ -163,41 +184,35 @@ def levels_of(path, task):
     levels = list(range(low, high + 1))
     strides = [2**level for level in levels]
     scales = [2 ** (i / places["num_scales"]) for i in range(places["num_scales"])]
-    anchors = AnchorParameters(
-        [places["anchor_size"] * stride for stride in strides],
-        strides,
-        places["aspect_ratios"],
-        scales,
-        offset=0,
-        rounded=True,
-        fitted_strides=True,
+    anchors = replace(
+        anchors_of(KERASHUB),
+        sizes=[places["anchor_size"] * stride for stride in strides],
+        strides=strides,
+        ratios=places["aspect_ratios"],
+        scales=scales,
     )
-    p6_from = "C5" if pyramid["use_p5"] else "P5"  # its own P5 is what the backbone gives
-    return {"pyramid_levels": levels, "anchors": anchors, "p6_from": p6_from}
+    p6_from = "C5" if pyramid["use_p5"] else "P5"  # KerasHub calls our C5 P5
+    return replace(KERASHUB.pyramid, levels=tuple(levels), p6_from=p6_from), anchors
 
 
-def detection_of(path, task):
-    """Arguments of `retinanet_bbox`: NMS of all classes together, then clipping, which KerasHub
-    leaves out.
-    """
+def postprocess_of(path: StrPath, task: dict) -> PostProcess:
+    """Return the thresholds of the prediction decoder in KerasHub's post-processing."""
     decoder = part(task, "prediction_decoder", path, "NonMaxSuppression")
     if not decoder["from_logits"]:
         raise InputError(f"{path}: expected a prediction_decoder that takes logits")
-    return {
-        "class_specific_filter": False,
-        "nms_threshold": decoder["iou_threshold"],
-        "score_threshold": decoder["confidence_threshold"],
-        "max_detections": decoder["max_detections"],
-        "top_k": None,
-        "clip": "after",
-    }
+    return replace(
+        KERASHUB.postprocess,
+        nms_threshold=decoder["iou_threshold"],
+        score_threshold=decoder["confidence_threshold"],
+        max_detections=decoder["max_detections"],
+    )
 
 
 # the weights
 
 
-def tensors_of(path):
-    """{file/name: array} of both files of weights."""
+def tensors_of(path: StrPath) -> Tensors:
+    """Return {file/name: array} of both files of weights."""
     return {
         f"{file}/{name}": value
         for file in (PYRAMID, HEADS)
@@ -205,39 +220,42 @@ def tensors_of(path):
     }
 
 
-def moves_of(model, factors):
-    """The moves of all weights of `model`; `factors` as of `images_of`."""
-    moves = []
+def weight_map(model: keras.Model, factors: np.ndarray) -> list[Entry]:
+    """Map all weights of `model`; `factors` (3,) are those of `inputs_of`."""
+    entries = []
     for i, name in enumerate(convolutions_of(model)):
         encoder = f"{PYRAMID}/layers/functional/layers"
-        moves += weights_of(f"{encoder}/{numbered('conv2d', i)}", model.get_layer(f"{name}_conv"))
+        entries += weights_of(f"{encoder}/{numbered('conv2d', i)}", model.get_layer(f"{name}_conv"))
         place = f"{encoder}/{numbered('batch_normalization', i)}"
-        moves += weights_of(place, model.get_layer(f"{name}_bn"))
-    moves[0] = moves[0]._replace(change=lambda kernel: kernel * factors[:, None])
+        entries += weights_of(place, model.get_layer(f"{name}_bn"))
+    entries[0] = entries[0]._replace(convert=lambda kernel: kernel * factors[:, None])
     pyramid = f"{PYRAMID}/layers/feature_pyramid"
     for i, level in enumerate(model.pyramid_levels):
         place = f"{pyramid}/output_conv_layers/{numbered('conv2d', i)}"
-        moves += weights_of(place, model.get_layer(f"P{level}"))
+        entries += weights_of(place, model.get_layer(f"P{level}"))
         if level <= 5:
             place = f"{pyramid}/lateral_conv_layers/{numbered('conv2d', i)}"
-            moves += weights_of(place, model.get_layer(f"C{level}_reduced"))
+            entries += weights_of(place, model.get_layer(f"C{level}_reduced"))
     for i, output in enumerate(("regression", "classification")):
         place = f"{HEADS}/layers/{numbered('prediction_head', i)}"
         head = model.get_layer(f"{output}_submodel")
         for layer in head.layers:
             found = re.fullmatch(r"pyramid_[a-z]+_(\d+)(_norm)?", layer.name)
             if layer.name == f"pyramid_{output}":
-                moves += weights_of(f"{place}/prediction_layer", layer)
+                entries += weights_of(f"{place}/prediction_layer", layer)
             elif found and layer.weights:
-                rows, kind = ("conv", "conv2d"), ("group_norm", "group_normalization")
-                rows, kind = kind if found[2] else rows
-                moves += weights_of(f"{place}/{rows}_layers/{numbered(kind, int(found[1]))}", layer)
-    return moves
+                rows, kind = (
+                    ("group_norm", "group_normalization") if found[2] else ("conv", "conv2d")
+                )
+                source = f"{place}/{rows}_layers/{numbered(kind, int(found[1]))}"
+                entries += weights_of(source, layer)
+    return entries
 
 
-def convolutions_of(model):
-    """What our names of the encoder's convolutions begin with, in KerasHub's order: in a block that
-    of the shortcut comes before the last one.
+def convolutions_of(model: keras.Model) -> list[str]:
+    """Return the prefixes of our names of the encoder's convolutions, in KerasHub's order.
+
+    In each block the shortcut's convolution comes before the last one.
     """
     known = {layer.name for layer in model.layers}
     names = ["conv1"]
@@ -250,10 +268,10 @@ def convolutions_of(model):
     return names
 
 
-def weights_of(place, layer):
-    return [Move(f"{place}/vars/{i}", weight) for i, weight in enumerate(layer.weights)]
+def weights_of(place: str, layer: keras.layers.Layer) -> list[Entry]:
+    return [Entry(f"{place}/vars/{i}", weight) for i, weight in enumerate(layer.weights)]
 
 
-def numbered(kind, count):
-    """Keras's name of the layer of a kind before which there are so many."""
+def numbered(kind: str, count: int) -> str:
+    """Return Keras's name of a layer that has `count` layers of its kind before it."""
     return f"{kind}_{count}" if count else kind

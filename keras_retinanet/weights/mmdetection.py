@@ -1,10 +1,17 @@
 """RetinaNet (36.5 to 41.0 AP) and GFL (40.2 to 44.7 AP) of MMDetection, from versions 2 and 3."""
 
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from ..layers.normalize import NORMALIZATIONS
-from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters, square_anchors
-from . import torch_detectors
+from ..parts import Design
+from ..presets import MMDETECTION, MMDETECTION_GFL
+from ..typing import ClassNames, StrPath, Tensors
+from . import Imported, torch_detectors
 from .backbone_names import resnet
 from .files import read_tensors
 from .shapes import shape_of
@@ -16,37 +23,23 @@ NAMES = {
     "P6": "neck.fpn_convs.3.conv",
     "P7": "neck.fpn_convs.4.conv",
 }
-DIALECT = {
-    "pad_to": 32,
-    "p7_relu": False,
-    "strided_padding": "symmetric",
-    "resize": "mmdetection",
-    "canvases": "own",
-}
-DETECTION = {
-    "score_threshold": 0.05,
-    "top_k": 1000,
-    "clip": "dropping",
-    "max_detections": 100,
-}
-# the networks that MMDetection trains on: torchvision's, or as "caffe" those of Detectron2
-STYLES = {
-    "torch": {"stride_in": "3x3", "epsilon": 1e-5},
-    "detectron2": {"stride_in": "1x1", "epsilon": 1e-5},
-}
+# Its networks are torchvision's, or as "caffe" Detectron2's: {normalization: the strided layer}
+STRIDE_IN = {"torch": "3x3", "detectron2": "1x1"}
 
 
-def load(path, class_names=None, backbone=None):
-    """The training model of an MMDetection RetinaNet or GFL in a file.
+def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = None) -> Imported:
+    """Load the training model of an MMDetection RetinaNet or GFL from a file.
 
-    Which of its two kinds of ResNet it has follows from the statistics of its batch norm, which the
-    kind called caffe lacks: they are those that a new layer starts with.
+    It has one of two kinds of ResNet. In the kind called caffe, the statistics of batch norm are
+    those of a new layer.
     """
     return from_tensors(path, read_tensors(path), class_names, backbone)
 
 
-def from_tensors(path, tensors, class_names=None, backbone=None):
-    """`load` of the tensors {name: array} of the file `path`."""
+def from_tensors(
+    path: StrPath, tensors: Tensors, class_names: ClassNames = None, backbone: str | None = None
+) -> Imported:
+    """Load the model from the tensors of the file `path`, see `load`."""
     means = [value for name, value in tensors.items() if name.endswith(".running_mean")]
     normalization = "torch" if any(map(np.any, means)) else "detectron2"
     expected = NORMALIZATIONS[normalization]
@@ -54,43 +47,26 @@ def from_tensors(path, tensors, class_names=None, backbone=None):
     for part in ("mean", "std"):
         torch_detectors.agree(path, tensors, f"data_preprocessor.{part}", expected[part][::step])
     gfl = "bbox_head.gfl_reg.weight" in tensors
-    own = gfl_dialect(path, tensors) if gfl else retinanet_dialect()
-    names = {**NAMES, **head_names(tensors, "gfl" if gfl else "retina")}
-    return torch_detectors.build(
-        path,
-        tensors,
-        names,
-        class_names,
-        backbone,
-        STYLES[normalization],
-        {**DIALECT, "normalization": normalization, **own},
+    design = gfl_design(path, tensors) if gfl else MMDETECTION
+    source = torch_detectors.Source(
+        {**NAMES, **head_names(tensors, "gfl" if gfl else "retina")},
+        replace(design, inputs=replace(design.inputs, normalization=normalization)),
+        STRIDE_IN[normalization],
         ignored=("data_preprocessor.*", "bbox_head.integral.project"),
     )
+    return Imported(torch_detectors.build(path, tensors, source, class_names, backbone))
 
 
-def retinanet_dialect():
-    return {
-        "anchors": AnchorParameters(offset=0),
-        "coder": {"name": "center_size", "clamp": "both"},
-        "detection": {**DETECTION, "nms_threshold": 0.5},
-    }
-
-
-def gfl_dialect(path, tensors):
-    last = "bbox_head.gfl_reg.weight"
-    bins = shape_of(path, tensors, last)[0] // 4 - 1
+def gfl_design(path: StrPath, tensors: Tensors) -> Design:
+    """Return the design of a GFL with as many bins as the file has."""
+    bins = shape_of(path, tensors, "bbox_head.gfl_reg.weight")[0] // 4 - 1
     torch_detectors.agree(path, tensors, "bbox_head.integral.project", range(bins + 1))
-    squares = square_anchors(PYRAMID_LEVELS, 8).get_config()
-    return {
-        "anchors": AnchorParameters(**{**squares, "offset": 0}),
-        "coder": {"name": "distances", "bins": bins},
-        "detection": {**DETECTION, "nms_threshold": 0.6},
-    }
+    return replace(MMDETECTION_GFL, coder={"name": "distances", "bins": bins})
 
 
-def head_names(tensors, head):
-    """The names of the heads, "retina" or "gfl", with group norm where the file has it."""
-    names = {}
+def head_names(tensors: Tensors, head: str) -> dict:
+    """Return the names of the heads "retina" or "gfl", with the group norm that the file has."""
+    names: dict[str, Any] = {}
     for output, short in (("classification", "cls"), ("regression", "reg")):
         stems = [f"bbox_head.{short}_convs.{i}" for i in range(4)]
         norms = [f"{stem}.gn" for stem in stems]

@@ -1,13 +1,14 @@
-"""What the shapes of a detector's tensors tell."""
+"""The shapes of a detector's tensors."""
 
 import numpy as np
 
 from ..errors import InputError
+from ..typing import StrPath, Tensors
 from .signs import received
 
 
-def shape_of(path, tensors, name, axes=4):
-    """The shape of the tensor of that name; InputError where there is none with so many axes."""
+def shape_of(path: StrPath, tensors: Tensors, name: str, axes: int = 4) -> tuple[int, ...]:
+    """Return the shape of a tensor; InputError if it is missing or has other axes."""
     if name not in tensors:
         raise InputError(
             f"{path}: expected a RetinaNet with a tensor {name}. Received: {received(tensors)}."
@@ -20,9 +21,11 @@ def shape_of(path, tensors, name, axes=4):
     return shape
 
 
-def count_classes(path, boxes, scores, anchors, values=4):
-    """The number of classes of heads with so many channels for `boxes` and `scores`, where a place
-    has so many `anchors` and a box so many `values`.
+def count_classes(path: StrPath, boxes: int, scores: int, anchors: int, values: int = 4) -> int:
+    """Return the number of classes of heads whose outputs have `boxes` and `scores` channels.
+
+    A place has this many `anchors`, and a box this many `values`. Raises an InputError if the
+    channels do not fit.
     """
     if boxes != anchors * values or scores % anchors:
         raise InputError(

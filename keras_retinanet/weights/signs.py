@@ -1,11 +1,11 @@
-"""What tells of a file that it is another source's than the one that was asked for."""
+"""Signs that a file belongs to another source than the one that was asked for."""
 
 import fnmatch
 
-from ..utils.text import listed
-from .pickles import printable
+from ..typing import Tensors
+from ..utils.text import listed, printable
 
-SIGNS = {  # a tensor that only files of this source have: the source
+SIGNS = {  # {tensor that only the files of a source have: source}
     "head.classification_head.cls_logits.weight": "torchvision",
     "head.cls_score.weight": "detectron2",
     "bbox_head.retina_cls.weight": "mmdetection",
@@ -16,8 +16,8 @@ SIGNS = {  # a tensor that only files of this source have: the source
 }
 
 
-def received(tensors):
-    """The first tensors of a file, and the source that calls its tensors so, where one does."""
+def received(tensors: Tensors) -> str:
+    """Return the first tensors of a file in words, and the source whose names they are, if any."""
     if not tensors:
         return "no tensors"
     sources = [source for sign, source in SIGNS.items() if fnmatch.filter(tensors, sign)]

@@ -1,108 +1,146 @@
-"""What RetinaNets of torchvision, Detectron2 and MMDetection share: a ResNet, a pyramid, two heads.
+"""RetinaNets of torchvision, Detectron2 and MMDetection: a ResNet, a pyramid, two heads.
 
-A source gives its names of these and its dialect, as options of `Backbone.detector`. The rest
-follows from the tensors: the depth of the ResNet, the widths, what P6 is made of, and the number of
-classes.
+A source gives the names of its tensors and its design. The depth of the ResNet, the widths, the
+input of P6 and the number of classes follow from the tensors.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import keras
 import numpy as np
 
 from .. import coders
 from ..errors import InputError
+from ..models import RetinaNet
 from ..models import backbone as make_backbone
+from ..models.build import anchors_of
 from ..models.norms import groups_for
 from ..models.resnet import NETWORKS
-from . import moves
+from ..parts import Design, Freeze
+from ..typing import ClassNames, StrPath, Tensors
+from . import weight_map
 from .coco import COCO_80, names_for
 from .shapes import count_classes, shape_of
+from .weight_map import Entry
 
 GROUPS = 32  # of the group norm in heads, in all three
 
 
-def build(
-    path,
-    tensors,
-    names,
-    class_names,
-    backbone,
-    network,
-    dialect,
-    order=None,
-    ignored=(),
-    known=COCO_80,
-):
-    """The training model with the weights of the file `path`, whose `tensors` are {name: array}.
+@dataclass(frozen=True)
+class Source:
+    """A kind of files of one project.
 
-    `names` are the source's, as of `moves.resnet`, and "lateral" and "output" of the levels 3 to 5,
-    "P6", "P7", "scales" of the levels 3 to 7, and of "classification" and "regression" {"convs":
-    [...], "norms": [...], "last": ...}. `network` are options of the ResNet, `dialect` those of
-    `Backbone.detector`. `order` (A,) lists the source's anchors of a place as we have them;
-    `ignored` as of `moves.copy`, `known` as of `coco.names_for`.
+    Attributes:
+        names: the tensors' names, as in `weight_map.resnet`; "lateral" and "output" of the levels 3
+            to 5, "P6", "P7", perhaps "scales" of the levels 3 to 7; and of "classification" and
+            "regression" {"convs": [...], "norms": [...], "last": ...}.
+        design: the detector, but for what the tensors determine.
+        stride_in: the convolution of a bottleneck that strides, "1x1" or "3x3".
+        order: (A,) the source's anchors of a place in our order.
+        ignored: patterns of the names of tensors that hold no weights.
+        known: the class names of the project's own files.
     """
-    resnet = moves.resnet_name(path, tensors, names)
-    if network["stride_in"] == "3x3" and f"{resnet}v1.5" in NETWORKS:
+
+    names: dict
+    design: Design
+    stride_in: str
+    order: list[int] | None = None
+    ignored: tuple[str, ...] = ()
+    known: list[str] = field(default_factory=lambda: COCO_80)
+
+
+def build(
+    path: StrPath,
+    tensors: Tensors,
+    source: Source,
+    class_names: ClassNames = None,
+    backbone: str | None = None,
+) -> RetinaNet:
+    """Return the training model with the weights of the file `path`.
+
+    Args:
+        tensors: {name: array} of the file.
+        class_names: the names of the file's classes; None takes the source's known ones if their
+            number fits.
+        backbone: the name that the backbone must have.
+
+    Raises:
+        InputError: for tensors that are no such detector.
+    """
+    names = source.names
+    resnet = weight_map.resnet_name(path, tensors, names)
+    if source.stride_in == "3x3" and f"{resnet}v1.5" in NETWORKS:
         resnet = f"{resnet}v1.5"
     if backbone not in (None, resnet):
-        raise InputError(f"{path}: expected the backbone {backbone}. Received: {resnet}.")
-    values = coders.get(dialect["coder"]).size
-    channels = [
+        raise InputError(f"{path}: the backbone is {resnet}, not {backbone}.")
+    values = coders.get(source.design.coder).size
+    box_channels, score_channels = (
         shape_of(path, tensors, f"{names[output]['last']}.weight")[0]
         for output in ("regression", "classification")
-    ]
-    classes = count_classes(path, *channels, dialect["anchors"].num_anchors(), values)
-    class_names = names_for(path, classes, class_names, known)
-    model = make_backbone(resnet, **network).detector(
-        class_names or [str(label) for label in range(classes)],
-        freeze_bn=True,
-        pyramid_norm="none",
-        **sizes(path, tensors, names),
-        **dialect,
     )
-    model.class_names = class_names
-    every = moves.resnet(model, names) + pyramid(model, names)
+    num_anchors = anchors_of(source.design).num_anchors()
+    classes = count_classes(path, box_channels, score_channels, num_anchors, values)
+    class_names = names_for(path, classes, class_names, source.known)
+    model = make_backbone(resnet, stride_in=source.stride_in, epsilon=1e-5).detector(
+        class_names or classes,
+        design=sized(path, tensors, names, source.design),
+        freeze=Freeze(batch_norm=True),
+    )
+    entries = weight_map.resnet(model, names) + pyramid(model, names)
     for output, size in (("classification", classes), ("regression", values)):
-        channels = order and (np.array(order)[:, None] * size + np.arange(size)).ravel()
-        every += head(model, output, names[output], channels)
-    moves.copy(path, tensors, model, every, ("*.num_batches_tracked", *ignored))
+        order = None
+        if source.order is not None:
+            order = np.add.outer(np.multiply(source.order, size), np.arange(size)).ravel()
+        entries += head(model, output, names[output], order)
+    ignored = ("*.num_batches_tracked", *source.ignored)
+    weight_map.copy(path, tensors, model, entries, ignored)
     return model
 
 
-def sizes(path, tensors, names):
-    """Options of `Backbone.detector` that follow from the shapes of pyramid and heads."""
-    feature_size = shape_of(path, tensors, f"{names['lateral'][-1]}.weight")[0]
+def sized(path: StrPath, tensors: Tensors, names: dict, design: Design) -> Design:
+    """Return the design with the sizes of the pyramid's and heads' tensors."""
+    width = shape_of(path, tensors, f"{names['lateral'][-1]}.weight")[0]
     p6_input = shape_of(path, tensors, f"{names['P6']}.weight")[1]
     tower = names["regression"]
-    head_size = shape_of(path, tensors, f"{tower['convs'][0]}.weight")[0]
-    if tower["norms"] and groups_for(head_size) != GROUPS:
+    head_width = shape_of(path, tensors, f"{tower['convs'][0]}.weight")[0]
+    if tower["norms"] and groups_for(head_width) != GROUPS:
         raise InputError(
-            f"{path}: expected {GROUPS} groups of 4 channels or more in heads with group norm. "
-            f"Received: {head_size} channels."
+            f"{path}: group norm in heads needs {GROUPS} groups of at least 4 channels, "
+            f"but these have {head_width} channels."
         )
-    return {
-        "feature_size": feature_size,
-        "head_size": head_size,
-        "head_depth": len(tower["convs"]),
-        "head_norm": "group" if tower["norms"] else "none",
-        "p6_from": "P5" if p6_input == feature_size else "C5",
-        "level_scales": "scales" in names,
-    }
+    p6_from = "P5" if p6_input == width else "C5"
+    heads = replace(
+        design.heads,
+        width=head_width,
+        depth=len(tower["convs"]),
+        norm="group" if tower["norms"] else "none",
+        level_scales="scales" in names,
+    )
+    pyramid = replace(design.pyramid, width=width, p6_from=p6_from)
+    return replace(design, pyramid=pyramid, heads=heads)
 
 
-def pyramid(model, names):
-    """Moves of the pyramid and of the factors of its levels."""
+def pyramid(model: keras.Model, names: dict) -> list[Entry]:
+    """Map the pyramid and the factors of its levels."""
     pairs = [(name, f"C{level}_reduced") for level, name in enumerate(names["lateral"], 3)]
     pairs += [(name, f"P{level}") for level, name in enumerate(names["output"], 3)]
     pairs += [(names["P6"], "P6"), (names["P7"], "P7")]
-    every = [move for name, ours in pairs for move in moves.conv(name, model.get_layer(ours))]
+    entries = []
+    for name, ours in pairs:
+        entries += weight_map.conv(name, model.get_layer(ours))
     for level, name in enumerate(names.get("scales", ()), 3):
-        every.append(moves.scale(name, model.get_layer(f"regression_scale_{level}").factor))
-    return every
+        factor = model.get_layer(f"regression_scale_{level}").factor
+        entries.append(weight_map.scale(name, factor))
+    return entries
 
 
-def with_epsilon(tensors, epsilon, ours=1e-5):
-    """`tensors` {name: array} whose batch norms, made for `epsilon`, are computed with `ours`.
+def with_epsilon(tensors: Tensors, epsilon: float, ours: float = 1e-5) -> Tensors:
+    """Return `tensors` {name: array} with batch norms of `epsilon` changed to the epsilon `ours`.
 
-    The weight makes up for it: w / sqrt(v + epsilon) = w' / sqrt(v + ours), in float64. So the
+    The weight compensates: w / sqrt(v + epsilon) = w' / sqrt(v + ours), in float64. So the
     model needs no epsilon of 0, with which backends that flush denormal variances divide by 0. A
     channel of variance 0 never varied and gives its bias, where the source would give no number.
     """
@@ -110,8 +148,8 @@ def with_epsilon(tensors, epsilon, ours=1e-5):
     for name, value in tensors.items():
         norm, _, part = name.rpartition(".")
         weight = tensors.get(f"{norm}.weight")
-        if part != "running_var" or np.shape(weight) != np.shape(value):
-            continue  # `moves.copy` tells what is wrong
+        if part != "running_var" or weight is None or weight.shape != np.shape(value):
+            continue  # `weight_map.copy` reports it
         variance = np.asarray(value, "float64")
         varied = variance + epsilon > 0
         with np.errstate(invalid="ignore"):
@@ -120,20 +158,22 @@ def with_epsilon(tensors, epsilon, ours=1e-5):
     return {**tensors, **scaled}
 
 
-def head(model, output, names, channels=None):
-    """Moves of the head of that output; `channels` is the order of its last convolution."""
+def head(
+    model: keras.Model, output: str, names: dict, channels: np.ndarray | None = None
+) -> list[Entry]:
+    """Map the head of an output; `channels` is the order of its last convolution's channels."""
     submodel = model.get_layer(f"{output}_submodel")
     ours = f"pyramid_{output}"
-    every = moves.conv(names["last"], submodel.get_layer(ours), channels)
+    entries = weight_map.conv(names["last"], submodel.get_layer(ours), channels)
     for i, name in enumerate(names["convs"]):
-        every += moves.conv(name, submodel.get_layer(f"{ours}_{i}"))
+        entries += weight_map.conv(name, submodel.get_layer(f"{ours}_{i}"))
     for i, name in enumerate(names["norms"]):
-        every += moves.norm(name, submodel.get_layer(f"{ours}_{i}_norm"))
-    return every
+        entries += weight_map.norm(name, submodel.get_layer(f"{ours}_{i}_norm"))
+    return entries
 
 
-def agree(path, tensors, name, values):
-    """Checks that the tensor of that name, where the file has it, holds these values."""
+def agree(path: StrPath, tensors: Tensors, name: str, values: Sequence[float]) -> None:
+    """Raise an InputError if the file has a tensor of that name with other values."""
     found = np.ravel(tensors.get(name, values))
     if found.shape != np.shape(values) or not np.allclose(found, values, atol=1e-3):
         raise InputError(

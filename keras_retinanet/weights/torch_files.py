@@ -1,33 +1,39 @@
-"""The pickled formats: PyTorch's, zipped or the older one, and Detectron2's `.pkl` of arrays.
+"""The pickled formats: PyTorch's zip, PyTorch's older format, and Detectron2's `.pkl` of arrays.
 
 PyTorch's zip holds `ARCHIVE/data.pkl` and, not compressed, `ARCHIVE/data/KEY` for each storage. The
 older format is a row of pickles (a magic number, a version, the system, the object, the keys of the
-storages) and then, for each key, how many elements the storage has (int64), and these.
+storages) and then, for each key, the storage's number of elements (int64) and the elements.
 """
+
+from __future__ import annotations
 
 import io
 import math
 import mmap
 import os
 import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from ..utils.text import listed
-from .allowed import Built, View
-from .pickles import FAULTS, printable, read_pickle
+from ..utils.text import listed, printable
+from .allowed import Built, Storage, View
+from .pickles import FAULTS, read_pickle
 
 MAGIC = 0x1950A86A20F9469CFC6C
-# of pickles: protocol 2 and later, a name, a mark, a dict
-STARTS = (b"\x80", b"c", b"(", b"}")
-AXES = 64  # of an array of NumPy, at most
-# where projects put the weights beside other things
-WITHIN = ("state_dict", "model_state_dict", "model")
+STARTS = (b"\x80", b"c", b"(", b"}")  # of a pickle: protocol 2 and later, a name, a mark, a dict
+AXES = 64  # NumPy's limit
+WITHIN = ("state_dict", "model_state_dict", "model")  # keys of the weights in a checkpoint
 
 
-def read_torch(path):
-    """{name: array} of the state dict in the file, which may stand under one of `WITHIN`."""
+def read_torch(path: str) -> dict[str, np.ndarray]:
+    """Read the state dict in a file, at the top or under one of `WITHIN`.
+
+    Raises:
+        InputError: if the file is damaged, or holds no dict of tensors.
+    """
     with open(path, "rb") as file:
         start = file.read(5)
         if start[:4] == b"PK\x03\x04":
@@ -37,79 +43,83 @@ def read_torch(path):
                 f"{path}: expected PyTorch's format. Received: a file that begins with "
                 f"'{printable(start.decode('latin1'))}'"
             )
-        # a map's `read` gives no more than there is, whatever length a damaged file states
+        # a map's `read` returns no more than the file has, even if a damaged length asks for more
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return _read_pickles(path, content)
 
 
-def _read_zip(path):
+def _read_zip(path: str) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {name.partition("/")[2]: name for name in archive.namelist()}
+            entries = {info.filename.partition("/")[2]: info for info in archive.infolist()}
+
+            def read(name: str) -> bytes:
+                if name not in entries:
+                    raise InputError(f"{path}: damaged: it has no {printable(name)}")
+                _check_entry(path, name, entries[name])
+                return archive.read(entries[name])  # checks the sum
+
             if "config.json" in archive.namelist():
                 raise InputError(f"{path}: expected weights of PyTorch. Received: a .keras file")
-            if "constants.pkl" in names:
+            if "constants.pkl" in entries:
                 raise InputError(f"{path}: expected tensors by name. Received: a TorchScript file")
-            if "byteorder" in names and _entry(path, archive, names, "byteorder") != b"little":
-                raise InputError(f"{path}: expected a little-endian file. Received: big-endian")
-            stream = io.BytesIO(_entry(path, archive, names, "data.pkl"))
-            state = _state(path, read_pickle(stream, path))
-            return _arrays(path, state, lambda key: _entry(path, archive, names, f"data/{key}"))
+            _check_order(path, "byteorder" not in entries or read("byteorder") == b"little")
+            content = read_pickle(io.BytesIO(read("data.pkl")), path)
+            return _arrays(path, _state(path, content), lambda key: read(f"data/{key}"))
     except InputError:
         raise
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{path}: damaged or cut short ({printable(error)})") from None
 
 
-def _entry(path, archive, names, name):
-    """The bytes of an entry, which stand in the file as they are; zipfile checks their sum."""
-    if name not in names:
-        raise InputError(f"{path}: damaged: it has no {printable(name)}")
-    entry = archive.getinfo(names[name])
+def _check_entry(path: str, name: str, entry: zipfile.ZipInfo) -> None:
+    """Raise an InputError if an entry is not stored as it is, or is larger than the file."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
         raise InputError(f"{path}: refused: its {printable(name)} is compressed or encrypted")
     if not entry.file_size == entry.compress_size <= os.path.getsize(path):
         raise InputError(f"{path}: damaged: its {printable(name)} is larger than the file")
-    return archive.read(entry)
 
 
-def _read_pickles(path, file):
+def _check_order(path: str, little_endian: object) -> None:
+    if not little_endian:
+        raise InputError(f"{path}: expected a little-endian file. Received: big-endian")
+
+
+def _read_pickles(path: str, file: Any) -> dict[str, np.ndarray]:
     content = read_pickle(file, path)
-    if content != MAGIC:
+    if not isinstance(content, int) or content != MAGIC:
         return _arrays(path, _state(path, content), lambda key: b"")
-    storages = {}
+    storages: dict[str, Storage] = {}
     _, system, content, keys = (read_pickle(file, path, storages) for _ in range(4))
     if not isinstance(system, dict) or not isinstance(keys, list):
-        raise InputError(f"{path}: damaged: not what PyTorch's older format consists of")
-    if not system.get("little_endian"):
-        raise InputError(f"{path}: expected a little-endian file. Received: big-endian")
-    place, places = file.tell(), {}
+        raise InputError(f"{path}: damaged: not the pickles of PyTorch's older format")
+    _check_order(path, system.get("little_endian"))
+    end, places = file.tell(), {}
     for key in keys:
         storage = storages.get(key) if isinstance(key, str) else None
-        start, place = place + 8, place + 8
-        if storage is None or int.from_bytes(file[start - 8 : start], "little") != storage.size:
-            raise InputError(f"{path}: damaged: its storages are not those of its tensors")
-        place += storage.size * _dtype(storage).itemsize
-        places[key] = slice(start, place)
+        start = end + 8
+        if storage is None or int.from_bytes(file[end:start], "little") != storage.size:
+            raise InputError(f"{path}: damaged: its storages do not match its tensors")
+        end = start + storage.size * _dtype(storage).itemsize
+        places[key] = slice(start, end)
     return _arrays(path, _state(path, content), lambda key: file[places.get(key, slice(0))])
 
 
-def _state(path, content):
-    """The dict of tensors in what a pickle holds."""
+def _state(path: str, content: object) -> dict:
+    """Return the dict of tensors in the value of a pickle."""
+    held = "something else"
     if isinstance(content, dict):
-        for state in (*(content.get(key) for key in WITHIN), content):
-            kinds = state.values() if isinstance(state, dict) else ()
-            if any(isinstance(value, View | Built) for value in kinds):
+        for state in (*map(content.get, WITHIN), content):
+            if isinstance(state, dict) and any(isinstance(v, View | Built) for v in state.values()):
                 return state
-    held = f"a dict of {listed(content)}" if isinstance(content, dict) else "something else"
+        held = f"a dict of {printable(listed(content))}"
     raise InputError(
-        f"{path}: expected tensors by name, alone or under {listed(WITHIN)}. "
-        f"Received: {printable(held)}"
+        f"{path}: expected tensors by name, at the top or under {listed(WITHIN)}. Received: {held}"
     )
 
 
-def _arrays(path, state, read):
-    """{name: array} of a state dict; `read(key)` gives the bytes of a storage."""
+def _arrays(path: str, state: dict, read: Callable[[str], bytes]) -> dict[str, np.ndarray]:
+    """Return the arrays of a state dict; `read(key)` returns the bytes of a storage."""
     elements, arrays = {}, {}
     for name, value in state.items():
         try:
@@ -129,35 +139,35 @@ def _arrays(path, state, read):
     return arrays
 
 
-def _dtype(storage):
+def _dtype(storage: Storage) -> np.dtype:
     return np.dtype("uint16" if storage.dtype == "bfloat16" else storage.dtype)
 
 
-def _elements(storage, data):
-    """(size,) elements; bfloat16 becomes float32, whose upper half it is."""
+def _elements(storage: Storage, data: bytes) -> np.ndarray:
+    """Return the elements (size,) of a storage; bfloat16 becomes float32."""
     if len(data) != storage.size * _dtype(storage).itemsize:
         raise ValueError(f"expected {storage.size} elements. Received: {len(data)} bytes")
     values = np.frombuffer(data, _dtype(storage))
     return widened(values) if storage.dtype == "bfloat16" else values
 
 
-def widened(values):
-    """The float32 of bfloat16 numbers that are read as uint16."""
+def widened(values: np.ndarray) -> np.ndarray:
+    """Return the float32 numbers whose upper halves, bfloat16 numbers, are read as uint16."""
     return (values.astype("uint32") << 16).view("float32")
 
 
-def _strided(elements, view):
-    """The array that a view is: it must lie within its storage and be no larger."""
-    shape, strides = view.shape, view.strides
+def _strided(elements: np.ndarray, view: View) -> np.ndarray:
+    """Return the array of a view, which must lie within its storage and be no larger."""
+    shape, strides = tuple(view.shape), tuple(view.strides)
     if not len(shape) == len(strides) <= AXES or not all(
         isinstance(n, int) and 0 <= n < 2**62 for n in (view.offset, *shape, *strides)
     ):
-        raise ValueError(f"a tensor of shape {shape} with strides {strides}")
+        raise ValueError("a tensor of a damaged shape, or with a damaged offset or stride")
     size = math.prod(shape)
     if size == 0:
         return np.zeros(shape, elements.dtype)
     last = view.offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     if last >= len(elements) or size > len(elements):
         raise ValueError(f"a tensor of shape {shape} in a storage of {len(elements)} elements")
-    strides = [step * elements.itemsize for step in strides]
-    return np.lib.stride_tricks.as_strided(elements[view.offset :], shape, strides, writeable=False)
+    steps = [step * elements.itemsize for step in strides]
+    return np.lib.stride_tricks.as_strided(elements[view.offset :], shape, steps, writeable=False)

@@ -1,9 +1,13 @@
 """RetinaNets of torchvision: `retinanet_resnet50_fpn` (36.4 AP) and `_v2` (41.5 AP)."""
 
+from __future__ import annotations
+
 import numpy as np
 
-from ..utils.anchors import AnchorParameters
-from . import torch_detectors
+from ..models.build import anchors_of
+from ..presets import TORCHVISION
+from ..typing import ClassNames, StrPath, Tensors
+from . import Imported, torch_detectors
 from .backbone_names import resnet
 from .coco import coco_91
 from .files import read_tensors
@@ -12,66 +16,54 @@ LASTS = {
     "classification": ("head.classification_head", "cls_logits"),
     "regression": ("head.regression_head", "bbox_reg"),
 }
-DIALECT = {
-    "normalization": "torch",
-    "pad_to": 32,
-    "strided_padding": "symmetric",
-    "coder": "center_size",
-    "resize": "torchvision",
-    "canvases": "own",
-    "detection": {
-        "score_threshold": 0.05,
-        "top_k": 1000,
-        "clip": "before",
-        "nms_threshold": 0.5,
-        "max_detections": 300,
-    },
-}
-
 ASSUMED = (
-    "batch norm's epsilon 0, that of the published first version; --epsilon 1e-5 for a network "
-    "fine-tuned from an ImageNet backbone"
+    "batch norm's epsilon 0, as in the published first version; give 1e-5 for a network fine-tuned "
+    "from an ImageNet backbone"
 )
 
 
-def load(path, class_names=None, backbone=None, epsilon=None):
-    """The training model of a torchvision RetinaNet in a file.
+def load(
+    path: StrPath,
+    class_names: ClassNames = None,
+    backbone: str | None = None,
+    epsilon: float | None = None,
+) -> Imported:
+    """Load the training model of a torchvision RetinaNet from a file.
 
-    `class_names` are those of all rows, or all but the first, which stands for the background.
-    `epsilon` is that of the batch norm: 0 in the published first version, 1e-5 in the second and in
-    networks trained without frozen batch norm, which count their batches. A fine-tuned file without
-    counters may have either: None takes 0 for it, and `assumed` of the model says so.
+    Args:
+        class_names: of all rows, or of all but the first, which is the background.
+        backbone: the name that the backbone must have.
+        epsilon: of batch norm: 0 in the published first version, 1e-5 in the second and in networks
+            trained without frozen batch norm, which count their batches. A fine-tuned file without
+            these counters may have either; None assumes 0 then.
     """
     return from_tensors(path, read_tensors(path), class_names, backbone, epsilon)
 
 
-def from_tensors(path, tensors, class_names=None, backbone=None, epsilon=None):
-    """`load` of the tensors {name: array} of the file `path`."""
+def from_tensors(
+    path: StrPath,
+    tensors: Tensors,
+    class_names: ClassNames = None,
+    backbone: str | None = None,
+    epsilon: float | None = None,
+) -> Imported:
+    """Load the model from the tensors of the file `path`, see `load`."""
     names = names_of(tensors)
     counted = any(name.endswith(".num_batches_tracked") for name in tensors)
     assumed = () if counted or epsilon is not None else (ASSUMED,)
     if epsilon is None:
         epsilon = 1e-5 if counted else 0.0
-    anchors = AnchorParameters(offset=0, rounded=True, fitted_strides=True)
     rows = np.size(tensors.get(f"{names['classification']['last']}.bias", ()))
-    if class_names is not None and rows == anchors.num_anchors() * (len(class_names) + 1):
+    num_anchors = anchors_of(TORCHVISION).num_anchors()
+    if class_names is not None and rows == num_anchors * (len(class_names) + 1):
         class_names = ["background", *class_names]
-    model = torch_detectors.build(
-        path,
-        torch_detectors.with_epsilon(tensors, epsilon),
-        names,
-        class_names,
-        backbone,
-        {"stride_in": "3x3", "epsilon": 1e-5},
-        {**DIALECT, "anchors": anchors},
-        known=coco_91(),
-    )
-    model.assumed = assumed
-    return model
+    tensors = torch_detectors.with_epsilon(tensors, epsilon)
+    source = torch_detectors.Source(names, TORCHVISION, stride_in="3x3", known=coco_91())
+    return Imported(torch_detectors.build(path, tensors, source, class_names, backbone), assumed)
 
 
-def names_of(tensors):
-    """The names of pyramid and heads: those of version 0.13 and later, or the older ones."""
+def names_of(tensors: Tensors) -> dict:
+    """Return the names of version 0.13 and later, or the older ones."""
     end = "" if "backbone.fpn.inner_blocks.0.weight" in tensors else ".0"
     heads = {}
     for output, (head, last) in LASTS.items():

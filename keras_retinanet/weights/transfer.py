@@ -1,39 +1,70 @@
-"""A detector for other classes, which starts from what another one has learnt."""
+"""Transfer: a detector for other classes that starts from a trained one."""
+
+from __future__ import annotations
 
 import re
-from collections import namedtuple
+from dataclasses import dataclass
+from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from ..errors import InputError
 from ..initializers import PriorBackground
 from ..layers import Scale
-from ..models.detector import checked_names
-from ..models.retinanet import retinanet
+from ..models.detector import RetinaNet, checked_names
+from ..models.retinanet import training_model
+from ..typing import StrPath
+from ..utils.anchors import AnchorParameters
 from ..utils.text import listed
 
-# of the `total` weights of a new model, `kept` are those of the old one; `copied` and `new` are
-# names of classes; `fresh` is {layer: why it starts anew}
-Transfer = namedtuple("Transfer", ["kept", "total", "copied", "new", "fresh"])
 
-# a head, its layers from the last convolution on, and what these give: at each place so many
-# anchors with so many values each
-End = namedtuple("End", ["head", "layers", "anchors", "values"])
+@dataclass(frozen=True)
+class Transfer:
+    """Counts of what a new model has from the old one."""
+
+    kept: int  # weights of the old model
+    total: int  # weights
+    copied: list[str]  # names of classes
+    new: list[str]
+    fresh: dict[str, str]  # {layer: reason} of layers that start from new weights
 
 
-def with_classes(model, class_names, anchors=None, pyramid_levels=None, **options):
-    """(training model, Transfer): a detector for other classes, from any RetinaNet.
+@dataclass(frozen=True)
+class End:
+    """The end of a head."""
+
+    head: keras.Model  # the whole head
+    layers: list  # the last convolution and what follows
+    anchors: int  # at each place
+    values: int  # of each anchor
+
+
+def with_classes(
+    model: RetinaNet,
+    class_names: list[str],
+    anchors: AnchorParameters | None = None,
+    pyramid_levels: list[int] | None = None,
+    **options: Any,
+) -> tuple[RetinaNet, Transfer]:
+    """Return a training model for other classes, and what it has from `model`.
 
     The new model consists of the layers of `model` themselves, so training one trains the other,
-    but for the last layer of the classification head. That starts as in a new detector, apart from
-    the classes that `model` has by the very same name, whose columns are copied. Where `anchors`
-    are more or fewer at a place, the last layers of all heads start anew. `pyramid_levels` are some
-    of the model's. `options` are those of `RetinaNet`, by default as `model` has them.
+    except for the last layer of the classification head. That starts as in a new detector, but the
+    columns of classes that `model` has by exactly the same name are copied. If the number of
+    anchors at a place changes, the last layers of all heads start from new weights.
+
+    Args:
+        model: any RetinaNet, training or inference model.
+        class_names: of the new model.
+        anchors: by default those of `model`.
+        pyramid_levels: some of the model's, by default all.
+        options: arguments of `RetinaNet`, by default the model's.
 
     Raises:
-        InputError: for levels that `model` lacks, for no names of classes or one that is there
-            twice, and for heads that do not end in a convolution and a Reshape.
+        InputError: for levels that `model` lacks, for no class names or a repeated one, and for
+            heads that do not end in a convolution and a Reshape.
     """
     class_names = checked_names(class_names)
     anchors = anchors or model.anchor_params
@@ -41,35 +72,41 @@ def with_classes(model, class_names, anchors=None, pyramid_levels=None, **option
     levels = list(pyramid_levels or model.pyramid_levels)
     if not set(levels) <= set(model.pyramid_levels):
         raise InputError(
-            f"expected some of the pyramid levels {listed(model.pyramid_levels)} of the detector. "
-            f"Received: {listed(levels)}"
+            f"The detector has the pyramid levels {listed(model.pyramid_levels)} only; "
+            f"it cannot be used on {listed(levels)}."
         )
-    known = model.class_names or []
-    copied = [name for name in class_names if name in known]
     heads, fresh, lost = [], {}, 0
     for output in raw_outputs(model):
         end = end_of(model, output)
-        values, columns = end.values, {i: i for i in range(end.values)}  # {new: old}
-        if output == "classification":
-            background = end.values - model.get_layer(output).output.shape[-1]  # softmax: 1
-            values = len(class_names) + background
-            columns = {class_names.index(name): known.index(name) for name in copied}
-            columns |= {values - 1: end.values - 1} if background else {}
-        if end.anchors != num_anchors:
-            copied, columns = [], {}
-        head, layer = renewed(end, num_anchors, values, columns)
+        same_anchors = end.anchors == num_anchors  # in all heads or in none
+        values, columns = columns_of(model, output, end, class_names)
+        head, layer = renewed(end, num_anchors, values, columns if same_anchors else {})
         heads.append((output, head))
-        if len(columns) < values:
-            others = f"{end.anchors} anchors at a place, now {num_anchors}"
-            fresh[layer.name] = "for new classes" if end.anchors == num_anchors else others
-            lost += len(layer.weights)
-    new = assembled(model, heads, levels, anchors=anchors, class_names=class_names, **options)
-    left = [name for name in class_names if name not in copied]
+        if not same_anchors:
+            fresh[layer.name] = f"{end.anchors} anchors at a place, now {num_anchors}"
+        elif len(columns) < values:
+            fresh[layer.name] = "for new classes"
+        lost += len(layer.weights) if layer.name in fresh else 0
+    options = {**options, "anchors": anchors, "class_names": class_names, "pyramid_levels": levels}
+    new = assembled(model, heads, options)
+    known = (model.class_names or []) if same_anchors else []
+    copied, left = ([n for n in class_names if (n in known) == kept] for kept in (True, False))
     return new, Transfer(len(new.weights) - lost, len(new.weights), copied, left, fresh)
 
 
-def raw_outputs(model):
-    """The outputs of the training model that `model` is or was made from."""
+def columns_of(model: RetinaNet, output: str, end: End, class_names: list[str]) -> tuple[int, dict]:
+    """Return how many values of an anchor the new head has, and {new: old} of those it keeps."""
+    if output != "classification":
+        return end.values, {i: i for i in range(end.values)}
+    known = model.class_names or []
+    columns = {i: known.index(name) for i, name in enumerate(class_names) if name in known}
+    background = end.values - model.get_layer(output).output.shape[-1]  # 1 of a softmax
+    values = len(class_names) + background
+    return values, columns | ({values - 1: end.values - 1} if background else {})
+
+
+def raw_outputs(model: RetinaNet) -> list[str]:
+    """Return the outputs of the training model that `model` is or was made from."""
     if model.is_training_model:
         return model.output_names
     branch = ["iou"] if any(layer.name == "iou" for layer in model.layers) else []
@@ -77,8 +114,8 @@ def raw_outputs(model):
     return ["regression", "classification", *branch, *others]
 
 
-def end_of(model, output):
-    """The End of the head whose rows the layer of that name joins."""
+def end_of(model: RetinaNet, output: str) -> End:
+    """Return the end of the head whose rows the layer `output` joins."""
     head = model.get_layer(output)
     while head.name == output or isinstance(head, Scale):
         rows = head.input
@@ -89,25 +126,23 @@ def end_of(model, output):
     shapes = [each.target_shape for each in layers if isinstance(each, keras.layers.Reshape)]
     if len(shapes) != 1 or layers[0].filters % shapes[0][-1]:
         raise InputError(
-            f"expected a head for {output} that ends in a convolution and a Reshape. "
-            f"Received: {head.name}"
+            f"The head {head.name} of {output} does not end in a convolution and a Reshape, "
+            "so it cannot be changed."
         )
     return End(head, layers, layers[0].filters // shapes[0][-1], shapes[0][-1])
 
 
-def renewed(end, num_anchors, values, columns):
-    """(head, its last convolution) with other numbers of anchors and values; of the values,
-    `columns` {new: old} are copied, for each anchor.
+def renewed(end: End, num_anchors: int, values: int, columns: dict[int, int]) -> tuple:
+    """Return a head for other numbers of anchors and values, and its last convolution.
+
+    Of the values of each anchor, `columns` {new: old} are copied. A head that would stay the same
+    is returned itself.
     """
     last, *after = end.layers
     identical = list(columns.items()) == [(i, i) for i in range(values)]
     if identical and (end.anchors, end.values) == (num_anchors, values):
         return end.head, last
-    config = {**last.get_config(), "filters": num_anchors * values}
-    if isinstance(last.bias_initializer, PriorBackground):
-        probability = last.bias_initializer.probability
-        config["bias_initializer"] = PriorBackground(probability, values - 1)
-    layer = type(last).from_config(config)
+    layer = resized(last, num_anchors * values, values)
     x = layer(last.input)
     for each in after:
         config = each.get_config()
@@ -115,52 +150,56 @@ def renewed(end, num_anchors, values, columns):
             config["target_shape"] = (*config["target_shape"][:-1], values)
         x = type(each).from_config(config)(x)
     for before, variable in zip(last.weights, layer.weights, strict=True):
-        rows = ops.convert_to_numpy(before).reshape(-1, end.anchors, end.values)
-        start = ops.convert_to_numpy(variable).reshape(-1, num_anchors, values).copy()
-        for new, old in columns.items():
-            start[..., new] = rows[..., old]
-        variable.assign(start.reshape(variable.shape))
+        old = ops.convert_to_numpy(before).reshape(-1, end.anchors, end.values)
+        new = ops.convert_to_numpy(variable).reshape(-1, num_anchors, values).copy()
+        if columns:
+            new[..., list(columns)] = old[..., list(columns.values())]
+        variable.assign(np.reshape(new, variable.shape))
     return keras.Model(end.head.inputs, x, name=end.head.name), layer
 
 
-def assembled(model, heads, levels, **options):
-    """The training model of these heads, [(output, model), ...], on the pyramid of `model`."""
-    scales = [layer for layer in model.layers if isinstance(layer, Scale)]
+def resized(layer: keras.layers.Layer, filters: int, values: int) -> keras.layers.Layer:
+    """Return a new convolution like `layer` with other numbers of filters and values."""
+    config = {**layer.get_config(), "filters": filters}
+    if isinstance(layer.bias_initializer, PriorBackground):
+        probability = layer.bias_initializer.probability
+        config["bias_initializer"] = PriorBackground(probability, values - 1)
+    return type(layer).from_config(config)
+
+
+def assembled(model: RetinaNet, heads: list, options: dict) -> RetinaNet:
+    """Return the training model of these heads, [(output, head)], on the pyramid of `model`."""
+    scales = {layer.name: layer for layer in model.layers if isinstance(layer, Scale)}
     known = {**model.options, "progress": {}}
-    if not model.is_training_model:  # scores below it are of use while training
+    if not model.is_training_model:  # training needs lower scores too
         known["detection"].pop("score_threshold", None)
-    new = retinanet(
-        model.inputs[0],
-        {f"P{level}": model.get_layer(f"P{level}").output for level in levels},
-        len(options["class_names"]),
-        create_pyramid_features=lambda features, levels: features,
-        submodels=heads,
-        level_scales=bool(scales),
-        **{**known, **options, "pyramid_levels": levels},
-    )
+    levels = options["pyramid_levels"]
+    pyramid = {f"P{level}": model.get_layer(f"P{level}").output for level in levels}
+    new = training_model(model.inputs[0], pyramid, heads, {**known, **options}, bool(scales))
     for layer in new.layers:
         if isinstance(layer, Scale):
-            layer.set_weights(model.get_layer(layer.name).get_weights())
+            layer.set_weights(scales[layer.name].get_weights())
     return new
 
 
-def described(transfer, path):
-    """What was kept of the detector in a file, and what was not, in a few lines."""
+def described(transfer: Transfer, path: StrPath) -> str:
+    """Return a few lines on what was kept of the detector in a file, and what was not."""
     lines = [f"kept from {path}: {transfer.kept} of {transfer.total} weights"]
     names = {"copied": transfer.copied, "new": transfer.new}
-    told = [f"{what}: {listed(which)}" for what, which in names.items() if which]
-    lines.append(f"classes {'; '.join(told)}")
+    lists = [f"{what}: {listed(which)}" for what, which in names.items() if which]
+    lines.append(f"classes {'; '.join(lists)}")
     rows = [f"{layer} ({why})" for layer, why in transfer.fresh.items()]
-    return "\n".join(lines + [f"starts anew: {', '.join(rows)}"] * bool(rows))
+    return "\n".join(lines + [f"new weights: {', '.join(rows)}"] * bool(rows))
 
 
-def backbone_of(model):
-    """The layers of a detector up to what its pyramid takes, as a model; InputError without them.
+def backbone_of(model: RetinaNet) -> keras.Model:
+    """Return the layers of a detector below its pyramid as a model with outputs such as C3 to C5.
 
-    Its outputs are C3, C4 and C5, or those that there are.
+    Raises:
+        InputError: for a detector without such a pyramid.
     """
     laterals = [layer for layer in model.layers if re.fullmatch(r"C\d_reduced", layer.name)]
     if not laterals:
-        raise InputError("expected a pyramid with layers such as C5_reduced. Received: none")
+        raise InputError("The detector has no pyramid with layers such as C5_reduced.")
     laterals.sort(key=lambda layer: layer.name)
     return keras.Model(model.inputs, [layer.input for layer in laterals])

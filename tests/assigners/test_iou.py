@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_retinanet.assigners import ASSIGNERS
 from keras_retinanet.assigners.iou import BACKGROUND, IGNORE, assign
+from keras_retinanet.choices import ASSIGNERS, lookup
 
 pytestmark = pytest.mark.core
 
@@ -85,7 +85,7 @@ def test_one_anchor_at_a_time_gives_the_same():
 
 
 def test_known_by_name():
-    assert ASSIGNERS["iou"] is assign
+    assert lookup(ASSIGNERS, "iou", "assigner") == (assign, {})
 
 
 def test_the_best_anchor_of_a_box_stands_for_it(calculate):

@@ -20,6 +20,9 @@ from keras_retinanet.bin import (
     train,
 )
 from keras_retinanet.errors import InputError
+from keras_retinanet.models.loading import check_classes, load_retinanet
+from keras_retinanet.options import check_sides
+from keras_retinanet.utils.config import read_anchors
 
 COMMANDS = {
     "retinanet-train": train,
@@ -112,8 +115,8 @@ NUMBERS = [
     ("--accumulate", "0", "more than 0"),
     ("--feature-size", "0", "more than 0"),
     ("--image-min-side", "-5", "more than 0"),
-    ("--multi-scale", "0", "more than 0"),
-    ("--multi-scale", "640,x", "invalid numbers"),
+    ("--multi-scale", "0", "above 0"),
+    ("--multi-scale", "640,x", "whole numbers"),
     ("--number", "0", "more than 0"),
     ("--repeat-threshold", "2", "from 0 to 1"),
     ("--max-detections", "0", "more than 0"),
@@ -130,8 +133,8 @@ NUMBERS = [
     ("--iou-threshold", "-0.1", "from 0 to 1"),
     ("--nms-threshold", "nan", "from 0 to 1"),
     ("--batch-size", "two", "invalid int"),
-    ("--tensorboard-freq", "never", "invalid frequency"),
-    ("--tensorboard-freq", "0", "invalid frequency"),
+    ("--tensorboard-freq", "never", "epoch, batch"),
+    ("--tensorboard-freq", "0", "epoch, batch"),
 ]
 
 
@@ -189,18 +192,17 @@ def test_help_comes_at_once_and_without_a_backend(tmp_path):
 
 def test_sides():
     for sides in ((None, None), (8, None), (None, 8), (8, 8), (8, 9)):
-        cli.check_sides(*sides)
-    cli.check_sides(9, 8, own=(9, 8))  # of a model that resizes to 9 x 8 px
-    with pytest.raises(InputError, match=r"Received: 9 and 8$"):
-        cli.check_sides(9, 8)
-    with pytest.raises(InputError, match=r"Received: 9, the model's, and 8$"):
-        cli.check_sides(9, 8, own=(9, 20))
+        check_sides(*sides)
+    check_sides(9, 8, of_model=(9, 8))  # a model that resizes to 9 x 8 px
+    for of_model in ((None, None), (9, 20)):
+        with pytest.raises(InputError, match=r"\(9\).*\(8\)"):
+            check_sides(9, 8, of_model)
 
 
 def test_names_of_backbones_are_compared_as_backbones(snapshot):
-    assert cli.load_snapshot(str(snapshot), "ResNet10_0.250").backbone_name == "resnet10_0.25"
-    with pytest.raises(InputError, match=r"expected backbone resnet18\. Received: resnet10_0\.25"):
-        cli.load_snapshot(str(snapshot), "resnet18")
+    assert load_retinanet(str(snapshot), "ResNet10_0.250").backbone_name == "resnet10_0.25"
+    with pytest.raises(InputError, match=r"resnet10_0\.25, not resnet18"):
+        load_retinanet(str(snapshot), "resnet18")
 
 
 def test_folders_are_made_and_files_in_their_place_refused(tmp_path):
@@ -231,10 +233,10 @@ def write_config(path, **changes):
 
 
 def test_read_config(tmp_path):
-    anchors, levels = cli.read_config(write_config(tmp_path / "c.ini"))
+    anchors, levels = read_anchors(write_config(tmp_path / "c.ini"))
     assert levels == [3, 4]
     assert anchors.sizes == [16, 32]
-    anchors, levels = cli.read_config(None)
+    anchors, levels = read_anchors(None)
     assert levels == [3, 4, 5, 6, 7]
     assert anchors.num_anchors() == 9
 
@@ -246,7 +248,7 @@ def test_read_config(tmp_path):
         ({"levels": "3 3"}, "ascending"),
         ({"levels": "1 2"}, "2 to 7"),
         ({"levels": "7 8"}, "2 to 7"),
-        ({"strides": "8 15"}, r"strides: expected \[8, 16\]"),
+        ({"strides": "8 15"}, r"strides must be \[8, 16\]"),
         ({"sizes": "16"}, "sizes"),
         ({"sizes": "16 x"}, "sizes"),
         ({"sizes": "16 -1"}, "sizes"),
@@ -256,7 +258,7 @@ def test_read_config(tmp_path):
 def test_configurations_that_fit_no_model_are_refused(tmp_path, changes, message):
     path = write_config(tmp_path / "anchors.ini", **changes)
     with pytest.raises(InputError, match=rf"anchors\.ini.*{message}"):
-        cli.read_config(path)
+        read_anchors(path)
 
 
 def test_snapshots_that_are_none(tmp_path, other_keras_file, snapshot):
@@ -268,32 +270,32 @@ def test_snapshots_that_are_none(tmp_path, other_keras_file, snapshot):
     old.write_bytes(b"\x89HDF\r\n\x1a\n and no more")
     for path, message in (
         (tmp_path / "missing.keras", "no such file"),
-        (tmp_path, "Received: a folder"),
-        (text, "expected a model"),
-        (cut, "expected a model"),
-        (old, "expected a model"),
-        (other_keras_file, "expected a RetinaNet. Received: a Sequential"),
+        (tmp_path, "is a folder"),
+        (text, "is not a model"),
+        (cut, "is not a model"),
+        (old, "is not a model"),
+        (other_keras_file, "holds a Sequential, not a RetinaNet"),
     ):
         with pytest.raises(InputError, match=message) as error:
-            cli.load_snapshot(str(path))
+            load_retinanet(str(path))
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)
 
 
 def test_a_snapshot_of_another_backbone_says_what_it_holds(snapshot):
-    with pytest.raises(InputError, match=r"expected backbone resnet50. Received: resnet10_0\.25"):
-        cli.load_snapshot(str(snapshot), "resnet50")
-    assert cli.load_snapshot(str(snapshot), "resnet10_0.25").is_training_model
+    with pytest.raises(InputError, match=r"resnet10_0\.25, not resnet50"):
+        load_retinanet(str(snapshot), "resnet50")
+    assert load_retinanet(str(snapshot), "resnet10_0.25").is_training_model
 
 
 def test_the_classes_of_a_model_are_compared_by_name_or_else_by_number(snapshot):
-    model = cli.load_snapshot(str(snapshot))
+    model = load_retinanet(str(snapshot))
     names = model.class_names
-    assert cli.num_classes(model) == len(names) == 4
-    cli.check_classes("x.keras", model, names)
-    with pytest.raises(InputError, match=r"star, tent, crate, ball of the data set.*ball, crate"):
-        cli.check_classes("x.keras", model, names[::-1])
+    assert model.num_classes == len(names) == 4
+    check_classes("x.keras", model, names)
+    with pytest.raises(InputError, match=r"ball, crate, tent, star.*star, tent, crate, ball"):
+        check_classes("x.keras", model, names[::-1])
     model.class_names = None
-    cli.check_classes("x.keras", model, names[::-1])
-    with pytest.raises(InputError, match=r"x\.keras.*Received: 4 classes"):
-        cli.check_classes("x.keras", model, names[:2])
+    check_classes("x.keras", model, names[::-1])
+    with pytest.raises(InputError, match=r"x\.keras.* 4 classes"):
+        check_classes("x.keras", model, names[:2])

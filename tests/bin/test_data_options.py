@@ -1,12 +1,10 @@
 """The data set on a command line: kinds, paths whose kind is found out, sets and classes."""
 
 import argparse
-import shutil
 
 import pytest
 
 from keras_retinanet.bin import data_options, train
-from keras_retinanet.errors import InputError
 
 
 def parse(*argv, use="look", last=None):
@@ -25,12 +23,36 @@ def test_options_stand_before_and_after_the_data_set():
         assert (args.dataset_type, args.path, args.rate) == ("coco", "x", 2)
 
 
-def test_arguments_that_follow_the_data_set():
+def test_options_of_the_data_set_stand_before_it_too(tmp_path):
+    args = parse("--val-annotations", "v.csv", "csv", "boxes.csv", use="train")
+    assert (args.path, args.classes, args.val_annotations) == ("boxes.csv", None, "v.csv")
+    args = parse("--zero-based", "pascal", "--skip-difficult", "x", "--rate", "3")
+    assert (args.path, args.zero_based, args.skip_difficult) == ("x", True, True)
+    assert (args.skip_truncated, args.image_extension, args.rate) == (False, ".jpg", 3)
+    assert parse("--set", "a", "coco", "--set=b", "x").set == ["a", "b"]
+    last = {"model": {"metavar": "MODEL"}}
+    argv = ["csv", "v.csv", "c.csv", "--images", tmp_path, "m.keras"]
+    for place in range(len(argv) - 1):  # the option and its value anywhere
+        words = [word for word in argv if word not in ("--images", tmp_path)]
+        words[place:place] = ["--images", tmp_path]
+        args = parse(*words, use="evaluate", last=last)
+        assert (args.path, args.classes, args.model) == ("v.csv", "c.csv", "m.keras")
+        assert args.images == str(tmp_path)
+
+
+def test_arguments_that_follow_the_data_set(capsys):
     last = {"model": {"metavar": "MODEL"}}
     args = parse("csv", "a.csv", "m.keras", last=last)
     assert (args.path, args.classes, args.model) == ("a.csv", None, "m.keras")
     args = parse("csv", "a.csv", "c.csv", "m.keras", last=last)
     assert (args.path, args.classes, args.model) == ("a.csv", "c.csv", "m.keras")
+    for argv, message in (
+        (["coco", "x"], "required: MODEL"),
+        (["coco", "x", "m.keras", "y"], "unrecognized arguments: y"),
+    ):
+        with pytest.raises(SystemExit):
+            parse(*argv, last=last)
+        assert message in capsys.readouterr().err
 
 
 def test_a_path_is_a_data_set_of_its_own_kind(sample, coco_folder, pascal_folder):
@@ -50,7 +72,9 @@ def test_a_path_is_a_data_set_of_its_own_kind(sample, coco_folder, pascal_folder
         (["--speed", "coco", "x"], "unrecognized arguments: --speed"),
         (["coco"], "required: PATH"),
         (["coco", "x", "y"], "unrecognized arguments: y"),
-        (["coco", "x", "--zero-based"], "unrecognized arguments: --zero-based"),
+        (["coco", "x", "--zero-based"], "--zero-based is not an option of coco data sets"),
+        (["--image-extension=.png", "csv", "x"], "--image-extension is not an option of csv"),
+        (["csv", "x", "--classes", "y"], "--classes is not an option of csv"),
         (["coco", "x", "--images", "nowhere"], "--images: no such folder: 'nowhere'"),
     ],
 )
@@ -86,71 +110,6 @@ def test_every_kind_has_a_reader():
 
     assert set(data_options.KINDS) == set(READERS)
     assert list(FORMATS) == list(WRITERS)
-
-
-def test_usual_sets_are_found_and_others_asked_for(coco_folder, tmp_path):
-    args = parse("coco", coco_folder, use="train")
-    assert data_options.choose_set(args, None, data_options.TRAIN_SETS) == "train2017"
-    assert data_options.choose_set(args, "val2017", data_options.TRAIN_SETS) == "val2017"
-    train_set, val_set = data_options.read_training(args)
-    assert (len(train_set.records), len(val_set.records)) == (6, 4)
-    shutil.copytree(coco_folder / "annotations", tmp_path / "annotations")
-    for split in ("train", "val"):
-        path = tmp_path / "annotations" / f"instances_{split}2017.json"
-        path.rename(path.with_name(f"instances_{split}_a.json"))
-    args = parse("coco", tmp_path, use="train")
-    with pytest.raises(InputError, match="name of a set among train_a, val_a"):
-        data_options.read_training(args)
-
-
-def test_the_only_set_needs_no_name_and_a_file_has_none(coco_folder, tmp_path):
-    (tmp_path / "annotations").mkdir()
-    source = coco_folder / "annotations" / "instances_val2017.json"
-    file = shutil.copy(source, tmp_path / "annotations" / "instances_all.json")
-    args = parse("coco", tmp_path, use="train")
-    assert data_options.choose_set(args, None, data_options.TRAIN_SETS) == "all"
-    assert data_options.choose_set(args, None, data_options.VAL_SETS, needed=False) is None
-    with pytest.raises(InputError, match="expected no name of a set"):
-        data_options.read_sets(parse("coco", file, "--set", "all"))
-
-
-def test_data_without_a_usual_set_to_evaluate_on_are_trained_on_all_the_same(
-    pascal_folder, tmp_path
-):
-    folder = shutil.copytree(pascal_folder, tmp_path / "voc")
-    (folder / "ImageSets/Main/val.txt").unlink()
-    (folder / "ImageSets/Main/test.txt").unlink()
-    train_set, val_set = data_options.read_training(parse("pascal", folder, use="train"))
-    assert len(train_set.records) == 6
-    assert val_set is None
-
-
-def test_classes_of_the_held_out_set_count_as_those_of_the_training_set(csv_data, tmp_path):
-    csv_data("a.jpg,1,1,9,9,dog\na.jpg,2,2,8,8,cat\n", name="train.csv")
-    csv_data("b.jpg,1,1,9,9,dog\n", name="val.csv")
-    argv = ["csv", tmp_path / "train.csv", "--val-annotations", tmp_path / "val.csv"]
-    train_set, val_set = data_options.read_training(parse(*argv, use="train"))
-    assert train_set.class_names == val_set.class_names == ["cat", "dog"]
-    assert val_set.records[0].labels.tolist() == [1]
-    csv_data("b.jpg,1,1,9,9,cow\n", name="val.csv")
-    with pytest.raises(InputError, match=r"val\.csv: line 1: unknown class name: 'cow'"):
-        data_options.read_training(parse(*argv, use="train"))
-
-
-def test_all_sets_are_read_with_the_classes_of_all(csv_data, coco_folder, tmp_path):
-    splits = data_options.read_sets(parse("coco", coco_folder))
-    assert list(splits) == ["train2017", "val2017"]
-    assert [len(data.records) for data, _ in splits.values()] == [6, 4]
-    csv_data("a.jpg,1,1,9,9,dog\na.jpg,x,2,8,8,dog\n", name="train.csv")
-    csv_data("b.jpg,1,1,9,9,cow\n", name="val.csv")
-    argv = ["csv", tmp_path / "train.csv", "--val-annotations", tmp_path / "val.csv"]
-    splits = data_options.read_sets(parse(*argv))
-    assert [data.class_names for data, _ in splits.values()] == [["dog", "cow"]] * 2
-    assert splits["val"][0].records[0].labels.tolist() == [1]
-    [fault] = splits["train"][1]
-    assert "line 2: malformed x1" in fault
-    with pytest.raises(InputError, match="line 2: malformed x1"):
-        data_options.read_sets(parse(*argv), tolerant=False)
 
 
 def test_a_command_trains_on_a_path_alone(sample):

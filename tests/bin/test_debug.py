@@ -32,7 +32,7 @@ def test_a_picture_for_each_and_a_contact_sheet(show, sample, capsys):
     assert names == sorted([debug.SHEET, *(f"{i:05d}.png" for i in range(6))])
     sheet = cv2.imread(str(out / debug.SHEET))
     assert sheet.shape == (2 * 320, 4 * 320, 3)  # 6 pictures, 4 in a row
-    assert "6 pictures with" in capsys.readouterr().out
+    assert "6 images with" in capsys.readouterr().out
 
 
 def test_boxes_with_an_anchor_are_green_and_those_without_red(show, csv_data, capsys):
@@ -45,7 +45,7 @@ def test_boxes_with_an_anchor_are_green_and_those_without_red(show, csv_data, ca
     assert has(missed, debug.RED)
     assert not has(missed, debug.GREEN)
     assert not has(empty, debug.RED)
-    assert "3 pictures with 2 boxes, 1 of them without an anchor" in capsys.readouterr().out
+    assert "3 images with 2 boxes, 1 of them without an anchor" in capsys.readouterr().out
 
 
 def test_anchors_are_drawn_on_request(show, csv_data):
@@ -111,7 +111,7 @@ def test_pictures_in_folders_below_the_output_are_safe_too(refuse, csv_data, tmp
     (tmp_path / "a.jpg").rename(tmp_path / "in" / "a.jpg")
     (tmp_path / "boxes.csv").write_text("in/a.jpg,,,,,\nb.jpg,,,,,\n")
     data = ["csv", tmp_path / "boxes.csv", "--no-gui", "--output-dir"]
-    assert "expected a new or empty folder" in refuse(debug.main, *data, tmp_path)
+    assert "name a new or empty folder" in refuse(debug.main, *data, tmp_path)
     (tmp_path / debug.SHEET).write_text("as if written before")
     assert "holds input images" in refuse(debug.main, *data, tmp_path)
     assert not (tmp_path / "in" / "a.png").exists()
@@ -124,5 +124,5 @@ def test_only_its_own_folder_is_written_anew(show, refuse, sample, tmp_path):
     (tmp_path / "mine" / "00000.png").write_text("kept")
     data = [sample / "train.csv", sample / "classes.csv"]
     message = refuse(debug.main, "--no-gui", "--output-dir", tmp_path / "mine", "csv", *data)
-    assert "expected a new or empty folder" in message
+    assert "name a new or empty folder" in message
     assert (tmp_path / "mine" / "00000.png").read_text() == "kept"

@@ -13,7 +13,8 @@ import pytest
 
 from keras_retinanet import weights
 from keras_retinanet.bin import convert_model, detect, evaluate, import_weights
-from keras_retinanet.bin.cli import load_snapshot, num_classes
+from keras_retinanet.models.loading import load_retinanet
+from keras_retinanet.parts import Design, Pyramid
 from keras_retinanet.weights.coco import names_for
 
 CONFIG = """[anchor_parameters]
@@ -35,11 +36,10 @@ def thin(monkeypatch, snapshot):
     """A source whose files all hold the detector of the sample."""
 
     def load(path, class_names=None, backbone=None, epsilon=None):
-        model = load_snapshot(str(snapshot))
-        names_for(path, num_classes(model), class_names)
+        model = load_retinanet(str(snapshot))
+        names_for(path, model.num_classes, class_names)
         monkeypatch.setattr(model, "class_names", class_names)
-        model.assumed = () if epsilon else ("an epsilon",)
-        return model
+        return weights.Imported(model, () if epsilon else ("an epsilon",))
 
     module = types.ModuleType("thin")
     module.load = load
@@ -63,8 +63,8 @@ def test_a_detector_goes_through_all_commands(thin, snapshot, sample, data, tmp_
         ["torchvision", str(tmp_path / "weights.pth"), str(out), "--classes", str(classes)]
     )
     lines = capsys.readouterr().out.splitlines()
-    model = load_snapshot(str(out))
-    known = load_snapshot(str(snapshot))
+    model = load_retinanet(str(out))
+    known = load_retinanet(str(snapshot))
     tensors = f"{len(known.weights)} tensors, {known.count_params() / 1e6:.1f} million"
     assert lines[0].startswith(f"{tmp_path / 'weights.pth'}: retinanet on resnet10_0.25, {tensors}")
     assert lines[1] == f"{len(known.class_names)} classes: {', '.join(known.class_names)}"
@@ -106,20 +106,18 @@ def test_a_configuration_tells_the_anchors(
 
     def load(path, class_names=None, backbone=None, anchors=None):
         given.append(anchors)
-        return load_snapshot(str(snapshot))
+        return weights.Imported(load_retinanet(str(snapshot)))
 
     monkeypatch.setitem(weights.SOURCES, "keras-retinanet", ("other", ("anchors",)))
     other = types.SimpleNamespace(load=load)
     monkeypatch.setitem(sys.modules, "keras_retinanet.weights.other", other)
     file, out, config = tmp_path / "a.h5", tmp_path / "new" / "out.keras", tmp_path / "a.ini"
     file.touch()
-    levels = load_snapshot(str(snapshot)).pyramid_levels
+    levels = load_retinanet(str(snapshot)).pyramid_levels
     assert levels != [3, 4, 5, 6, 7]
     config.write_text(CONFIG)
     text = refuse_import("keras-retinanet", file, out, "--config", config)
-    expected = (
-        f"{config}: expected the pyramid levels {levels} of {file}. Received: [3, 4, 5, 6, 7]"
-    )
+    expected = f"{config}: the pyramid levels must be {levels} as in {file}, got [3, 4, 5, 6, 7]"
     assert expected in text
     assert not out.parent.exists()
     assert list(given[0].sizes) == [20, 40, 80, 160, 320]
@@ -134,12 +132,12 @@ def test_options_of_other_sources_are_refused(refuse_import, tmp_path):
     model.touch()
     config.write_text(CONFIG)
     text = refuse_import("detectron2", model, out, "--epsilon", "0")
-    assert f"{model}: expected no epsilon, which the source detectron2 settles itself" in text
+    assert f"{model}: the source detectron2 takes no epsilon" in text
     text = refuse_import("torchvision", model, out, "--config", config)
-    assert "expected no anchors, which the source torchvision settles itself" in text
+    assert "the source torchvision takes no anchors" in text
     for epsilon in ("-1", "nan", "1"):
         text = refuse_import("torchvision", model, out, f"--epsilon={epsilon}")
-        assert f"{model}: expected an epsilon from 0 to 1. Received: " in text
+        assert f"{model}: epsilon must be from 0 to 1, got " in text
 
 
 def test_a_bare_backbone_is_what_training_starts_from(mobilenet, tmp_path, capsys):
@@ -155,7 +153,9 @@ def test_a_bare_backbone_is_what_training_starts_from(mobilenet, tmp_path, capsy
     ]
     bare = keras.saving.load_model(out)
     assert bare.name == "mobilenet224_0.25"
-    detector = backbone(bare.name).detector(["a"], weights=str(out), feature_size=8)
+    detector = backbone(bare.name).detector(
+        ["a"], weights=str(out), design=Design(Pyramid(width=8))
+    )
     source = keras.saving.load_model(mobilenet, compile=False)
     for name in ("conv1", "conv_dw_7", "conv_pw_13_bn"):
         for ours, theirs in zip(
@@ -174,7 +174,7 @@ def test_names_of_mobilenets_tell_their_size(refuse_import, mobilenet, tmp_path,
     import_weights.main(["backbone", str(mobilenet), str(out), "--backbone", "MobileNet128_0.25"])
     assert f"{mobilenet}: mobilenet128_0.25, " in capsys.readouterr().out
     text = refuse_import("torchvision", mobilenet, out, "--backbone", "resnet51")
-    assert "--backbone: Expected a backbone among [" in text
+    assert "backbone: Unknown backbone 'resnet51'; known: " in text
 
 
 def test_places_where_nothing_can_be_written(refuse_import, mobilenet, sample, tmp_path):
@@ -183,7 +183,7 @@ def test_places_where_nothing_can_be_written(refuse_import, mobilenet, sample, t
     classes = sample / "classes.csv"
     (tmp_path / "folder.keras").mkdir()
     for out, reason in (
-        (tmp_path / "out.h5", "expected FILE.keras"),
+        (tmp_path / "out.h5", "out.h5 must end in .keras"),
         (here, f"{here} would overwrite an input file"),
         (tmp_path / "folder.keras", "folder.keras is not a regular file"),
         (here / "out.keras", f"{here} is not a folder"),
@@ -192,7 +192,7 @@ def test_places_where_nothing_can_be_written(refuse_import, mobilenet, sample, t
         assert reason in refuse_import("torchvision", here, out)
     assert "no such file" in refuse_import("backbone", tmp_path / "a.h5", tmp_path / "out.keras")
     text = refuse_import("backbone", mobilenet, tmp_path / "out.keras", "--classes", classes)
-    assert "a bare backbone has no classes" in text
+    assert "remove --classes" in text
     assert not (tmp_path / "out.keras").exists()
 
 
@@ -200,7 +200,7 @@ def test_files_that_are_refused(refuse_import, thin, mobilenet, tmp_path):
     out, names = tmp_path / "new" / "out.keras", tmp_path / "classes.csv"
     names.write_text("cat,0\ndog,1\n")
     text = refuse_import("torchvision", mobilenet, out, "--classes", names)
-    assert text.endswith("class names. Received: 2 (cat, dog)")
+    assert "class names. Received: 2 (cat, dog)" in text
     hostile = tmp_path / "hostile.pth"
     hostile.write_bytes(b"cos\nsystem\n(X\x04\x00\x00\x00exittR.")
     assert "refused: it asks to run os.system" in refuse_import("backbone", hostile, out)
@@ -216,7 +216,7 @@ def test_unknown_sources_are_listed(capsys):
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert all(name in error for name in weights.SOURCES)
-    with pytest.raises(ValueError, match="Expected a source of weights among"):
+    with pytest.raises(ValueError, match="Unknown source of weights"):
         weights.import_weights("darknet", "a.weights")
 
 

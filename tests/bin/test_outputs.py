@@ -244,7 +244,7 @@ def test_training_does_not_replace_links(refuse_training, sample, tmp_path):
     path.parent.mkdir()
     path.symlink_to(tmp_path / "mine.keras")
     message = refuse_training("csv", sample / "train.csv", sample / "classes.csv")
-    assert f"--snapshot-path {path} is not a regular file" in message
+    assert f"{path} is not a regular file" in message
     assert path.is_symlink()
 
 

@@ -1,15 +1,14 @@
-"""What retinanet-train does with its data: anchors, mixtures, scales, processes, findings."""
+"""What retinanet-train does with its data: anchors, mixtures, scales, threads, findings."""
+
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
-from keras_retinanet.bin import cli, train
-from keras_retinanet.bin.choices import AUGMENTATIONS, OPERATIONS
-from keras_retinanet.preprocessing import augmentation
-
-
-def test_choices_are_those_of_the_package():
-    assert tuple(augmentation.AUGMENTATIONS) == AUGMENTATIONS
-    assert tuple(augmentation.OPERATIONS) == OPERATIONS
+from keras_retinanet.bin import train
+from keras_retinanet.models.loading import load_retinanet
 
 
 @pytest.mark.usefixtures("eager")
@@ -18,24 +17,46 @@ def test_anchors_are_fitted_and_kept_with_the_model(tiny, data, tmp_path, capsys
     options = [*tiny[:at], *tiny[at + 2 :], "--no-weights", "--snapshot-path", str(tmp_path)]
     train.main([*options, "--fit-anchors", "--epochs=1", "--steps=1", *data])
     assert "fitted anchors reach " in capsys.readouterr().out
-    model = cli.load_snapshot(str(tmp_path / "resnet10_0.25_csv_last.keras"))
+    model = load_retinanet(str(tmp_path / "resnet10_0.25_csv_last.keras"))
     assert model.anchor_params.sizes[0] < 32  # that of the defaults
 
 
-def test_mixtures_scales_repetitions_and_processes_together(fit, data):
+def test_mixtures_scales_repetitions_and_threads_together(fit, data, capsys):
     more = ["--augment", "mosaic:chance=0.5", "--augment", "mixup:chance=0.5"]
     more += ["--multi-scale=48,64", "--repeat-threshold=0.9"]
-    more += ["--multiprocessing", "--workers=1", "--max-queue-size=2"]
+    more += ["--multiprocessing", "--workers=2", "--max-queue-size=2"]
     folder = fit(*more, "--epochs=1", "--steps=2", *data)
     assert (folder / "resnet10_0.25_csv_last.keras").is_file()
+    assert capsys.readouterr().out.count("multiprocessing has no effect") == 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_training_in_one_line(tiny, data):
+    options = ["--no-weights", "--no-snapshots", "--epochs=99", "--workers=3"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "keras_retinanet.bin.train", *tiny, *options, *data],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        # a shell may have it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    next(line for line in process.stdout if "Epoch 2/99" in line)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert errors.rstrip().endswith("\nretinanet-train: stopped")
+    assert "Traceback" not in errors
+    assert "Exception" not in errors
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--fit-anchors", "--config", "x.ini"], "expected --fit-anchors, or the anchors of"),
-        (["--fit-anchors", "--snapshot", "x.keras"], "expected --fit-anchors, or the anchors of"),
-        (["--multi-scale", "64", "--no-resize"], "expected --multi-scale or --no-resize"),
+        (["--fit-anchors", "--config", "x.ini"], "fit_anchors and config"),
+        (["--fit-anchors", "--snapshot", "x.keras"], "fit_anchors and snapshot"),
+        (["--multi-scale", "64", "--no-resize"], "multi_scale and no_resize"),
         (["--augment", "swirl"], "expected one of flip, vertical_flip"),
         (["--augment", "blur=1"], "expected one of flip"),
     ],
@@ -57,7 +78,7 @@ def test_training_says_what_is_odd_about_its_data(csv_data, fit, capsys):
     fit("--epochs=1", "--steps=1", *train_csv, "--val-annotations", val)
     out = capsys.readouterr().out
     assert "data, error: " in out
-    assert "in more than one set" in out
+    assert "in more than one split" in out
     assert "data, warning: " in out
     assert "boxes written twice: 1 of 4 boxes; the first: " in out
 
@@ -67,4 +88,4 @@ def test_strict_stops_at_what_would_spoil_training(csv_data, refuse_training):
     csv_data("b.jpg,8,8,40,40,star\n", name="val.csv")
     val = train_csv[1].replace("boxes.csv", "val.csv")
     message = refuse_training("--strict", *train_csv, "--val-annotations", val)
-    assert "in more than one set" in message
+    assert "in more than one split" in message

@@ -1,4 +1,4 @@
-"""retinanet-train with other detectors, heads, losses, selectors, and a warm-up loss."""
+"""retinanet-train with other detectors, heads, losses, samplers, and a warm-up loss."""
 
 import shutil
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from keras_retinanet.bin import convert_model, detect, evaluate, train
-from keras_retinanet.bin.cli import load_snapshot
-from keras_retinanet.callbacks.snapshots import Snapshots
 from keras_retinanet.models import RetinaNet
+from keras_retinanet.models.loading import load_retinanet
+from keras_retinanet.training import loading
+from keras_retinanet.training.snapshots import Snapshots
 
 LAST = "resnet10_0.25_csv_last.keras"
 STEP = ("--epochs", "1", "--steps", "1", "--augmentation", "none")
@@ -34,7 +35,7 @@ def gfl(tiny, data, eagerly, tmp_path_factory):
 
 
 def test_gfl_is_what_it_is_named_after(gfl):
-    model = load_snapshot(str(gfl))
+    model = load_retinanet(str(gfl))
     assert losses_of(model) == {"regression": "gfl", "classification": "quality_focal"}
     assert model.coder.config == {"name": "distances", "bins": 16, "unit": 0.125}
     assert model.progress["assigner"] == {"name": "atss"}
@@ -49,17 +50,17 @@ def test_gfl_is_what_it_is_named_after(gfl):
 def test_gfl_goes_on_from_its_snapshot(gfl, eagerly, data, tmp_path):
     assigners = []
     keep = ["--batch-size", "3", "--snapshot-path", str(tmp_path)]
-    create = train.create_generators
+    create = loading.create_loaders
 
-    def create_generators(*args):
-        generators = create(*args)
-        assigners.append(generators[0].assign.assign.func.__module__)
-        return generators
+    def create_loaders(*args):
+        loaders = create(*args)
+        assigners.append(loaders[0].anchoring.assign.assign.func.__module__)
+        return loaders
 
     with eagerly(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "create_generators", create_generators)
+        patch.setattr(loading, "create_loaders", create_loaders)
         train.main([*keep, "--snapshot", str(gfl), "--epochs", "2", "--steps", "1", *data])
-    before, after = (load_snapshot(str(path)) for path in (gfl, tmp_path / LAST))
+    before, after = (load_retinanet(str(path)) for path in (gfl, tmp_path / LAST))
     assert after.get_compile_config()["loss"] == before.get_compile_config()["loss"]
     assert after.progress["assigner"] == {"name": "atss"}
     assert assigners == ["keras_retinanet.assigners.atss"]
@@ -84,7 +85,7 @@ def test_gfl_is_converted_evaluated_and_used_for_detection(gfl, eager, data, tmp
     detect.main([*low, str(path), pictures, "--json", str(tmp_path / "found.json")])
     assert "6 images" in capsys.readouterr().out
     images = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3), "uint8")
-    boxes, scores, _ = load_snapshot(str(path)).predict_on_batch(images)
+    boxes, scores, _ = load_retinanet(str(path)).predict_on_batch(images)
     assert (scores > 0).any()
     assert 0 < boxes.max() <= 64
     served = tf.saved_model.load(str(folder)).signatures["serving_uint8"]
@@ -93,7 +94,7 @@ def test_gfl_is_converted_evaluated_and_used_for_detection(gfl, eager, data, tmp
     np.testing.assert_allclose(theirs["boxes"], boxes, atol=1e-3)
 
 
-# heads, losses and selectors
+# heads, losses and samplers
 
 
 def test_iou_branch_softmax_and_ohem_together(fit, held_out, capsys):
@@ -102,19 +103,19 @@ def test_iou_branch_softmax_and_ohem_together(fit, held_out, capsys):
         *("--selector", "ohem:count=16,ratio=3", "--box-loss", "ciou", *held_out),
     )
     assert "AP50" in capsys.readouterr().out
-    model = load_snapshot(str(folder / LAST))
+    model = load_retinanet(str(folder / LAST))
     assert model.output_names == ["regression", "classification", "iou"]
     assert model.activation == "softmax"
     names = {"regression": "ciou", "classification": "softmax_focal", "iou": "iou_entropy"}
     assert losses_of(model) == names
     whole = {"name": "ohem", "count": 16, "overlap": 0.7, "ratio": 3, "pool": 4}
-    assert model.get_compile_config()["selector"] == whole
+    assert model.get_compile_config()["sampler"] == whole
     fit("--epochs", "2", "--steps", "1", "--snapshot", folder / LAST, *held_out[:3])
-    again = load_snapshot(str(folder / LAST))
+    again = load_retinanet(str(folder / LAST))
     assert again.progress["epoch"] == 2
     config = again.get_compile_config()
-    assert {key: config[key] for key in ("loss", "selector")} == {
-        key: model.get_compile_config()[key] for key in ("loss", "selector")
+    assert {key: config[key] for key in ("loss", "sampler")} == {
+        key: model.get_compile_config()[key] for key in ("loss", "sampler")
     }
 
 
@@ -125,12 +126,12 @@ def test_alpha_by_the_inverse_frequency_of_the_classes(fit, csv_data):
     named = csv_data(rows, "ball,0\ntent,1\negg,2\n")
     loss = "focal:gamma=1,alpha=inverse_frequency"
     folder = fit(*STEP, "--classification-loss", loss, "--selector", "hard_negative", *named)
-    model = load_snapshot(str(folder / LAST))
+    model = load_retinanet(str(folder / LAST))
     config = model.get_compile_config()
     np.testing.assert_allclose(config["loss"]["classification"].pop("alpha"), [5 / 17, 5 / 8, 0.5])
     expected = {"name": "focal", "gamma": 1, "cutoff": 0.5, "from_logits": True}
     assert config["loss"]["classification"] == expected
-    assert config["selector"] == {"name": "hard_negative", "ratio": 3.0}
+    assert config["sampler"] == {"name": "hard_negative", "ratio": 3.0}
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_the_loss_changes_after_the_warm_up_and_the_optimizer_goes_on(warm, monk
     assert [row[1] for row in saved] == [2, 4, 6]
     assert compiled[1][1:] == saved[0][1:]  # neither counted anew nor forgotten
     assert saved[0][2] > 0
-    model = load_snapshot(str(folder / LAST))
+    model = load_retinanet(str(folder / LAST))
     assert losses_of(model)["classification"] == "focal"
     first, last = model.progress["stages"]
     assert (first["until"], last["until"]) == (1, None)
@@ -222,14 +223,14 @@ def test_a_run_resumed_in_or_after_the_warm_up_ends_as_an_uninterrupted_one(
         patch.setattr(Snapshots, "on_epoch_end", keep)
         how = ["--warmup-loss", "focal:gamma=0", "--warmup-loss-epochs", 2]
         folder = warm("whole", *how, "--box-loss", "ghm_regression")
-    whole = load_snapshot(str(folder / LAST))
+    whole = load_retinanet(str(folder / LAST))
     for epoch in (1, 2):
         capsys.readouterr()
         folder = warm(f"from_{epoch}", "--snapshot", tmp_path / f"{epoch}.keras")
         printed = capsys.readouterr().out
         assert f"Epoch {epoch + 1}/" in printed
         assert f"Epoch {epoch}/" not in printed
-        parts = load_snapshot(str(folder / LAST))
+        parts = load_retinanet(str(folder / LAST))
         assert parts.progress == whole.progress
         assert parts.get_compile_config()["loss"] == whole.get_compile_config()["loss"]
         assert int(parts.optimizer.iterations) == int(whole.optimizer.iterations) == 6
@@ -241,14 +242,14 @@ def test_a_warm_up_with_the_very_same_loss_changes_nothing(warm):
     plain = warm("plain", "--steps", 2)
     same = "focal:gamma=2.0000001"  # 2 in float32, yet another loss to compile
     warmed = warm("warmed", "--steps", 2, "--warmup-loss", same, "--warmup-loss-epochs", 1)
-    one, other = (load_snapshot(str(folder / LAST)) for folder in (plain, warmed))
+    one, other = (load_retinanet(str(folder / LAST)) for folder in (plain, warmed))
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_a_warm_up_longer_than_the_training(warm):
     folder = warm("short", "--warmup-loss", "cross_entropy", "--warmup-loss-epochs", 5, epochs=1)
-    model = load_snapshot(str(folder / LAST))
+    model = load_retinanet(str(folder / LAST))
     assert losses_of(model)["classification"] == "cross_entropy"
     assert model.progress["epoch"] == 1
 
@@ -259,20 +260,23 @@ def test_a_warm_up_longer_than_the_training(warm):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--warmup-loss cross_entropy", "--warmup-loss and --warmup-loss-epochs together"),
-        ("--warmup-loss-epochs 2", "--warmup-loss and --warmup-loss-epochs together"),
-        ("--warmup-loss focal --warmup-loss-epochs 0", "--warmup-loss-epochs: expected more than"),
-        ("--warmup-loss focal --warmup-loss-epochs -1", "--warmup-loss-epochs: expected more than"),
+        (
+            "--warmup-loss cross_entropy",
+            "warmup_loss and warmup_loss_epochs must be given together",
+        ),
+        ("--warmup-loss-epochs 2", "warmup_loss and warmup_loss_epochs must be given together"),
+        ("--warmup-loss focal --warmup-loss-epochs 0", "warmup_loss_epochs must be more than 0"),
+        ("--warmup-loss focal --warmup-loss-epochs -1", "warmup_loss_epochs must be more than 0"),
         ("--classification-loss focal:gamma", "expected focal:argument=value,..."),
         ("--classification-loss focal:gamma=,", "expected focal:argument=value,..."),
         ("--classification-loss focal:gamma=two", "expected focal:argument=value,..."),
-        ("--classification-loss giou", "Received: 'giou'"),
-        ("--box-loss focal", "Received: 'focal'"),
-        ("--selector easy", "expected one of ohem, hard_negative. Received: 'easy'"),
+        ("--classification-loss giou", "got 'giou'"),
+        ("--box-loss focal", "got 'focal'"),
+        ("--selector easy", "expected one of ohem, hard_negative, got 'easy'"),
         ("--detector fcos", "invalid choice: 'fcos'"),
-        ("--prior-probability 2", "expected none, or between 0 and 1. Received: 2"),
-        ("--prior-probability 0", "expected none, or between 0 and 1. Received: 0"),
-        ("--prior-probability some", "expected none, or between 0 and 1. Received: some"),
+        ("--prior-probability 2", "must be none, or between 0 and 1, got 2"),
+        ("--prior-probability 0", "must be none, or between 0 and 1, got 0"),
+        ("--prior-probability some", "must be none, or between 0 and 1, got some"),
     ],
 )
 def test_options_that_make_no_sense(refuse_training, data, options, message):
@@ -282,27 +286,27 @@ def test_options_that_make_no_sense(refuse_training, data, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--classification-loss focal:gama=1", "focal: there is no argument 'gama'"),
+        ("--classification-loss focal:gama=1", "focal: unknown argument 'gama'"),
         (
             "--classification-loss focal:alpha=(1,2,3)",
-            "focal: expected a number as alpha, or 4 of them",
+            "focal: alpha must be a number, or one for each of the 4 classes",
         ),
-        ("--box-loss dfl", "Expected a box coder with bins, such as distances:bins=16, for the"),
+        ("--box-loss dfl", "The box loss dfl needs a box coder with bins"),
         (
             "--detector gfl --box-loss smooth_l1",
-            "Expected a box coder without bins for the box loss smooth_l1",
+            "The box loss smooth_l1 compares deltas",
         ),
         (
             "--warmup-loss softmax_focal --warmup-loss-epochs 1",
-            "Expected a classification loss for sigmoid, as the head is. Received: softmax_focal",
+            "loss softmax_focal is for scores by softmax",
         ),
         (
             "--selector ohem --classification-loss ghm_classification",
-            "the selector ohem can ask for the loss of each anchor. Received: ghm_classification",
+            "The sampler ohem ranks anchors by their loss, which ghm_classification",
         ),
-        ("--selector ohem:count=0", "arguments of ohem with which background anchors are"),
-        ("--assigner atss:top_k=0", "atss: expected top_k above 0. Received: 0"),
-        ("--coder distances:unit=0", "arguments of distances that code boxes"),
+        ("--selector ohem:count=0", "ohem"),
+        ("--assigner atss:top_k=0", "atss: top_k must be more than 0"),
+        ("--coder distances:unit=0", "distances:unit=0 is not a usable coder"),
     ],
 )
 def test_choices_that_cannot_be_trained_with(refuse_training, data, tmp_path, options, message):

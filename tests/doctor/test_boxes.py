@@ -1,26 +1,15 @@
-"""What a box is, by hand, and boxes drawn twice, against all pairs."""
+"""Boxes that cannot be right, and boxes drawn twice, against all pairs."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
 from keras_retinanet.boxes import iou
-from keras_retinanet.doctor.boxes import (
-    CUT,
-    EMPTY,
-    GOOD,
-    INVERTED,
-    NEAR,
-    OUTSIDE,
-    UNREAL,
-    defects,
-    from_zero,
-    in_shares,
-    pairs,
-    states,
-    twins,
-)
+from keras_retinanet.doctor.boxes import NEAR, check_boxes, pairs, twins
 from keras_retinanet.doctor.checks import examine
 from keras_retinanet.doctor.splits import Split
+from keras_retinanet.preprocessing.box_faults import CUT, GOOD, INVERTED, OUTSIDE
 from keras_retinanet.preprocessing.dataset import Dataset, make_record
 
 
@@ -34,40 +23,20 @@ def split_of(*records, size=(96, 64)):
     return Split("train", data, [record.path for record in made], [], [], {}, None)
 
 
-STATES = [
-    ((0, 0, 96, 64), GOOD),
-    ((-1, -1, 97, 65), GOOD),  # by 1 px
-    ((-1.5, 0, 10, 10), CUT),
-    ((0, 0, 10, 65.5), CUT),
-    ((-5, -5, 100, 100), CUT),
-    ((96, 0, 99, 10), OUTSIDE),  # beside it
-    ((0, -9, 10, 0), OUTSIDE),
-    ((200, 200, 210, 210), OUTSIDE),
-    ((5, 5, 5, 9), EMPTY),
-    ((5, 5, 9, 5), EMPTY),
-    ((9, 5, 5, 5), INVERTED),  # before empty
-    ((9, 5, 5, 9), INVERTED),
-    ((5, 9, 9, 5), INVERTED),
-    ((5, np.nan, 9, 9), UNREAL),
-    ((5, 5, np.inf, 9), UNREAL),
-    ((-np.inf, 5, np.inf, 9), UNREAL),
-]
-
-
-def test_what_a_box_is():
-    boxes = np.array([box for box, _ in STATES], float)
-    sizes = np.tile([96, 64], (len(boxes), 1))
-    assert states(boxes, sizes).tolist() == [state for _, state in STATES]
-
-
-def test_boxes_are_not_held_against_a_picture_of_another_size():
-    boxes = np.array([(200, 200, 210, 210), (-5, 0, 9, 9), (9, 5, 5, 9)], float)
-    mismatched = np.ones(3, bool)
-    assert states(boxes, np.full((3, 2), 64), mismatched).tolist() == [GOOD, GOOD, INVERTED]
+def test_boxes_of_an_image_of_another_size_are_not_compared_with_it():
+    boxes = [(200, 200, 210, 210), (-5, 0, 9, 9), (9, 5, 5, 9)]
+    sizes = {"size": (64, 64), "stated_size": (300, 300)}
+    records = [make_record("0.png", 0, boxes, [0] * 3, size=(64, 64))]
+    split = split_of()
+    same = dataclasses.replace(split, dataset=Dataset(records, ["cat"], [1]))
+    assert same.states.tolist() == [OUTSIDE, CUT, INVERTED]
+    records = [make_record("0.png", 0, boxes, [0] * 3, **sizes)]
+    other = dataclasses.replace(split, dataset=Dataset(records, ["cat"], [1]))
+    assert other.states.tolist() == [GOOD, GOOD, INVERTED]
 
 
 def test_no_boxes():
-    assert states(np.empty((0, 4)), np.empty((0, 2))).shape == (0,)
+    assert split_of().states.shape == (0,)
     assert pairs(split_of()).shape == pairs(split_of(((), ()))).shape == (2, 0)
 
 
@@ -161,7 +130,7 @@ SHARE, LARGE = (0.1, 0.2, 0.5, 0.9), (10, 10, 40, 40)
 )
 def test_boxes_in_shares_of_their_picture(images, expected):
     split = split_of(*((boxes, [0] * len(boxes)) for boxes in images))
-    assert in_shares(split).tolist() == expected
+    assert split.in_shares.tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -176,7 +145,8 @@ def test_boxes_in_shares_of_their_picture(images, expected):
     ],
 )
 def test_boxes_that_begin_at_minus_1_count_from_0(boxes, count):
-    findings = from_zero([split_of((boxes, [0] * len(boxes)))])
+    findings = check_boxes([split_of((boxes, [0] * len(boxes)))])
+    findings = [finding for finding in findings if "begin 1 px" in finding.name]
     assert [f.count for f in findings] == [count] * (count is not None)
     assert all("--zero-based" in finding.advice for finding in findings)
 
@@ -190,6 +160,6 @@ def test_boxes_that_begin_at_minus_1_count_from_0(boxes, count):
     ],
 )
 def test_the_advice_for_boxes_outside(boxes, from_0):
-    (finding,) = defects([split_of((boxes, [0, 0]))])
-    assert finding.name == "boxes outside their picture"
+    (finding,) = check_boxes([split_of((boxes, [0, 0]))])
+    assert finding.name == "boxes outside their image"
     assert ("--zero-based" in finding.advice) is from_0

@@ -4,24 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from keras_retinanet.bin.data_options import read_sets
-from keras_retinanet.bin.doctor import parse_args
 from keras_retinanet.doctor.checks import examine
 from keras_retinanet.doctor.findings import spoils
 from keras_retinanet.preprocessing.readers import read_coco, read_csv, read_pascal
-from keras_retinanet.preprocessing.sample import write_sample
+from keras_retinanet.preprocessing.source import DataSource, read_splits
+from keras_retinanet.synthetic import write_synthetic
 
 DATA = Path(__file__).parents[1] / "data/doctor"
 ERROR, WARNING, NOTE = "error", "warning", "note"
 UNREADABLE = "entries that cannot be read"
-NO_PICTURE = "pictures that are missing, unreadable or truncated"
-OTHER_SIZE = "pictures of another size than"
+NO_PICTURE = "images that are missing, unreadable or truncated"
+OTHER_SIZE = "images of another size than"
 EMPTY = "boxes without width or height"
 UNREACHED = "objects that no anchor reaches"
-AGAIN = "pictures that are there again"
-LEAKED = "pictures in more than one set"
+AGAIN = "images that are there again"
+LEAKED = "images in more than one split"
 BARE = "images without any box"
-NO_BOX = "sets without a box that counts"
+NO_BOX = "splits without a box that counts"
 SPECIMENS = {  # folder: (severity, count, total, how the finding begins, of the first place's text)
     "unreadable_entry": (ERROR, 1, None, UNREADABLE, "train.csv: line 12: malformed y1: 'x' is no"),
     "no_number": (ERROR, 1, None, UNREADABLE, "train.csv: line 12: malformed y1: 'nan' is no"),
@@ -30,7 +29,7 @@ SPECIMENS = {  # folder: (severity, count, total, how the finding begins, of the
     "unreadable_picture": (ERROR, 1, 4, NO_PICTURE, "none.png: not an image, or too little of one"),
     "truncated_picture": (ERROR, 1, 4, NO_PICTURE, "truncated.png: damaged or cut off ("),
     "damaged_picture": (ERROR, 1, 4, NO_PICTURE, "damaged.png: damaged or cut off ("),
-    "damaged_jpeg": (WARNING, 1, 4, "pictures with damage amid", "damaged.jpg: Corrupt JPEG data"),
+    "damaged_jpeg": (WARNING, 1, 4, "images with damage amid", "damaged.jpg: Corrupt JPEG data"),
     "wrong_size": (ERROR, 1, 4, OTHER_SIZE, "train2.png: 96 x 64 px, stated 192 x 128 (train.csv"),
     "turned_size": (ERROR, 1, 4, OTHER_SIZE, "96 x 64 px, stated 64 x 96 (train.csv: line 12)"),
     "box_outside": (ERROR, 3, 14, "boxes outside", "line 12 (box 96, 10, 120, 30 in 96 x 64 px)"),
@@ -60,8 +59,8 @@ SPECIMENS = {  # folder: (severity, count, total, how the finding begins, of the
         WARNING,
         1,
         2,
-        "classes of other sets that train never",
-        "dog, boxes in other sets: 2",
+        "classes of other splits that train never",
+        "dog, boxes in other splits: 2",
     ),
     "class_names_that_differ_by_case": (WARNING, 1, 2, "classes whose names", "'Cat' and 'cat'"),
     "image_without_boxes": (NOTE, 1, 4, BARE, "bare0.png"),
@@ -85,9 +84,11 @@ NEED_PIXELS = (
 
 def findings_of(name, thorough):
     """What retinanet-doctor finds in a folder, with the classes listed there, if they are."""
-    paths = [path for file in ("train.csv", "classes.csv") if (path := DATA / name / file).exists()]
-    args = parse_args([*map(str, paths), "--val-annotations", str(DATA / name / "val.csv")])
-    return examine(read_sets(args), thorough).findings
+    classes = DATA / name / "classes.csv"
+    source = DataSource(
+        "csv", str(DATA / name / "train.csv"), classes if classes.exists() else None
+    )
+    return examine(read_splits(source, val_path=str(DATA / name / "val.csv")), thorough).findings
 
 
 def test_every_folder_has_its_finding():
@@ -121,14 +122,14 @@ def test_the_cheap_part_does_not_read_pixels(name):
     assert findings_of(name, thorough=False) == []
 
 
-def test_the_drawn_sample_is_clean(tmp_path):
-    write_sample(tmp_path, train=40, val=15, size=128)
+def test_synthetic_data_is_clean(tmp_path):
+    write_synthetic(tmp_path, train=40, val=15, size=128)
     splits = {
         name: (read_csv(str(tmp_path / f"{name}.csv"), str(tmp_path / "classes.csv")), [])
         for name in ("train", "val")
     }
     findings = examine(splits, thorough=True).findings
-    assert [(f.severity, f.name) for f in findings] == [(NOTE, "images without any box")]
+    assert {(f.severity, f.name) for f in findings} <= {(NOTE, "images without any box")}
 
 
 def test_blood_cells_have_two_boxes_without_width(shared):

@@ -30,7 +30,7 @@ def test_a_class_seen_in_ignored_boxes_alone(folder):
     ]
     findings = examine(splits, min_side=None).findings
     assert [(f.severity, f.count) for f in findings] == [("warning", 1)]
-    assert findings[0].name == "classes that train shows in ignored boxes alone"
+    assert findings[0].name == "classes that train shows in ignored boxes only"
     assert findings[0].places[0].text == "dog, ignored boxes: 12"
 
 
@@ -67,6 +67,6 @@ def test_sets_may_have_classes_of_their_own(folder):
     assert names == ["cat", "dog", "cow"]
     assert class_counts(examination.splits[1])["boxes"].tolist() == [0, 6, 6]
     assert [f.name for f in examination.findings] == [
-        "classes of other sets that train never shows"
+        "classes of other splits that train never shows"
     ]
     assert np.array_equal(examination.splits[1].dataset.records[0].labels, [1, 1, 2, 2])

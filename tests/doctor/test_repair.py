@@ -133,7 +133,7 @@ def test_boxes_that_fit_the_picture_and_not_the_stated_size_stay(folder):
     cleaned, changes, findings = mend(folder)
     assert cleaned["train"].records[0].boxes[0].tolist() == [2, 2, 34, 34]
     assert [change[1:] for change in changes] == [
-        ("stated size mended", "train0.png", "48 x 32 px", "96 x 64 px"),
+        ("stated size corrected", "train0.png", "48 x 32 px", "96 x 64 px"),
     ]
     assert findings == []
 
@@ -165,7 +165,7 @@ def test_a_picture_without_boxes_needs_no_scaling(folder):
     folder.draw("bare.png", 9)
     folder.rows["train"].append("bare.png,10,50,,,,,")
     cleaned, changes, _ = mend(folder)
-    assert [change.what for change in changes] == ["stated size mended"]
+    assert [change.what for change in changes] == ["stated size corrected"]
     assert len(cleaned["train"].records) == 7
 
 
@@ -249,7 +249,7 @@ def test_shares_of_the_picture_are_left_to_the_person(folder, stated):
             "0.1, 0.1, 0.5, 0.5",
         )
     ]
-    assert "boxes that look like shares of the picture, not px" in [f.name for f in findings]
+    assert "boxes that look like shares of the image, not px" in [f.name for f in findings]
 
 
 def test_everything_at_once_written_and_read_back(folder):

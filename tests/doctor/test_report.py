@@ -10,9 +10,9 @@ from keras_retinanet.utils.anchors import AnchorParameters
 def test_clean_data(folder):
     lines = report(folder.examine()).splitlines()
     assert lines[:3] == [
-        "set    images  boxes  ignored  without boxes  pictures, px",
-        "train       6     24        0              0       96 x 64",
-        "val         3     12        0              0       96 x 64",
+        "split  images  boxes  ignored  without boxes  size, px",
+        "train       6     24        0              0   96 x 64",
+        "val         3     12        0              0   96 x 64",
     ]
     assert lines[-1] == "Nothing found that is wrong"
     table = [line.split() for line in lines[-6:-2]]
@@ -90,4 +90,4 @@ def test_a_suggestion_that_reaches_no_more_is_left_out(folder):
 def test_nothing_at_all(folder):
     folder.rows = {"train": ["train0.png,96,64,,,,,"]}
     text = report(folder.examine(classes=[]))
-    assert "ERROR    sets without a box that counts: 1 of 1 sets" in text
+    assert "ERROR    splits without a box that counts: 1 of 1 splits" in text

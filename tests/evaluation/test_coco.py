@@ -9,6 +9,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from keras_retinanet.detections import Detections
 from keras_retinanet.evaluation.coco import (
     FIGURES,
     evaluate_coco,
@@ -38,11 +39,11 @@ def record(boxes=(), labels=None, ignore=None, area=None, image_id=1, size=(640,
 
 def detection(boxes=(), scores=(), labels=None):
     n = len(scores)
-    return {
-        "boxes": np.array(boxes, np.float32).reshape(-1, 4),
-        "scores": np.array(scores, np.float32),
-        "labels": np.zeros(n, np.int64) if labels is None else np.array(labels, np.int64),
-    }
+    return Detections(
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.array(scores, np.float32),
+        labels=np.zeros(n, np.int64) if labels is None else np.array(labels, np.int64),
+    )
 
 
 def dataset(*records, names=("thing",), category_ids=None):
@@ -139,7 +140,7 @@ def test_max_detections(limit, found):
 
 
 def test_max_detections_must_be_positive():
-    with pytest.raises(ValueError, match=r"at least 1\. Received: 0"):
+    with pytest.raises(ValueError, match=r"max_detections .* got 0"):
         evaluate_coco(dataset(record([SQUARE])), [detection()], max_detections=0)
 
 

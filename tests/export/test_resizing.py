@@ -1,10 +1,12 @@
-"""The rules in a TensorFlow graph, against those of the generator."""
+"""Resize rules in a TensorFlow graph, against the resamplers of NumPy images."""
 
 import keras
 import numpy as np
 import pytest
 
-from keras_retinanet.utils.resizing import RESIZES
+from keras_retinanet.utils.resizing import RESIZES, to_original, within_frame
+
+from .graphs import wide_nodes
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the graph is TensorFlow's"
@@ -32,49 +34,48 @@ def in_graph(rule, sides):
 
 
 @pytest.mark.parametrize("rule", RESIZES)
-def test_pictures_are_those_of_the_generator(rule):
+def test_pixels_are_those_of_numpy(rule):
     rng = np.random.default_rng(0)
     resize = in_graph(rule, (48, 80))
-    for size in [(64, 48), (31, 70), (101, 33), (300, 200), (1, 5)]:
+    for size in [(64, 48), (31, 70), (101, 33), (300, 200), (1, 5), (1, 1)]:
         image = rng.integers(0, 256, (*size[::-1], 3), "uint8")
         fit = RESIZES[rule].fit(size, 48, 80)
         expected = RESIZES[rule].resample(image, fit).astype("float32")
-        pictures = resize(image[None].astype("float32"))
-        assert pictures.images.shape == (1, *expected.shape)
-        difference = np.abs(pictures.images[0] - expected)
+        resized, found = resize(image[None].astype("float32"))
+        assert resized.shape == (1, *expected.shape)
+        difference = np.abs(resized[0] - expected)
         assert difference.max() <= NEAR[rule][0]
         assert (difference > 0.1).mean() <= NEAR[rule][1]
-        np.testing.assert_allclose(pictures.scale, fit.scale, rtol=1e-6)
-        np.testing.assert_allclose(pictures.offset, fit.offset, rtol=1e-6)
+        np.testing.assert_array_equal(found.size, fit.size)
+        np.testing.assert_array_equal(found.frame, fit.frame)
+        np.testing.assert_allclose(found.scale, fit.scale, rtol=1e-6)
+        np.testing.assert_allclose(found.offset, fit.offset, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rule", RESIZES)
-@pytest.mark.parametrize("sides", [(64, 70), (33, 47)])
-def test_sizes_are_those_of_the_generator(rule, sides):
-    rng = np.random.default_rng(0)
-    resize = in_graph(rule, sides)
-    for width, height in [*rng.integers(1, 300, (60, 2)).tolist(), (1, 999), (2, 3), (999, 1)]:
-        fit = RESIZES[rule].fit((width, height), *sides)
-        pictures = resize(np.zeros((1, height, width, 3), "float32"))
-        assert pictures.images.shape[2:0:-1] == fit.picture
-        np.testing.assert_allclose(pictures.scale, fit.scale, rtol=1e-6)
-
-
-def test_sizes_of_large_images():
-    import tensorflow as tf
-
-    from keras_retinanet.export.resizing import fitted_size
-    from keras_retinanet.utils.resizing import resized_size
-
-    rng = np.random.default_rng(0)
-    for width, height in rng.integers(1, 3000, (50, 2)).tolist():
-        size = fitted_size(tf.constant([height, width]), 800, 1333)
-        assert size.numpy().tolist()[::-1] == list(resized_size((width, height)))
+def test_graph_has_no_64_bit_numbers(rule):
+    graph = in_graph(rule, (48, 80)).get_concrete_function().graph.as_graph_def()
+    assert not wide_nodes(graph)
 
 
 def test_without_sides_images_stay_as_they_are():
     images = np.random.default_rng(0).random((2, 50, 77, 3), "float32")
-    pictures = in_graph("torchvision", (None, None))(images)
-    np.testing.assert_array_equal(pictures.images, images)
-    assert pictures.scale.numpy().tolist() == [1, 1]
-    assert pictures.offset.numpy().tolist() == [0, 0]
+    resized, fit = in_graph("torchvision", (None, None))(images)
+    np.testing.assert_array_equal(resized, images)
+    np.testing.assert_array_equal(fit.scale, (1, 1))
+    np.testing.assert_array_equal(fit.offset, (0, 0))
+    np.testing.assert_array_equal(fit.frame, (77, 50))
+
+
+def test_boxes_return_to_the_original_as_in_numpy():
+    from keras_retinanet.export.resizing import GRAPH
+
+    rng = np.random.default_rng(0)
+    boxes = rng.uniform(-50, 1400, (2, 300, 4)).astype("float32")
+    for rule in RESIZES.values():
+        fit = rule.fit((2048, 1025), 800, 1333)
+        found = to_original(boxes, fit, (2048, 1025), GRAPH)
+        np.testing.assert_allclose(found, to_original(boxes, fit, (2048, 1025)), atol=1e-4)
+        kept = within_frame(boxes, fit)
+        assert 0 < kept.sum() < kept.size
+        np.testing.assert_array_equal(within_frame(boxes, fit, GRAPH), kept)

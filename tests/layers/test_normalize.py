@@ -66,5 +66,5 @@ def test_has_a_gradient(gradient):
 
 
 def test_an_unknown_mode_names_the_known():
-    with pytest.raises(ValueError, match=r"'caffe', .*'torch'\]. Received: 'imagenet'"):
+    with pytest.raises(ValueError, match=r"'imagenet'; known: .* caffe, .* torch"):
         Normalize("imagenet")

@@ -338,7 +338,7 @@ def test_softmax_focal_weighs_each_class_and_the_background_by_the_rest():
     # three objects of class 0, 1 and 2 and background, all at logit 0: p_t = 1/4, CE = log 4
     y_true = np.concatenate([np.eye(4, 3), [[1], [1], [1], [0]]], axis=1)[None]
     loss = softmax_focal(alpha=(0.9, 0.5, 0.1), gamma=0, from_logits=True)
-    values = loss.each(ops.convert_to_tensor(y_true, "float32"), ops.zeros((1, 4, 3)))
+    values = loss.spec.each(ops.convert_to_tensor(y_true, "float32"), ops.zeros((1, 4, 3)))
     expected = np.array([[0.9, 0.5, 0.1, 1 - 0.5]]) * np.log(4)  # the mean of the alphas is 0.5
     np.testing.assert_allclose(ops.convert_to_numpy(values), expected, rtol=1e-6)
 

@@ -176,13 +176,15 @@ def test_gfl_is_made_of_giou_and_dfl(gradient):
     assert min(first, second) > 0
 
 
-def test_what_they_say_of_themselves():
-    assert (dfl().space, dfl().of_bins, hasattr(dfl(), "by_score")) == ("deltas", True, False)
-    assert (gfl().space, gfl().of_bins, gfl().by_score) == ("both", True, True)
-    assert not hasattr(gfl(dfl=0), "of_bins")
-    assert dfl().config == {"name": "dfl"}
-    assert gfl(1.0, 0.5).config == {"name": "gfl", "giou": 1.0, "dfl": 0.5}
-    assert losses.get(gfl(1.0, 0).config).config == {"name": "gfl", "giou": 1.0, "dfl": 0}
+def test_specs():
+    spec = dfl().spec
+    assert (spec.compares, spec.needs_bins, spec.weighted_by_score) == ("deltas", True, False)
+    spec = gfl().spec
+    assert (spec.compares, spec.needs_bins, spec.weighted_by_score) == ("both", True, True)
+    assert not gfl(dfl=0).spec.needs_bins
+    assert dfl().spec.config == {"name": "dfl"}
+    assert gfl(1.0, 0.5).spec.config == {"name": "gfl", "giou": 1.0, "dfl": 0.5}
+    assert losses.get(gfl(1.0, 0).spec.config).spec.config == gfl(1.0, 0).spec.config
 
 
 PAIRS = {

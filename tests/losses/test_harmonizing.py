@@ -95,7 +95,7 @@ def test_classification_is_the_loop(gradient, bins, momentum):
         value, slope = gradient(lambda x, y=y_true: loss(ops.convert_to_tensor(y), x), logits)
         assert math.isclose(value, expected, rel_tol=1e-5)
         np.testing.assert_allclose(slope, expected_slope, rtol=1e-5, atol=1e-7)
-        np.testing.assert_allclose(counts(loss.density), moving, rtol=1e-5)
+        np.testing.assert_allclose(counts(loss.spec.density), moving, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_regression_is_the_loop(gradient, mu, bins, momentum):
         value, slope = gradient(lambda x, y=y_true: loss(ops.convert_to_tensor(y), x), y_pred)
         assert math.isclose(value, expected, rel_tol=1e-5)
         np.testing.assert_allclose(slope, expected_slope, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(counts(loss.density), moving, rtol=1e-5)
+        np.testing.assert_allclose(counts(loss.spec.density), moving, rtol=1e-5)
 
 
 def test_probabilities_and_logits_agree():
@@ -200,7 +200,7 @@ def batch(request):
 def test_ignored_anchors_do_not_matter(gradient, batch):
     loss, y_true, y_pred = batch
     ignored = y_true[..., -1] == -1
-    loss.density.updating = False
+    loss.spec.density.updating = False
     expected, expected_slope = gradient(lambda x: loss(ops.convert_to_tensor(y_true), x), y_pred)
     y_pred[ignored] = y_true[ignored, :-1] = np.nan
     value, slope = gradient(lambda x: loss(ops.convert_to_tensor(y_true), x), y_pred)
@@ -217,7 +217,7 @@ def test_batches_without_objects_are_finite(gradient, batch, state):
     y_true[..., :-1], y_true[..., -1] = 0, state
     value, slope = gradient(lambda x: loss(ops.convert_to_tensor(y_true), x), y_pred)
     assert np.isfinite(slope).all()
-    if state == -1 or hasattr(loss, "space"):
+    if state == -1 or loss.spec.name == "ghm_regression":
         assert value == 0
         assert not slope.any()
     else:
@@ -241,7 +241,7 @@ def test_the_last_bin_takes_a_norm_of_one():
     loss = ghm_classification(from_logits=True)
     value = number(loss, y_true, np.full((1, 2, 1), -100.0, "float32"))
     assert math.isclose(value, 2 / 30 * 100 / 2, rel_tol=1e-6)
-    assert counts(loss.density) == [0.25] + [0] * 28 + [0.25]
+    assert counts(loss.spec.density) == [0.25] + [0] * 28 + [0.25]
 
 
 def test_counts_are_a_state_that_is_handed_through():
@@ -268,14 +268,14 @@ def test_counts_are_a_state_that_is_handed_through():
 
 def test_a_loss_in_a_stateless_scope(batch):
     loss, y_true, y_pred = batch
-    before = loss.density.counts
+    before = loss.spec.density.counts
     with keras.StatelessScope([(before, ops.ones(before.shape))]) as scope:
         number(loss, y_true, y_pred)
         after = scope.get_current_value(before)
-    examples = 5 * 4 if hasattr(loss, "space") else 16 * 3
+    examples = 5 * 4 if loss.spec.name == "ghm_regression" else 16 * 3
     total = float(ops.convert_to_numpy(ops.sum(after)))
     assert math.isclose(total, 0.75 * before.shape[0] + 0.25 * examples, rel_tol=1e-6)
-    assert not any(counts(loss.density))
+    assert not any(counts(loss.spec.density))
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="shapes that are not known are TensorFlow's")
@@ -287,25 +287,26 @@ def test_any_number_of_anchors_in_one_graph(batch):
     specs = [tf.TensorSpec((None, None, size), "float32") for size in (width + 1, width)]
     graph = tf.function(loss, input_signature=specs)
     values = [float(graph(y_true[:, :count], y_pred[:, :count])) for count in (10, 4, 0)]
-    after = counts(loss.density)
-    loss.density.counts.assign(ops.zeros(loss.density.counts.shape))
+    after = counts(loss.spec.density)
+    loss.spec.density.counts.assign(ops.zeros(loss.spec.density.counts.shape))
     expected = [number(loss, y_true[:, :count], y_pred[:, :count]) for count in (10, 4, 0)]
     np.testing.assert_allclose(values, expected, rtol=1e-6)
-    assert after == counts(loss.density)
+    assert after == counts(loss.spec.density)
     assert any(after)
 
 
 def test_options():
     loss = ghm_classification(12, 0.5, from_logits=True)
     arguments = {"bins": 12, "momentum": 0.5, "from_logits": True}
-    assert loss.config == {"name": "ghm_classification", **arguments}
-    assert loss.from_logits
-    assert not ghm_classification().from_logits
-    assert (loss.density.bins, loss.density.momentum, loss.density.updating) == (12, 0.5, True)
+    assert loss.spec.config == {"name": "ghm_classification", **arguments}
+    assert loss.spec.from_logits
+    assert not ghm_classification().spec.from_logits
+    density = loss.spec.density
+    assert (density.bins, density.momentum, density.updating) == (12, 0.5, True)
     loss = ghm_regression(0.1, 12, 0.5)
-    assert loss.config == {"name": "ghm_regression", "mu": 0.1, "bins": 12, "momentum": 0.5}
-    assert loss.space == "deltas"
-    assert loss.density is not ghm_regression(0.1, 12, 0.5).density
+    assert loss.spec.config == {"name": "ghm_regression", "mu": 0.1, "bins": 12, "momentum": 0.5}
+    assert loss.spec.compares == "deltas"
+    assert loss.spec.density is not ghm_regression(0.1, 12, 0.5).spec.density
     for momentum in (-0.1, 1.0):
         with pytest.raises(ValueError, match=rf"in \[0, 1\). Received: {momentum}"):
             ghm_regression(momentum=momentum)

@@ -179,7 +179,7 @@ def test_boxes(gradient, vision, name, other, seed):
     def oracle(x, y):
         return getattr(vision, other)(*objects(x, y))
 
-    agree(gradient, losses.BOX_LOSSES[name](), *boxes(seed), oracle)
+    agree(gradient, losses.get(name), *boxes(seed), oracle)
 
 
 def test_iou(gradient, vision):

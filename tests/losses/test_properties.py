@@ -41,7 +41,7 @@ def pairs(draw):
 def each(loss, y_true, y_pred):
     """The loss of every anchor, as NumPy."""
     y_true, y_pred = (ops.convert_to_tensor(x, "float32") for x in (y_true, y_pred))
-    return ops.convert_to_numpy(loss.each(y_true, y_pred))
+    return ops.convert_to_numpy(loss.spec.each(y_true, y_pred))
 
 
 def number(loss, y_true, y_pred):
@@ -109,7 +109,7 @@ twos = st.integers(-3, 3).map(lambda power: 2.0**power)
 def test_losses_of_boxes_do_not_change_with_the_scale_and_the_place(name, values, x, y, shift):
     a, b = np.concatenate([values[..., :2], values[..., :2] + values[..., 2:]], -1)
     y = y if name in ("iou", "giou") else x
-    loss = losses.BOX_LOSSES[name]()
+    loss = losses.get(name)
     moved = of_boxes(loss, (a + shift) * [x, y, x, y], (b + shift) * [x, y, x, y])
     np.testing.assert_allclose(moved, of_boxes(loss, a, b), rtol=1e-5, atol=1e-6)
 
@@ -134,7 +134,7 @@ def test_losses_of_deltas_do_change_with_their_scale(values, scale):
     a, b = values / 64.0
     a[0], b[0] = 1, 2  # at least one differs
     for name, power in (("l1", 1), ("l2", 2)):
-        loss = losses.BOX_LOSSES[name]()
+        loss = losses.get(name)
         expected = of_boxes(loss, a, b) * scale**power
         np.testing.assert_allclose(of_boxes(loss, a * scale, b * scale), expected, rtol=1e-5)
         assert expected[0] > 0
@@ -159,7 +159,7 @@ def some_batch(name, seed, wild=False):
     size = 50 if wild else 3
     if name in losses.CLASSIFICATION_LOSSES:
         labels = np.eye(3)[random.integers(0, 3, (2, 6))] * (state == 1)
-        if getattr(losses.LOSSES[name](), "quality", False):
+        if losses.get(name).spec.quality:
             labels = labels * random.uniform(0, 1, (2, 6, 1))
         return np.concatenate([labels, state], -1), random.uniform(-size, size, (2, 6, 3))
     if name == "iou_entropy":
@@ -176,7 +176,7 @@ def some_batch(name, seed, wild=False):
 def made(name):
     """The loss of that name, of logits where it takes these."""
     takes_logits = name in losses.CLASSIFICATION_LOSSES or name == "iou_entropy"
-    return losses.LOSSES[name](**({"from_logits": True} if takes_logits else {}))
+    return losses.get({"name": name} | ({"from_logits": True} if takes_logits else {}))
 
 
 @pytest.mark.parametrize("name", sorted(losses.LOSSES))
@@ -188,7 +188,7 @@ def test_ranges(name, seed):
     value = number(loss, *batch)
     assert -1e-6 <= value <= LARGEST.get(name, math.inf) + 1e-5
     assert math.isfinite(value)
-    if hasattr(loss, "each"):
+    if loss.spec.each:
         values = each(loss, *batch)
         assert values.shape == (2, 6)
         assert (values >= -1e-6).all()

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from keras_retinanet import losses
+from keras_retinanet.choices import lookup
 from keras_retinanet.losses.reduction import IGNORE, OBJECT, only, per_object, split
 
 pytestmark = pytest.mark.core
@@ -54,17 +55,18 @@ def test_only():
 )
 def test_a_loss_is_made_again_from_its_config(config):
     loss = losses.get(config)
-    assert loss.config == config
-    assert losses.get(loss.config).config == config
+    assert loss.spec.config == config
+    assert losses.get(loss.spec.config).spec.config == config
     assert config["name"] in losses.LOSSES
 
 
 def test_every_loss_has_its_config():
-    for name, build in losses.LOSSES.items():
-        assert build().config["name"] == name
-        assert losses.get({"name": name}).config == build().config
+    for name in losses.LOSSES:
+        build, _ = lookup(losses.LOSSES, name, "loss")
+        assert build().spec.config["name"] == name
+        assert losses.get({"name": name}).spec.config == build().spec.config
 
 
 def test_an_unknown_loss_names_the_known():
-    with pytest.raises(ValueError, match=r"'focal', .*'smooth_l1'.*Received: 'hinge'"):
+    with pytest.raises(ValueError, match=r"'hinge'; known: .* focal, .* smooth_l1"):
         losses.get({"name": "hinge"})

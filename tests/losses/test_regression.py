@@ -85,8 +85,8 @@ def test_giou_range():
 
 
 def test_what_they_compare():
-    assert smooth_l1().space == "deltas"
-    assert giou().space == "boxes"
+    assert smooth_l1().spec.compares == "deltas"
+    assert giou().spec.compares == "boxes"
 
 
 @pytest.fixture(params=[smooth_l1, giou])

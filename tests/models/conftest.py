@@ -1,6 +1,6 @@
 """A detector of a few thousand weights, and what it is trained on."""
 
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,9 +21,10 @@ def build(anchors):
     """Makes a training model for two classes on the levels 3 and 4; takes options."""
     import keras
 
-    from keras_retinanet.models.heads import default_submodels
-    from keras_retinanet.models.pyramid import create_pyramid_features
-    from keras_retinanet.models.retinanet import retinanet
+    from keras_retinanet.models.heads import detector_heads
+    from keras_retinanet.models.pyramid import feature_pyramid
+    from keras_retinanet.models.retinanet import training_model
+    from keras_retinanet.parts import Heads, Pyramid
 
     def make(extra=(), **options):
         keras.utils.set_random_seed(1)
@@ -35,14 +36,10 @@ def build(anchors):
             if level < 4:
                 x = keras.layers.BatchNormalization(momentum=0.5, name=f"norm_{level}")(x)
             x = features[f"C{level}"] = keras.layers.ReLU()(x)
-        return retinanet(
-            inputs,
-            features,
-            num_classes=2,
-            create_pyramid_features=partial(create_pyramid_features, feature_size=8),
-            submodels=[*default_submodels(2, anchors.num_anchors(), 8, 8, 1), *extra],
-            **{"anchors": anchors, "pyramid_levels": [3, 4], **options},
-        )
+        heads = detector_heads(2, anchors.num_anchors(), 8, Heads(depth=1))
+        options = {"anchors": anchors, "pyramid_levels": [3, 4], **options}
+        pyramid = feature_pyramid(features, Pyramid((3, 4), 8))
+        return training_model(inputs, pyramid, [*heads, *extra], options)
 
     return make
 
@@ -97,18 +94,17 @@ def toy():
     """
     import keras
 
-    from keras_retinanet.models.heads import default_submodels
-    from keras_retinanet.models.retinanet import retinanet
+    from keras_retinanet.models.heads import detector_heads
+    from keras_retinanet.models.retinanet import training_model
+    from keras_retinanet.parts import Heads
     from keras_retinanet.utils.anchors import square_anchors
-
-    def pyramid(layers, levels):
-        pool = keras.layers.AveragePooling2D
-        return {f"P{n}": pool(2**n, name=f"P{n}")(layers["C2"]) for n in levels}
 
     def make(num_classes=2, levels=(3, 4), coder="center_size", level_scales=False, **heads):
         random = np.random.default_rng(5)
         inputs = keras.Input((None, None, 3))
-        submodels = default_submodels(num_classes, 1, 3, depth=0, coder=coder, **heads)
+        pool = keras.layers.AveragePooling2D
+        pyramid = {f"P{n}": pool(2**n, name=f"P{n}")(inputs) for n in levels}
+        submodels = detector_heads(num_classes, 1, 3, Heads(depth=0, **heads), coder)
         weights = {}
         for name, head in submodels:
             _, bias = head.get_weights()
@@ -116,17 +112,8 @@ def toy():
             kernel[1, 1] = random.normal(size=(3, len(bias)))
             weights[name] = kernel[1, 1], random.normal(size=len(bias)).astype("float32")
             head.set_weights([kernel, weights[name][1]])
-        model = retinanet(
-            inputs,
-            {"C2": inputs},
-            num_classes,
-            create_pyramid_features=pyramid,
-            pyramid_levels=levels,
-            submodels=submodels,
-            level_scales=level_scales,
-            anchors=square_anchors(levels, 8),
-            coder=coder,
-        )
+        options = {"pyramid_levels": levels, "anchors": square_anchors(levels, 8), "coder": coder}
+        model = training_model(inputs, pyramid, submodels, options, level_scales)
         return model, weights
 
     return make
@@ -191,7 +178,8 @@ def shallow(monkeypatch):
     def make(name, **options):
         made = backbone(name, **options)
         if not getattr(made, "of_applications", True):
-            spec = {"width": 32, **made.networks[name], "blocks": (1, 1, 1, 1)}
+            spec = made.networks[name]
+            spec = replace(spec, width=min(32, spec.width), blocks=(1, 1, 1, 1))
             made.networks = {name: spec}
         return made
 

@@ -11,6 +11,7 @@ from keras import ops
 from keras_retinanet import losses
 from keras_retinanet.layers.normalize import normalize
 from keras_retinanet.models import backbone, backbone_names, load_model
+from keras_retinanet.parts import Design, Heads, Pyramid
 from keras_retinanet.utils.anchors import (
     AnchorParameters,
     anchors_for_shape,
@@ -18,7 +19,7 @@ from keras_retinanet.utils.anchors import (
 )
 
 ANCHORS = AnchorParameters([16, 32, 64], [8, 16, 32], [1], [1])
-SMALL = {"feature_size": 8, "head_depth": 0, "anchors": ANCHORS, "pyramid_levels": [3, 4, 5]}
+SMALL = Design(Pyramid((3, 4, 5), 8), Heads(depth=0), ANCHORS)
 
 ALL = backbone_names()
 SAME = ("mobilenet128", "mobilenet160", "mobilenet192")  # as mobilenet224, but for the weights
@@ -43,7 +44,7 @@ def test_features(name, shallow):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_training_saving_and_loading(name, shallow, tmp_path):
-    model = shallow(name).detector(["a"], **SMALL)
+    model = shallow(name).detector(["a"], design=SMALL)
     images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype("uint8")
     matches = np.where(np.arange(8 * 8 + 4 * 4 + 2 * 2) % 9, -1, 0)  # every ninth has the object
     targets = {
@@ -71,7 +72,7 @@ def test_training_saving_and_loading(name, shallow, tmp_path):
 @pytest.mark.parametrize("name", ODD)
 def test_anchors_of_odd_sizes(name, shallow):
     # MobileNet's C5 of 75 px has 2 rows, where ⌈75 / 32⌉ is 3
-    model = shallow(name).detector(["a"], **SMALL)
+    model = shallow(name).detector(["a"], design=SMALL)
     sides = (75, 101)
     anchors = anchors_for_shape(sides, [3, 4, 5], ANCHORS, make_shapes_callback(model))
     boxes, scores = model([np.zeros((1, *sides, 3), "uint8")])
@@ -184,7 +185,7 @@ def test_imagenet_weights_give_the_features_of_keras_applications(
     )
     theirs = build(weights="imagenet", **options)
     made = shallow(name)
-    ours = made.detector(["a"], weights=path, **SMALL)
+    ours = made.detector(["a"], weights=path, design=SMALL)
     c5 = keras.Model(ours.inputs, ours.get_layer("C5_reduced").input)
 
     rgb = random.integers(0, 256, (1, 64, 64, 3)).astype("float32")

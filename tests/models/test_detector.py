@@ -1,12 +1,19 @@
 """The model that knows itself: options, losses, training, saving and going on."""
 
+import copy
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_retinanet import losses
-from keras_retinanet.models.heads import default_regression_model
+from keras_retinanet.errors import InputError
+from keras_retinanet.losses.spec import LossSpec, spec_of
+from keras_retinanet.models import RetinaNet, convert_model, detector
+from keras_retinanet.models.detector import DEFAULTS
+from keras_retinanet.models.heads import regression_head
+from keras_retinanet.parts import Heads
 from keras_retinanet.utils.anchors import AnchorParameters, anchors_for_shape
 
 pytestmark = pytest.mark.core
@@ -81,16 +88,97 @@ def test_options_are_copies(build):
     assert model.options["class_names"] == ["cat", "dog"]
 
 
-def test_every_option_is_saved(build, images, tmp_path):
+def from_config(model, path):
+    again = type(model).from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    return again
+
+
+def from_json(model, path):
+    again = keras.models.model_from_json(model.to_json())
+    again.set_weights(model.get_weights())
+    return again
+
+
+ROUTES = {
+    "save": lambda model, path: saved(model, path / "model.keras"),
+    "from_config": from_config,
+    "from_json": from_json,
+    "copy": lambda model, path: copy.copy(model),
+    "deepcopy": lambda model, path: copy.deepcopy(model),
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_option_survives(build, images, tmp_path, route):
+    assert all(value != DEFAULTS[name] for name, value in OPTIONS.items())
+    training = build(**OPTIONS)
+    inference = convert_model(training, score_threshold=0.0)
+    assert (inference.predict_on_batch(images)[2] >= 0).any()
+    for model in (training, inference):
+        again = ROUTES[route](model, tmp_path)
+        assert type(again) is type(model)
+        assert again.options == model.options
+        assert again.output_names == model.output_names
+        for ours, theirs in zip(
+            again.predict_on_batch(images), model.predict_on_batch(images), strict=True
+        ):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_deep_copy_trains_apart_from_the_model(build, images, dense):
+    model = build()
+    model.compile("sgd", both(losses.giou()))
+    before = model.get_weights()
+    again = copy.deepcopy(model)
+    assert again.get_compile_config() == model.get_compile_config()
+    again.train_on_batch(images, dense)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_clone_model_is_refused(build):
+    with pytest.raises(InputError, match=r"options anchors, pyramid_levels.*copy\.deepcopy"):
+        keras.models.clone_model(build(**OPTIONS))
+
+
+def test_a_config_that_lacks_an_option_is_refused(build, monkeypatch):
     model = build(**OPTIONS)
-    loaded = saved(model, tmp_path / "model.keras")
-    assert type(loaded) is type(model)
-    assert {**loaded.options, "coder": loaded.coder.config} == OPTIONS
-    assert loaded.output_names == model.output_names
-    for ours, theirs in zip(
-        loaded.predict_on_batch(images), model.predict_on_batch(images), strict=True
-    ):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+    def without(name):  # a fresh config, because Keras empties the one that it reads
+        return {key: value for key, value in model.get_config().items() if key != name}
+
+    for name in OPTIONS:
+        with pytest.raises(InputError, match=f"options {name}"):
+            RetinaNet.from_config(without(name))
+    monkeypatch.setitem(detector.ADDED_LATER, "canvases", "own")
+    assert RetinaNet.from_config(without("canvases")).options == OPTIONS
+
+
+def test_a_file_that_calls_the_sampler_a_selector(build):
+    model = build()
+    model.compile("sgd", both(), "hard_negative")
+    config = model.get_compile_config()
+    again = build()
+    again.compile_from_config(
+        {"selector" if key == "sampler" else key: value for key, value in config.items()}
+    )
+    assert again.get_compile_config()["sampler"] == {"name": "hard_negative", "ratio": 3.0}
+
+
+def test_an_unknown_option_is_refused(build):
+    with pytest.raises(InputError, match="no option resise; known: anchors"):
+        build(resise="opencv")
+
+
+@pytest.mark.parametrize("suffix", ["h5", "hdf5"])
+def test_hdf5_is_refused(build, tmp_path, suffix):
+    path, model = tmp_path / f"model.{suffix}", build()
+    with pytest.raises(InputError, match=r"\.keras"):
+        model.save(path)
+    assert not path.exists()
+    with pytest.raises(InputError, match=r"\.keras"):
+        keras.saving.save_model(model, path)
 
 
 def test_anchors_for(build, anchors):
@@ -162,6 +250,48 @@ def test_losses_in_a_list_and_targets_by_name(build, images, dense, loss_of):
     np.testing.assert_allclose(loss_of(model, images, dense), listed, rtol=1e-5)
     by_name = dict(zip(("classification", "regression"), dense[::-1], strict=True))
     np.testing.assert_allclose(loss_of(model, images, by_name), listed, rtol=1e-5)
+
+
+def test_plain_losses_train_on_compact_targets(build, images, compact):
+    # a user's functions get probabilities (2, N, 2) and deltas (2, N, 4), and the state
+    def squared(y_true, y_pred):
+        assert y_pred.shape[-1] == 2
+        counted = ops.cast(y_true[..., -1:] >= 0, "float32")
+        return 10 * ops.mean(counted * ops.square(y_pred - y_true[..., :-1]))
+
+    def absolute(y_true, y_pred):
+        assert (y_true.shape[-1], y_pred.shape[-1]) == (5, 4)
+        objects = ops.cast(y_true[..., -1:] == 1, "float32")
+        return ops.sum(objects * ops.abs(y_pred - y_true[..., :-1])) / 10
+
+    model = build()
+    model.compile(keras.optimizers.Adam(0.01), both(absolute, squared))
+    assert model.get_compile_config() == {}
+    found = [model.train_on_batch(images, compact, return_dict=True) for _ in range(12)]
+    for name in ("classification_loss", "regression_loss"):
+        assert 0 < found[-1][name] < 0.9 * found[0][name]
+    half_empty = {**compact, "matches": np.where([[True], [False]], compact["matches"], -2)}
+    ignored = {**compact, "matches": np.full_like(compact["matches"], -2)}
+    empty = {name: np.zeros_like(value) for name, value in compact.items()}
+    empty["matches"] -= 1
+    for targets, objects in ((half_empty, True), (ignored, False), (empty, False)):
+        found = model.test_on_batch(images, targets, return_dict=True)
+        assert (found["regression_loss"] > 0) == objects
+        assert (found["classification_loss"] > 0) == (targets is not ignored)
+
+
+def test_spec_of_what_carries_none():
+    def mine(y_true, y_pred):
+        return 0
+
+    spec = spec_of(mine)
+    assert (spec.name, spec.compares, spec.activation) == ("mine", "deltas", "sigmoid")
+    assert not any((spec.from_logits, spec.quality, spec.weighted_by_score, spec.needs_bins))
+    assert spec.config is spec.each is spec.density is None
+    assert spec_of("mse").name == "mse"
+    assert spec_of(keras.losses.Huber()).config is None
+    with pytest.raises(ValueError, match=r"compares among.*'pixels'"):
+        LossSpec("mine", compares="pixels")
 
 
 @pytest.mark.parametrize("box_loss", [losses.smooth_l1, losses.giou])
@@ -270,7 +400,7 @@ def test_an_extra_output_has_its_loss(build, images, dense, loss_of):
     def angle_loss(y_true, y_pred):
         return ops.mean(ops.abs(y_true - y_pred))
 
-    extra = default_regression_model(1, 2, 8, 8, "angle_submodel", depth=0)
+    extra = regression_head(1, 2, 8, Heads(depth=0), name="angle_submodel")
     model = build(extra=[("angle", extra)])
     model.compile("sgd", {**both(), "angle": angle_loss})
     near, far = (np.full((2, 240, 1), value, "float32") for value in (10, 12))

@@ -1,4 +1,4 @@
-"""What compute_loss makes of the IoU branch, the softmax head, selectors and GHM, by hand.
+"""What compute_loss makes of the IoU branch, the softmax head, samplers and GHM, by hand.
 
 Two images of 32 x 32 px; 16 anchors of 64 px and stride 8 and 4 of 128 px and stride 16.
 """
@@ -12,7 +12,8 @@ from keras_retinanet import losses
 from keras_retinanet.boxes import iou
 from keras_retinanet.coders import center_size
 from keras_retinanet.errors import InputError
-from keras_retinanet.losses import selection
+from keras_retinanet.losses import sampling
+from keras_retinanet.losses.spec import LossSpec
 from keras_retinanet.models import convert_model
 from keras_retinanet.utils.anchors import anchors_for_shape, square_anchors
 
@@ -63,8 +64,8 @@ def both(box=None, classification=None, **others):
     return {"regression": box, "classification": classification or losses.focal(), **others}
 
 
-def compiled(model, closures, selector=None, eagerly=True):
-    model.compile(keras.optimizers.SGD(1e-3), closures, selector, run_eagerly=eagerly)
+def compiled(model, closures, sampler=None, eagerly=True):
+    model.compile(keras.optimizers.SGD(1e-3), closures, sampler, run_eagerly=eagerly)
     return model
 
 
@@ -117,7 +118,7 @@ def test_the_iou_that_is_learned_moves_no_box(toy, images, targets, gradient):
         def weighted(y_true, y_pred, weight=weight):
             return weight * losses.iou_entropy(from_logits=True)(y_true, y_pred)
 
-        weighted.from_logits = True
+        weighted.spec = LossSpec("weighted", from_logits=True)
         compiled(model, both(classification=losses.focal(from_logits=True), iou=weighted))
 
         def loss(regression):
@@ -160,50 +161,77 @@ def test_softmax_in_training_and_evaluation(
 
 
 @pytest.mark.parametrize(
-    ("model", "closures", "selector", "message"),
+    ("model", "closures", "sampler", "message"),
     [
-        ({"activation": "softmax"}, both(), None, "for softmax, as the head is. Received: focal"),
-        ({}, both(classification=losses.softmax_focal()), None, "Received: softmax_focal, which"),
+        ({"activation": "softmax"}, both(), None, "loss focal is for.*softmax"),
+        (
+            {},
+            both(classification=losses.softmax_focal()),
+            None,
+            "softmax_focal is for.*sigmoid",
+        ),
         (
             {},
             both(losses.dfl()),
             None,
-            "=16, for the box loss dfl",
+            "dfl needs a box coder with bins.*center_size",
         ),
         (
             {"coder": "distances"},
             both(losses.gfl()),
             None,
-            "=16, for the box loss gfl",
+            "gfl needs a box coder with bins.*distances",
         ),
         (
             {"coder": {"name": "distances", "bins": 4}},
             both(losses.smooth_l1()),
             None,
-            "coder without bins for the box loss smooth_l1",
+            "smooth_l1 compares deltas.*distances",
         ),
         (
             {"coder": {"name": "distances", "bins": 4}},
             both(losses.ghm_regression()),
             None,
-            "coder without bins for the box loss ghm_regression",
+            "ghm_regression compares deltas.*distances",
         ),
         (
             {},
             both(classification=losses.ghm_classification()),
             "hard_negative",
-            "the selector hard_negative can ask for the loss of each anchor. "
-            "Received: ghm_classification",
+            "sampler hard_negative.*ghm_classification",
         ),
     ],
 )
-def test_what_does_not_go_together(toy, model, closures, selector, message):
+def test_what_does_not_go_together(toy, model, closures, sampler, message):
     model, _ = toy(**model)
     with pytest.raises(InputError, match=message):
-        model.compile("sgd", closures, selector)
+        model.compile("sgd", closures, sampler)
     with pytest.raises(InputError, match=message):
-        model.check_losses(closures, selection.get(selector))
+        model.make_criterion(closures, sampling.get(sampler))
     assert not model.compiled
+
+
+def mine(y_true, y_pred):
+    return ops.mean(y_pred)
+
+
+@pytest.mark.parametrize(
+    ("model", "closures", "message"),
+    [
+        ({"coder": {"name": "distances", "bins": 4}}, both(mine), "mine compares deltas"),
+        ({"activation": "softmax"}, both(classification=mine), "mine is for scores by sigmoid"),
+    ],
+)
+def test_a_plain_loss_that_does_not_go_with_the_heads(
+    toy, images, targets, monkeypatch, model, closures, message
+):
+    model, _ = toy(**model)
+    with pytest.raises(InputError, match=message):
+        model.compile("sgd", closures)
+    spec = LossSpec("mine", compares="boxes", activation="softmax")
+    monkeypatch.setattr(mine, "spec", spec, raising=False)
+    compiled(model, closures)
+    assert np.isfinite(model.train_on_batch(images, targets)).all()
 
 
 @pytest.mark.parametrize("box_loss", [losses.giou(), losses.gfl(dfl=0)])
@@ -213,7 +241,7 @@ def test_losses_of_boxes_go_with_any_coder(toy, images, targets, loss_of, box_lo
         assert 0 < loss_of(model, images, targets) < 10
 
 
-# selectors
+# samplers
 
 
 def focal_by_hand(logits, matches):
@@ -233,8 +261,8 @@ def test_hard_negative(toy, images, matches, targets, values):
     expected = each[matches >= 0].sum()
     for image, count in ((0, 7), (1, 3)):
         expected += np.sort(each[image, matches[image] == -1])[-count:].sum()
-    selector = {"name": "hard_negative", "ratio": 1.5}
-    compiled(model, both(classification=losses.focal(from_logits=True)), selector)
+    sampler = {"name": "hard_negative", "ratio": 1.5}
+    compiled(model, both(classification=losses.focal(from_logits=True)), sampler)
     found = model.test_on_batch(images, targets, return_dict=True)
     np.testing.assert_allclose(found["classification_loss"], expected / 7, rtol=1e-5)
     compiled(model, both())
@@ -259,23 +287,26 @@ def test_ohem(toy, images, matches, targets, values):
         total += each[image, kept].sum()
         chosen += [(image, anchor) for anchor in kept]
     assert 0 < sum(matches[place] >= 0 for place in chosen) < 7
-    selector = selection.ohem(count=6, overlap=0.4)
-    compiled(model, both(classification=losses.focal(from_logits=True)), selector)
+    sampler = sampling.ohem(count=6, overlap=0.4)
+    compiled(model, both(classification=losses.focal(from_logits=True)), sampler)
     found = model.test_on_batch(images, targets, return_dict=True)
     np.testing.assert_allclose(found["classification_loss"], total / 7, rtol=1e-5)
 
 
-def test_a_selector_is_saved(toy, images, targets, tmp_path):
+def test_a_sampler_is_saved(toy, images, targets, tmp_path):
     model, _ = toy()
     compiled(model, both(), {"name": "ohem", "count": 8, "ratio": 3})
     config = model.get_compile_config()
     whole = {"name": "ohem", "count": 8, "overlap": 0.7, "ratio": 3, "pool": 4}
-    assert config["selector"] == whole
+    assert config["sampler"] == whole
     loaded = saved(model, tmp_path / "model.keras")
     assert loaded.get_compile_config() == config
     np.testing.assert_allclose(
         loaded.test_on_batch(images, targets), model.test_on_batch(images, targets), rtol=1e-5
     )
+    compiled(model, both(), lambda values, state, boxes: state == 1)
+    assert model.get_compile_config() == {}  # a user's function, which no file can name
+    compiled(model, both(), config["sampler"])
     everything = compiled(toy()[0], both()).test_on_batch(images, targets)
     assert everything[0] > 1.01 * model.test_on_batch(images, targets)[0]
 
@@ -284,7 +315,7 @@ def test_a_selector_is_saved(toy, images, targets, tmp_path):
 
 
 def counts_of(*closures):
-    return [ops.convert_to_numpy(closure.density.counts) for closure in closures]
+    return [ops.convert_to_numpy(closure.spec.density.counts) for closure in closures]
 
 
 def test_ghm_counts_in_training_alone(toy, images, targets):
@@ -350,11 +381,11 @@ def test_one_class_and_one_box_at_most(toy, images):
         "labels": np.zeros((2, 1), "int32"),
         "matches": np.array([[0] * 3 + [-1] * 17, [-2] * 4 + [-1] * 16], "int32"),
     }
-    for loss, selector in (
+    for loss, sampler in (
         (losses.ghm_classification(from_logits=True), None),
         (losses.focal(from_logits=True), "ohem"),
     ):
-        model = compiled(toy(num_classes=1)[0], both(classification=loss), selector)
+        model = compiled(toy(num_classes=1)[0], both(classification=loss), sampler)
         first, second = (model.train_on_batch(images, targets)[0] for _ in range(2))
         assert np.isfinite([first, second]).all()
         assert first > 0.1
@@ -399,8 +430,8 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_batches_without_objects(toy, images, targets, kind):
-    options, closures, selector = KINDS[kind]
-    model = compiled(toy(**options)[0], closures(), selector)
+    options, closures, sampler = KINDS[kind]
+    model = compiled(toy(**options)[0], closures(), sampler)
     whole = targets["matches"]
     empty = np.array([[False], [True]])  # the second image
 

@@ -9,8 +9,8 @@ import pytest
 from keras import ops
 
 from keras_retinanet import losses
-from keras_retinanet.detectors import DETECTORS
 from keras_retinanet.models import convert_model
+from keras_retinanet.presets import DETECTORS
 
 pytestmark = pytest.mark.core
 
@@ -44,16 +44,15 @@ def make(toy):
     """Makes the model, compiled, and the weights of its heads."""
 
     def build():
-        options = {name: GFL["model"][name] for name in ("coder", "level_scales")}
-        model, weights = toy(**options)
+        model, weights = toy(coder=GFL.design.coder, level_scales=GFL.design.heads.level_scales)
         head, (kernel, bias) = model.get_layer("regression_submodel"), weights["regression"]
         bias = bias - np.tile(np.arange(17), 4) / 2  # small boxes are likelier
         head.set_weights([head.get_weights()[0], bias])
         weights["regression"] = kernel, bias
         for level, scale in SCALES.items():
             model.get_layer(f"regression_scale_{level}").factor.assign(scale)
-        box_loss = losses.get(GFL["box_loss"])
-        class_loss = losses.get({**GFL["classification_loss"], "from_logits": True})
+        box_loss = losses.get(GFL.box_loss)
+        class_loss = losses.get({**GFL.classification_loss, "from_logits": True})
         closures = {"regression": box_loss, "classification": class_loss}
         model.compile(keras.optimizers.SGD(1e-3), closures, run_eagerly=True)
         return model, weights

@@ -7,10 +7,14 @@ from keras import ops
 
 from keras_retinanet.models.heads import (
     Probabilities,
+    classification_head,
     default_classification_model,
     default_regression_model,
     default_submodels,
+    detector_heads,
+    regression_head,
 )
+from keras_retinanet.parts import Heads
 
 pytestmark = pytest.mark.core
 
@@ -89,7 +93,7 @@ def test_rows_are_ordered_by_place_then_anchor(regression, features):
 
 
 def test_heads_share_nothing():
-    (_, regression), (_, classification) = default_submodels(3, 2, 16, 24, 2)
+    (_, regression), (_, classification) = detector_heads(3, 2, 16, Heads(width=24, depth=2))
     ours = {id(variable) for variable in regression.variables}
     assert not ours & {id(variable) for variable in classification.variables}
     assert len(ours) == len(classification.variables) == 3 * 2
@@ -107,19 +111,19 @@ def test_default_submodels():
 
 
 def test_depth_and_norm():
-    model = default_classification_model(3, 2, 16, depth=1, norm="group")
+    model = classification_head(3, 2, 16, Heads(depth=1, norm="group"))
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds.count("Conv2D") == 2
     assert kinds.count("GroupNormalization") == 1
     assert [layer.use_bias for layer in convolutions(model)] == [False, True]  # the norm has one
-    assert len(convolutions(default_regression_model(4, 2, 16, depth=0))) == 1
+    assert len(convolutions(regression_head(4, 2, 16, Heads(depth=0)))) == 1
 
 
 def test_outputs_are_float32_under_any_policy(features):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        models = [model for _, model in default_submodels(3, 2, 16, 8, 1)]
+        models = [model for _, model in detector_heads(3, 2, 16, Heads(width=8, depth=1))]
     finally:
         keras.config.set_dtype_policy(before)
     for model in models:
@@ -138,7 +142,9 @@ def softmax(logits):
 def softmax_head():
     """Three classes, and the background as the fourth of each anchor's values."""
     keras.utils.set_random_seed(0)
-    return default_classification_model(3, 2, 16, 0.05, 24, depth=1, activation="softmax")
+    return classification_head(
+        3, 2, 16, Heads(width=24, depth=1, activation="softmax", prior_probability=0.05)
+    )
 
 
 @pytest.mark.parametrize("size", [1, 100, 1000])
@@ -172,7 +178,7 @@ def test_probabilities_keep_their_activation():
         assert layer(keras.Input((None, 4))).shape == (None, None, values)
         none = np.zeros((2, 0, 4), "float32")
         assert ops.convert_to_numpy(layer(none)).shape == (2, 0, values)
-    with pytest.raises(ValueError, match=r"\['sigmoid', 'softmax'\]. Received: 'relu'"):
+    with pytest.raises(ValueError, match="'relu'; known: sigmoid, softmax"):
         Probabilities("relu")
 
 
@@ -199,11 +205,9 @@ def test_the_softmax_head_in_inference_and_in_training(softmax_head, features):
 
 
 def test_default_submodels_with_a_softmax():
-    options = {"head_size": 8, "depth": 1, "activation": "softmax"}
     for probability, start in ((0.1, 0.1), (None, 3 / 4)):  # without prior 4 equal ones
-        (_, regression), (_, model) = default_submodels(
-            3, 2, 16, prior_probability=probability, **options
-        )
+        heads = Heads(width=8, depth=1, activation="softmax", prior_probability=probability)
+        (_, regression), (_, model) = detector_heads(3, 2, 16, heads)
         scores = ops.convert_to_numpy(model(np.zeros((1, 2, 2, 16), "float32")))
         np.testing.assert_allclose(scores.sum(-1), start, rtol=1e-4)
         assert regression.output_shape == (None, None, 4)

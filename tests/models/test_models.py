@@ -85,7 +85,7 @@ def test_what_is_not_passed_is_as_the_model_knows(build):
 
 
 def test_an_inference_model_cannot_be_converted(inference):
-    with pytest.raises(InputError, match="Received: a model with outputs boxes, scores, labels"):
+    with pytest.raises(InputError, match="has boxes, scores, labels"):
         convert_model(inference)
 
 

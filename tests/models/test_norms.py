@@ -42,7 +42,7 @@ def test_normalized():
 
 
 def test_an_unknown_norm_names_the_known():
-    with pytest.raises(ValueError, match=r"\['batch', 'group', 'none'\]. Received: 'layer'"):
+    with pytest.raises(ValueError, match="'layer'; known: batch, group, none"):
         normalized(keras.Input((4, 4, 8)), "layer", "norm")
     assert set(NORMS) == {"batch", "group", "none"}
 
@@ -97,7 +97,7 @@ def test_group_norm_for_batch_norm(network):
 
 def test_synchronised_batch_norm(network, tmp_path):
     if keras.backend.backend() != "tensorflow":
-        with pytest.raises(InputError, match=r"Expected TensorFlow .* sync_batch"):
+        with pytest.raises(InputError, match=r"sync_batch needs .*tensorflow"):
             with_norm(network, "sync_batch")
         return
     changed = with_norm(network, "sync_batch")
@@ -116,5 +116,5 @@ def test_synchronised_batch_norm(network, tmp_path):
 
 
 def test_an_unknown_norm_of_a_backbone_names_the_known(network):
-    with pytest.raises(ValueError, match=r"\['batch', 'group', 'sync_batch'\]. Received: 'layer'"):
+    with pytest.raises(ValueError, match="'layer'; known: batch, sync_batch, group"):
         with_norm(network, "layer")

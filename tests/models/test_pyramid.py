@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_retinanet.models.pyramid import create_pyramid_features
+from keras_retinanet.models.pyramid import create_pyramid_features, feature_pyramid
+from keras_retinanet.parts import Pyramid
 
 pytestmark = pytest.mark.core
 
@@ -34,7 +35,7 @@ def test_default_width(features):
 
 @pytest.mark.parametrize("norm", ["none", "group"])
 def test_layers_carry_the_names_of_the_levels(features, norm):
-    pyramid = create_pyramid_features(features, [3, 4, 5, 6, 7], 8, norm)
+    pyramid = feature_pyramid(features, Pyramid(width=8, norm=norm))
     model = keras.Model(list(features.values()), list(pyramid.values()))
     for level in range(3, 8):
         assert model.get_layer(f"P{level}").output is pyramid[f"P{level}"]
@@ -67,7 +68,7 @@ def strided(options, values):
     """P6 and P7 of a constant C5 and P5 of 1x4 places and one channel, with kernels of ones."""
     names = {level: f"C{level}" for level in (3, 4, 5)}
     shape = {n: keras.Input((1, 4 * 2 ** (5 - i), 1), name=n) for i, n in names.items()}
-    pyramid = create_pyramid_features(shape, [5, 6, 7], 1, **options)
+    pyramid = feature_pyramid(shape, Pyramid((5, 6, 7), 1, **options))
     model = keras.Model(shape, [pyramid["P6"], pyramid["P7"]])
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
@@ -96,5 +97,5 @@ def test_p7_with_and_without_relu():
 
 @pytest.mark.parametrize("options", [{"p6_from": "C4"}, {"strided_padding": "valid"}])
 def test_unknown_options_name_the_known(features, options):
-    with pytest.raises(ValueError, match=r"Expected p6_from among \['C5', 'P5'\]"):
-        create_pyramid_features(features, [5, 6], 4, **options)
+    with pytest.raises(ValueError, match=r"Unknown (p6_from 'C4'|strided_padding 'valid'); known"):
+        feature_pyramid(features, Pyramid((5, 6), 4, **options))

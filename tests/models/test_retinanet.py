@@ -1,5 +1,7 @@
 """RetinaNet from its parts, and its inference model."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from keras_retinanet.errors import InputError
 from keras_retinanet.layers import FilterDetections
 from keras_retinanet.models import RetinaNet, backbone, convert_model
 from keras_retinanet.models import retinanet as module
-from keras_retinanet.models.heads import default_regression_model, default_submodels
+from keras_retinanet.models.heads import detector_heads, regression_head
 from keras_retinanet.models.retinanet import retinanet, retinanet_bbox
+from keras_retinanet.parts import Design, Heads, Pyramid
 from keras_retinanet.utils.anchors import (
     AnchorParameters,
     anchors_for_shape,
@@ -72,10 +75,40 @@ def test_public_names():
         assert callable(getattr(module, name))
 
 
+@pytest.mark.parametrize(
+    ("function", "parameters"),
+    [
+        (
+            module.retinanet,
+            "inputs backbone_layers num_classes num_anchors create_pyramid_features "
+            "pyramid_levels submodels name",
+        ),
+        (
+            module.retinanet_bbox,
+            "model nms class_specific_filter name anchor_params pyramid_levels nms_threshold "
+            "score_threshold max_detections parallel_iterations kwargs",
+        ),
+        (
+            module.default_classification_model,
+            "num_classes num_anchors pyramid_feature_size prior_probability "
+            "classification_feature_size name",
+        ),
+        (
+            module.default_regression_model,
+            "num_values num_anchors pyramid_feature_size regression_feature_size name",
+        ),
+        (module.default_submodels, "num_classes num_anchors"),
+    ],
+)
+def test_signatures_of_keras_retinanet(function, parameters):
+    assert list(inspect.signature(function).parameters) == parameters.split()
+
+
 @pytest.mark.parametrize("name", ["resnet10_0.25", "mobilenet224_0.25"])
 def test_rows_are_the_anchors_of_the_image(name):
     anchors = AnchorParameters(ratios=[1], scales=[1, 2])
-    model = backbone(name).detector(["a"], feature_size=8, head_depth=0, anchors=anchors)
+    design = Design(Pyramid(width=8), Heads(depth=0), anchors)
+    model = backbone(name).detector(["a"], design=design)
     for shape in ((64, 96), (32, 32), (160, 96), (800, 1344)):
         count = len(anchors_for_shape(shape, anchor_params=anchors))
         shapes = model.compute_output_shape((None, *shape, 3))
@@ -85,23 +118,22 @@ def test_rows_are_the_anchors_of_the_image(name):
 def test_level_2():
     anchors = AnchorParameters([16, 32, 64, 128], [4, 8, 16, 32], [1], [1])
     inputs, layers = features()
-    submodels = default_submodels(3, 1, 256, 8, 0)
-    model = retinanet(
-        inputs, layers, 3, pyramid_levels=[2, 3, 4, 5], anchors=anchors, submodels=submodels
-    )
+    submodels = detector_heads(3, 1, heads=Heads(depth=0))
+    model = retinanet(inputs, layers, 3, pyramid_levels=[2, 3, 4, 5], submodels=submodels)
     count = 16 * 24 + 8 * 12 + 4 * 6 + 2 * 3
     assert model.compute_output_shape((None, 64, 96, 3)) == [(None, count, 4), (None, count, 3)]
     assert len(anchors_for_shape((64, 96), [2, 3, 4, 5], anchors)) == count
-    assert retinanet_bbox(model).pyramid_levels == [2, 3, 4, 5]
+    assert retinanet_bbox(model, anchor_params=anchors).pyramid_levels == [2, 3, 4, 5]
 
 
 def test_one_level():
     anchors = AnchorParameters([64], [32], [1], [1])
     inputs, layers = features()
-    submodels = default_submodels(1, 1, 256, 8, 0)
-    model = retinanet(inputs, layers, 1, pyramid_levels=[5], anchors=anchors, submodels=submodels)
+    submodels = detector_heads(1, 1, heads=Heads(depth=0))
+    model = retinanet(inputs, layers, 1, pyramid_levels=[5], submodels=submodels)
     assert model.output_names == ["regression", "classification"]
-    found = retinanet_bbox(model, max_detections=4).predict_on_batch(np.zeros((1, 64, 64, 3)))
+    inference = retinanet_bbox(model, anchor_params=anchors, max_detections=4)
+    found = inference.predict_on_batch(np.zeros((1, 64, 64, 3)))
     assert found[0].shape == (1, 4, 4)
 
 
@@ -164,7 +196,7 @@ def test_boxes_lie_inside_the_image(found):
 
 
 def test_extra_outputs_pass_through(build, images):
-    extra = default_regression_model(3, 2, 8, 8, "angle_submodel", depth=0)
+    extra = regression_head(3, 2, 8, Heads(depth=0), name="angle_submodel")
     model = build(extra=[("angle", extra)])
     assert model.output_names == ["regression", "classification", "angle"]
     inference = convert_model(model, score_threshold=0.0, max_detections=20)
@@ -225,7 +257,7 @@ def test_clipping_after_nms(model, images, raw):
         np.testing.assert_allclose(found[0][image][: len(rows)], boxes[image][rows], atol=1e-2)
         np.testing.assert_allclose(found[1][image][: len(rows)], scores[image][rows], rtol=1e-5)
         assert found[2][image].tolist() == [*labels[image][rows], *[-1] * (600 - len(rows))]
-    with pytest.raises(ValueError, match=r"'dropping', 'after'\]. Received: 'never'"):
+    with pytest.raises(ValueError, match=r"clip 'never'; known: before, dropping, after"):
         convert_model(model, clip="never")
 
 
@@ -243,7 +275,7 @@ def test_without_a_model():
         inputs=inputs,
         backbone_layers=layers,
         num_classes=2,
-        submodels=default_submodels(2, 1, 256, 8, 0),
+        submodels=detector_heads(2, 1, heads=Heads(depth=0)),
     )
     assert model.name == "retinanet-bbox"
     assert model.pyramid_levels == [3, 4]
@@ -263,7 +295,7 @@ def test_a_model_of_other_making(model, images, anchors, found):
 
 def test_what_is_no_training_model(model):
     inference = retinanet_bbox(model)
-    with pytest.raises(InputError, match="Received: a model with outputs boxes, scores, labels"):
+    with pytest.raises(InputError, match="has boxes, scores, labels"):
         retinanet_bbox(inference)
 
 

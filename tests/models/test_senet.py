@@ -1,5 +1,7 @@
 """Squeeze-and-excitation networks: their structure, and the unit itself by hand."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 from keras import ops
@@ -11,7 +13,7 @@ from keras_retinanet.models.senet import NETWORKS, SeBackbone
 def kernels(name):
     """{layer: (shape of the kernel, strides)} of a network with one block to each stage."""
     made = SeBackbone(name)
-    made.networks = {name: {**NETWORKS[name], "blocks": (1, 1, 1, 1)}}
+    made.networks = {name: replace(NETWORKS[name], blocks=(1, 1, 1, 1))}
     layers = made.network(keras.Input((None, None, 3))).layers
     return {
         layer.name: (tuple(layer.kernel.shape), layer.strides[0])
@@ -60,10 +62,10 @@ def test_senet154():
 
 
 def test_blocks():
-    counts = {name: sum(NETWORKS[name]["blocks"]) for name in NETWORKS}
+    counts = {name: sum(NETWORKS[name].blocks) for name in NETWORKS}
     # a stem, three convolutions to a bottleneck or two to a basic block, and a classifier
     for name, blocks in counts.items():
-        each = 2 if NETWORKS[name].get("block") == "basic" else 3
+        each = 2 if NETWORKS[name].block == "basic" else 3
         depth = 1 + each * blocks + 1
         assert name in (f"seresnet{depth}", f"seresnext{depth}", f"senet{depth + 2}")
 

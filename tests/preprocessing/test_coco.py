@@ -43,30 +43,28 @@ def write(tmp_path):
 
 
 DATA = Path(__file__).parents[1] / "data" / "coco"
-NUMBERS = "annotation 2: expected a bbox of 4 numbers x, y, width, height, and a number as area. "
+NUMBERS = "annotation 2: expected a bbox of 4 numbers x, y, width, height, and a number as area, "
 ENTRIES = {  # a file of tests/data/coco with one bad entry: what it gives
-    "annotation_without_bbox": "annotations, entry 2: expected the keys image_id, category_id, "
-    "bbox. Missing: bbox",
-    "annotation_without_id_and_bbox": "annotations, entry #1: expected the keys",
+    "annotation_without_bbox": "annotations, entry 2: missing keys: bbox; needed: image_id",
+    "annotation_without_id_and_bbox": "annotations, entry #1: missing keys: ",
     "unknown_category": "annotation 2: unknown category_id: 5 (known: 2, 9)",
     "unknown_image": "annotation 2: unknown image_id: 1 (known: 7)",
     "object_as_image_id": "annotation 2: unknown image_id: {} (known: 7)",
-    "short_bbox": f"{NUMBERS}Received: bbox=[1, 2, 3], area=20",
-    "number_as_bbox": f"{NUMBERS}Received: bbox=7, area=20",
-    "text_in_bbox": f"{NUMBERS}Received: bbox=[1, 2, 3, 'x'], area=20",
-    "nan_in_bbox": f"{NUMBERS}Received: bbox=[1, 2, nan, 3], area=20",
-    "text_as_area": f"{NUMBERS}Received: bbox=[3, 4, 5, 6], area='large'",
-    "too_large": f"{NUMBERS}Received: bbox=[1, 2, 3, 1e+300], area=20",
-    "endless_integer": f"{NUMBERS}Received: bbox=[1, 2, 3, 1000000",
-    "no_text_as_file_name": "image 8: expected a file_name. Received: None",
-    "image_without_file_name": "images, entry 8: expected the keys id, file_name. "
-    "Missing: file_name",
-    "text_as_image": "images, entry #1: expected the keys id, file_name. Missing: id, file_name",
-    "list_as_image_id": "image: expected an integer as id. Received: [3]",
-    "image_twice": "image 7: stands there twice",
-    "category_without_name": "categories, entry 10: expected the keys id, name. Missing: name",
-    "text_as_category_id": "category: expected an integer as id. Received: '10'",
-    "category_twice": "category 2: stands there twice",
+    "short_bbox": f"{NUMBERS}got bbox=[1, 2, 3], area=20",
+    "number_as_bbox": f"{NUMBERS}got bbox=7, area=20",
+    "text_in_bbox": f"{NUMBERS}got bbox=[1, 2, 3, 'x'], area=20",
+    "nan_in_bbox": f"{NUMBERS}got bbox=[1, 2, nan, 3], area=20",
+    "text_as_area": f"{NUMBERS}got bbox=[3, 4, 5, 6], area='large'",
+    "too_large": f"{NUMBERS}got bbox=[1, 2, 3, 1e+300], area=20",
+    "endless_integer": f"{NUMBERS}got bbox=[1, 2, 3, 1000000",
+    "no_text_as_file_name": "image 8: expected a file_name, got None",
+    "image_without_file_name": "images, entry 8: missing keys: file_name; needed: id",
+    "text_as_image": "images, entry #1: missing keys: id, file_name",
+    "list_as_image_id": "image: expected an integer as id, got [3]",
+    "image_twice": "image 7: the id is taken",
+    "category_without_name": "categories, entry 10: missing keys: name; needed: id, name",
+    "text_as_category_id": "category: expected an integer as id, got '10'",
+    "category_twice": "category 2: the id is taken",
 }
 FILES = {  # a file of no use
     "malformed": "line 2, column 18: malformed JSON: Expecting value",
@@ -240,14 +238,16 @@ def test_layouts(tmp_path, layout, images):
 
 
 def test_a_set_that_is_not_there_names_those_that_are(tmp_path):
-    with pytest.raises(InputError, match=r"instances_train.json: no such file \(sets: none\)"):
+    with pytest.raises(InputError, match=r"instances_train.json: no such file \(splits: none\)"):
         coco_paths(str(tmp_path), "train")
     (tmp_path / "annotations").mkdir()
     for name in ("train2017", "val2017"):
         (tmp_path / f"annotations/instances_{name}.json").write_text("{}")
-    with pytest.raises(InputError, match=r"no such file \(sets: train2017, val2017\)"):
+    with pytest.raises(InputError, match=r"no such file \(splits: train2017, val2017\)"):
         coco_paths(str(tmp_path), "train")
-    with pytest.raises(InputError, match=r"expected the name of a set \(sets: train2017, val2017"):
+    with pytest.raises(
+        InputError, match=r"expected the name of a split \(splits: train2017, val2017"
+    ):
         coco_paths(str(tmp_path))
 
 

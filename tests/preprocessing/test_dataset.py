@@ -13,7 +13,7 @@ from keras_retinanet.preprocessing.dataset import (
     make_record,
     with_classes,
 )
-from keras_retinanet.preprocessing.measure import image_size, image_sizes
+from keras_retinanet.preprocessing.image_info import image_size, image_sizes
 from keras_retinanet.preprocessing.readers import read_csv
 from keras_retinanet.utils.image import read_image_rgb
 
@@ -35,9 +35,9 @@ CHECK = {  # a file of tests/data: what `checked` says of it under `strict`
     "the first: {file}: line 2 (box 1, 2, 3, 2 in 60 x 40 px).",
     "check/box_sticks_out": "Found 1 of 2 boxes that stick out of their image by over 1 px; "
     "the first: {file}: line 2 (box 50, 2, 70, 4 in 60 x 40 px).",
-    "check/images_without_objects": "Expected boxes to learn from. Received: 1 images without any",
-    "check/no_image_left": "Expected images. Received: a data set that holds no images "
-    "(1 missing or unreadable; the first: {images}/empty.jpg: not an image, or too little of one)",
+    "check/images_without_objects": "None of 1 images has a box to train on",
+    "check/no_image_left": "The data set has no usable images (1 missing or unreadable; the first: "
+    "{images}/empty.jpg: not an image, or too little of one); check its paths.",
 }
 IMAGES = {  # a file of tests/data/images: what `image_size` says of it
     "empty.jpg": "not an image, or too little of one",
@@ -93,7 +93,7 @@ def test_make_record_without_boxes_keeps_shapes():
 
 @pytest.mark.parametrize("wrong", [{"labels": [1, 2]}, {"ignore": [True] * 2}, {"area": [1.0] * 2}])
 def test_make_record_refuses_columns_of_another_length(wrong):
-    with pytest.raises(ValueError, match=f"Expected 1 {next(iter(wrong))}"):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be 1"):
         make_record("a.jpg", 7, [[1, 2, 4, 8]], **{"labels": [0], **wrong})
 
 
@@ -190,12 +190,12 @@ def test_checked_fills_sizes_and_leaves_good_data_alone(image):
     assert before.records[0].size is None
 
 
-def test_checked_does_not_measure_what_the_reader_has_measured(image, monkeypatch):
+def test_checked_does_not_open_an_image_whose_size_is_known(image, monkeypatch):
     def refuse(path):
         raise AssertionError(f"{path} was opened")
 
     before = dataset(record(image, size=(30, 50)), record(image, [(0, 0, 9, 45)], size=(30, 50)))
-    monkeypatch.setattr("keras_retinanet.preprocessing.dataset.measure", refuse)
+    monkeypatch.setattr("keras_retinanet.preprocessing.dataset.image_info", refuse)
     after = checked(before)
     assert [r.size for r in after.records] == [(30, 50)] * 2
     assert after.records[1].boxes.tolist() == [[0, 0, 9, 45]]
@@ -372,16 +372,16 @@ def test_strict_raises_instead(tmp_path, image, boxes, missing, message):
 
 
 def test_no_image_left(tmp_path):
-    with pytest.raises(InputError, match=r"holds no images$"):
+    with pytest.raises(InputError, match="no usable images;"):
         checked(dataset())
-    with pytest.raises(InputError, match=r"holds no images \(2 missing or .* missing.jpg: no such"):
+    with pytest.raises(InputError, match=r"no usable images \(2 missing .* missing.jpg: no such"):
         checked(dataset(*[record("missing.jpg")] * 2))
 
 
 @pytest.mark.parametrize("boxes", [[], [(1, 1, 3, 3)]], ids=["none", "all ignored"])
 def test_no_box_left(image, boxes):
     data = dataset(record(image, boxes, ignore=[True] * len(boxes)))
-    with pytest.raises(InputError, match="Received: 1 images without any"):
+    with pytest.raises(InputError, match="None of 1 images has a box"):
         checked(data)
     assert len(checked(data, need_boxes=False).records) == 1
 
@@ -412,7 +412,7 @@ def test_with_classes_takes_images_without_boxes():
 
 def test_with_classes_names_a_class_that_the_model_lacks():
     mine = Dataset([], ["dog", "egg"], [1, 2])
-    with pytest.raises(InputError, match=r"Expected the classes dog, cat\. Received: 'egg'"):
+    with pytest.raises(InputError, match="Unknown class 'egg'; known: dog, cat"):
         with_classes(mine, ["dog", "cat"])
 
 

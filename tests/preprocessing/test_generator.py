@@ -1,14 +1,12 @@
-"""The generator: what old subclasses rely on, and batches that depend on (seed, epoch, index)."""
+"""The overridable generator: what subclasses of the older keras-retinanet rely on."""
 
-import warnings
+import dataclasses
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_retinanet import coders
-from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import Dataset, make_record
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.utils.anchors import AnchorParameters, anchors_for_shape
@@ -49,7 +47,7 @@ def plain(height, width, colour=BLUE):
 
 
 def write(folder, sizes, boxes=None, ignore=None):
-    """A data set of noise pictures of `sizes` (w, h), each with its boxes of class 1."""
+    """A data set of noise images of `sizes` (w, h), each with its boxes of class 1."""
     rng = np.random.default_rng(0)
     records = []
     for i, (width, height) in enumerate(sizes):
@@ -61,10 +59,10 @@ def write(folder, sizes, boxes=None, ignore=None):
     return Dataset(records, ["cat", "dog"], [1, 2])
 
 
-def canvases(dataset, **options):
-    """The generator as the commands make it, without resizing."""
+def compact(dataset, **options):
+    """A generator of uint8 RGB and compact targets, without resizing."""
     defaults = {
-        "group_method": "canvas",
+        "group_method": "none",
         "no_resize": True,
         "preprocess_image": None,
         "compact": True,
@@ -72,20 +70,6 @@ def canvases(dataset, **options):
         "pyramid_levels": LEVELS,
     }
     return Generator(dataset, **{**defaults, **options})
-
-
-def same(a, b):
-    """Whether two batches (inputs, dict or tuple of targets) are equal."""
-    rows = [[x, *(y.values() if isinstance(y, dict) else y)] for x, y in (a, b)]
-    return all(np.array_equal(one, other) for one, other in zip(*rows, strict=True))
-
-
-def break_inside(path):
-    """Spoils the pixels of a PNG; its head and its end stay as they are."""
-    data = bytearray(path.read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + 200] = bytes(200)
-    path.write_bytes(data)
 
 
 # what old subclasses rely on
@@ -148,10 +132,10 @@ def test_an_image_is_loaded_once_to_learn_its_size():
             loads.append(image_index)
             return super().load_image(image_index)
 
-    generator = Counting([plain(64, 32), plain(32, 64)], [[], []], group_method="canvas")
+    generator = Counting([plain(64, 32), plain(32, 64)], [[], []], group_method="ratio")
     for _ in range(3):
         assert generator.image_size(0) == (32, 64)
-        generator.canvas(1)
+        assert generator.image_aspect_ratio(1) == 2
     assert sorted(loads) == [0, 1]
 
 
@@ -162,7 +146,7 @@ def test_methods_that_were_not_defined_say_so():
 
 
 def test_the_generator_reads_names_from_its_data_set(tmp_path):
-    generator = canvases(write(tmp_path, [(32, 32)]))
+    generator = compact(write(tmp_path, [(32, 32)]))
     assert generator.label_to_name(1) == "dog"
     assert generator.name_to_label("dog") == 1
     assert generator.has_name("cat")
@@ -256,26 +240,6 @@ def test_transform_and_effect_generators_move_image_and_boxes():
     assert not moved[:, :30].any()
 
 
-def test_inputs_of_old_models_are_resized_in_float32_and_stay_bgr(tmp_path):
-    # twice as large, the mean subtracted, nothing rounded
-    dataset = write(tmp_path, [(20, 16)])
-    options = {"image_min_side": 32, "resize": "keras-retinanet", "canvases": "own"}
-    inputs = Generator(dataset, **options).inputs_of([0])
-    image = cv2.imread(dataset.records[0].path)
-    expected = cv2.resize(image - MEAN, None, fx=2, fy=2)
-    np.testing.assert_allclose(inputs, expected[None], atol=1e-3)
-    assert inputs.dtype == "float32"
-
-
-def test_anchors_of_only_a_few_shapes_are_kept():
-    generator = Old([plain(32, 32)], [[]])
-    first = generator.generate_anchors((32, 32))
-    assert generator.generate_anchors((32, 32, 3)) is first
-    for side in range(33, 73):
-        assert len(generator.generate_anchors((32, side))) == len(anchors_for_shape((32, side)))
-    assert len(generator._anchors) <= 8
-
-
 def test_annotations_without_boxes_or_labels_are_refused():
     class Half(Old):
         def load_annotations(self, image_index):
@@ -294,11 +258,19 @@ def test_the_configuration_sets_the_anchors():
     assert targets[0].shape == (1, 8 * 4, 5)  # one anchor at each of 64/8 x 32/8 places
 
 
-def test_names_of_choices_are_checked(tmp_path):
-    dataset = write(tmp_path, [(32, 32)])
-    for option in ("augmentation", "assigner", "group_method"):
-        with pytest.raises(ValueError, match=f"Expected {option} among"):
-            canvases(dataset, **{option: "nonsense"})
+def test_an_unknown_group_method_lists_the_known_ones():
+    with pytest.raises(
+        ValueError, match=r"bucket.*ratio, random, none|ratio, random, none.*bucket"
+    ):
+        Old([plain(32, 32)], [[]], group_method="bucket")
+
+
+def test_sizes_are_read_from_files_without_decoding_them(tmp_path):
+    dataset = write(tmp_path, [(64, 32), (32, 64)])
+    records = [dataclasses.replace(record, size=None) for record in dataset.records]
+    generator = compact(dataclasses.replace(dataset, records=records), group_method="ratio")
+    assert [generator.image_size(i) for i in (0, 1)] == [(64, 32), (32, 64)]
+    assert sorted(generator.groups) == [[0], [1]]
 
 
 # compact targets
@@ -309,12 +281,10 @@ def test_compact_targets_expand_to_the_dense_ones(tmp_path):
     ignore = [[False, False], [], [True]]
     dataset = write(tmp_path, [(64, 48), (60, 40), (64, 64)], boxes, ignore)
     options = {"batch_size": 3, "shuffle_groups": False}
-    [group] = {tuple(group) for group in canvases(dataset, **options, group_method="none").groups}
-    compact = canvases(dataset, **options, group_method="none").batch_of(group, 0)
-    dense = canvases(dataset, **options, group_method="none", compact=False).batch_of(group, 0)
-    targets, (regression, classification) = compact[1], dense[1]
-    anchors = anchors_for_shape(compact[0].shape[1:3], LEVELS, ANCHORS)
-    assert np.array_equal(compact[0], dense[0])
+    inputs, targets = compact(dataset, **options)[0]
+    same, (regression, classification) = compact(dataset, **{**options, "compact": False})[0]
+    anchors = anchors_for_shape(inputs.shape[1:3], LEVELS, ANCHORS)
+    assert np.array_equal(inputs, same)
     assert (targets["matches"].dtype, targets["matches"].shape) == (np.int32, (3, len(anchors)))
     for row, matches in enumerate(targets["matches"]):
         state = np.where(matches >= 0, 1, np.where(matches == -1, 0, -1))
@@ -335,151 +305,41 @@ def test_compact_targets_expand_to_the_dense_ones(tmp_path):
     assert (classification[2, :, -1] == -1).any()
 
 
-def test_anchors_of_an_ignored_box_are_left_out(tmp_path):
-    counted = canvases(write(tmp_path, [(32, 32)])).batch_at(0)[1]["matches"]
-    ignored = canvases(write(tmp_path, [(32, 32)], ignore=[[True]])).batch_at(0)[1]["matches"]
-    assert (counted == 0).any()  # the anchor of size 16 at (12, 12) is the box itself
-    assert (ignored == np.where(counted == 0, -2, counted)).all()
-
-
-def test_raw_images_are_rgb_uint8_on_a_canvas_of_32s(tmp_path):
+def test_raw_images_are_rgb_uint8(tmp_path):
     dataset = write(tmp_path, [(50, 40)])
-    inputs, _ = canvases(dataset).batch_at(0)
-    pixels = np.asarray(Image.open(dataset.records[0].path))
-    assert (inputs.dtype, inputs.shape) == (np.uint8, (1, 64, 64, 3))
-    assert np.array_equal(inputs[0, :40, :50], pixels)
-    assert not inputs[0, 40:].any()
-    assert not inputs[0, :, 50:].any()
+    inputs, _ = compact(dataset)[0]
+    with Image.open(dataset.records[0].path) as image:
+        assert np.array_equal(inputs[0], np.asarray(image))
+    assert inputs.dtype == np.uint8
 
 
 def test_all_batches_have_room_for_the_same_number_of_boxes(tmp_path):
     boxes = [[(0, 0, 9, 9)] * count for count in (0, 3, 1)]
-    generator = canvases(write(tmp_path, [(32, 32), (64, 32), (32, 64)], boxes))
-    batches = [generator.batch_at(step)[1] for step in range(len(generator))]
-    assert {batch["boxes"].shape for batch in batches} == {(1, 3, 4)}
-    assert {batch["labels"].shape for batch in batches} == {(1, 3)}
+    generator = compact(write(tmp_path, [(32, 32), (64, 32), (32, 64)], boxes))
+    assert {generator[i][1]["boxes"].shape for i in range(3)} == {(1, 3, 4)}
+    generator = compact(write(tmp_path, [(32, 32)], [[]]))
+    assert generator[0][1]["boxes"].shape == (1, 1, 4)
 
 
-def test_without_any_box_there_is_room_for_one(tmp_path):
-    generator = canvases(write(tmp_path, [(32, 32)], [[]]))
-    targets = generator.batch_at(0)[1]
-    assert targets["boxes"].shape == (1, 1, 4)
-    assert set(np.unique(targets["matches"])) == {-1}
+# epochs
 
 
-def test_a_generator_without_images_has_no_batches():
-    generator = canvases(Dataset([], ["cat"], [1]))
-    assert len(generator) == 0
-    assert generator.most_boxes() == 1
-
-
-@pytest.mark.parametrize("group_method", ["none", "random", "ratio", "canvas"])
-def test_items_are_the_batches_of_every_grouping(tmp_path, group_method):
-    generator = canvases(write(tmp_path, [(64, 32), (32, 64)]), group_method=group_method)
-    for index in range(2):
-        inputs, targets = generator[index]
-        assert set(targets) == {"boxes", "labels", "matches"}
-        assert inputs.shape[1] * inputs.shape[2] == 64 * 32
-        assert same((inputs, targets), generator.batch_at(index))
-
-
-@pytest.mark.parametrize("group_method", ["ratio", "canvas"])
-def test_augmentation_and_transform_generators_act_under_every_grouping(tmp_path, group_method):
-    dataset = write(tmp_path, [(32, 32)])
-    flip = {"flip": {"chance": 1.0}}
-    mirrored = np.array([[-1, 0, 0], [0, 1, 0], [0, 0, 1]], "float64")
-    still = canvases(dataset, group_method=group_method)[0]
-    for options in ({"augmentation": flip}, {"transform_generator": iter([mirrored])}):
-        inputs, targets = canvases(dataset, group_method=group_method, **options)[0]
-        assert np.array_equal(inputs[0], still[0][0, :, ::-1])
-        assert targets["boxes"][0, 0].tolist() == [12, 4, 28, 20]  # 32 - 20, 32 - 4
-
-
-# chance
-
-
-def test_batches_depend_on_seed_epoch_and_index_alone(tmp_path):
-    dataset = write(tmp_path, [(32, 32)] * 5)
-    options = {"augmentation": "default", "batch_size": 2}
-    one, other = (canvases(dataset, seed=3, **options) for _ in range(2))
-    steps = [4, 0, 7, 2]  # in any order
-    batches = {step: one.batch_at(step) for step in steps}
-    assert all(same(batches[step], other.batch_at(step)) for step in reversed(steps))
-    assert not same(one.batch_at(0), canvases(dataset, seed=4, **options).batch_at(0))
-
-
-def test_the_same_image_changes_from_epoch_to_epoch(tmp_path):
-    generator = canvases(write(tmp_path, [(32, 32)]), augmentation={"affine": {"chance": 1}})
-    assert not same(generator.batch_at(0), generator.batch_at(1))
-
-
-def test_repetitions_within_a_batch_differ(tmp_path):
-    generator = canvases(
-        write(tmp_path, [(32, 32)]),
-        augmentation={"affine": {"chance": 1}},
-        batch_size=2,
-    )
-    first, second = generator.batch_at(0)[0]
-    assert not np.array_equal(first, second)
-
-
-def test_items_follow_the_epochs_that_keras_announces(tmp_path):
-    generator = canvases(write(tmp_path, [(32, 32)] * 4), augmentation="default")
-    ahead = [generator.batch_at(step) for step in range(8)]
-    for epoch in range(2):
-        for index in range(4):
-            assert same(generator[index], ahead[4 * epoch + index])
+@pytest.mark.parametrize("group_method", ["none", "random", "ratio"])
+def test_each_epoch_has_every_image_in_another_order(tmp_path, group_method):
+    generator = compact(write(tmp_path, [(32, 32)] * 12), group_method=group_method)
+    orders = []
+    for _ in range(3):
+        orders.append([index for group in generator.groups for index in group])
         generator.on_epoch_end()
+    assert all(sorted(order) == list(range(12)) for order in orders)
+    assert orders[0] != orders[1] != orders[2]
 
 
 def test_without_shuffling_all_epochs_are_alike(tmp_path):
-    generator = canvases(write(tmp_path, [(32, 32)] * 4), shuffle_groups=False)
-    assert generator.groups_of(0) == generator.groups_of(5) == [[0], [1], [2], [3]]
+    generator = compact(write(tmp_path, [(32, 32)] * 4), shuffle_groups=False)
+    generator.on_epoch_end()
+    assert generator.groups == [[0], [1], [2], [3]]
 
 
-# broken images
-
-
-def test_an_image_that_breaks_in_the_middle_is_left_out_with_one_warning(tmp_path):
-    dataset = write(tmp_path, [(64, 64)] * 3)
-    break_inside(tmp_path / "1.png")
-    generator = canvases(dataset, batch_size=3, shuffle_groups=False)
-    with pytest.warns(UserWarning, match=r"1 of 3 images.*1\.png"):
-        inputs, targets = generator.batch_at(0)
-    with warnings.catch_warnings(action="error"):
-        generator.batch_at(1)  # told once
-    assert not inputs[1].any()
-    assert (targets["matches"][1] == -2).all()
-    assert (targets["matches"][[0, 2]] != -2).any(axis=1).all()
-    assert set(generator.unreadable) == {1}
-
-
-def test_a_broken_image_is_left_out_of_dense_targets_too(tmp_path):
-    dataset = write(tmp_path, [(64, 64)] * 2)
-    break_inside(tmp_path / "1.png")
-    generator = canvases(dataset, batch_size=2, shuffle_groups=False, compact=False)
-    with pytest.warns(UserWarning, match="broken"):
-        regression, classification = generator.batch_at(0)[1]
-    assert (regression[1, :, 4] == -1).all()
-    assert (classification[1, :, -1] == -1).all()
-    assert (regression[0, :, 4] == 1).any()
-
-
-def test_a_strict_generator_stops_at_a_broken_image(tmp_path):
-    dataset = write(tmp_path, [(64, 64)] * 2)
-    break_inside(tmp_path / "1.png")
-    generator = canvases(dataset, shuffle_groups=False, strict=True)
-    generator.batch_at(0)
-    with pytest.raises(InputError, match=r"1\.png"):
-        generator.batch_at(1)
-
-
-@pytest.mark.filterwarnings("ignore:Left out")
-def test_a_generator_stops_when_all_its_images_are_broken(tmp_path):
-    dataset = write(tmp_path, [(64, 64)] * 2)
-    for name in ("0.png", "1.png"):
-        break_inside(tmp_path / name)
-    generator = canvases(dataset, shuffle_groups=False)
-    generator.batch_at(0)
-    with pytest.raises(InputError, match="2 images, all of them broken"):
-        generator.batch_at(1)
+def test_a_generator_without_images_has_no_batches():
+    assert len(compact(Dataset([], ["cat"], [1]))) == 0

@@ -16,8 +16,8 @@ DATA = Path(__file__).parents[1] / "data" / "labelme"
 SHAPES = {  # a file of tests/data/labelme with one bad shape: what it gives
     "shape_without_label": "shape 2: expected a label",
     "text_as_shape": "shape 2: expected a label",
-    "no_points": "shape 2: expected points [x, y]. Received: []",
-    "short_point": "shape 2: expected points [x, y]. Received: [[1, 2], [3]]",
+    "no_points": "shape 2: expected points [x, y], got []",
+    "short_point": "shape 2: expected points [x, y], got [[1, 2], [3]]",
     "malformed_number": "shape 2: malformed y: 'low' is no number",
     "too_large": "shape 2: malformed y: 1e+300 is too large",
     "endless_integer": "shape 2: malformed y: 1000000",
@@ -26,7 +26,7 @@ SHAPES = {  # a file of tests/data/labelme with one bad shape: what it gives
 FILES = {  # a file of no use
     "malformed": "line 2, column 1: malformed JSON: Expecting value",
     "no_list_of_shapes": "expected an object with a list of 'shapes'",
-    "no_image_path": "expected the imagePath of the picture",
+    "no_image_path": "expected the imagePath of the image",
     "broken_image_data": "malformed imageData: ",
 }
 

@@ -80,11 +80,11 @@ def test_folders(tmp_path, kind, files):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, r"expected a CSV file, COCO's JSON, .* CVAT's annotations.xml$"),
-        ({"a.jpg": "", "sub/b.txt": "text"}, r"CVAT's annotations.xml$"),
-        ({"train.csv": "a", "val.csv": "a"}, r"Name one of its CSV files: train.csv, val.csv$"),
-        ({"a.json": '[{"image": "a.jpg", "annotations": []}]'}, r"annotations.xml$"),  # CreateML
-        ({"a.json": "{", "b.xml": "<html/>", "c.xml": "<", "d.xml": ""}, r"annotations.xml$"),
+        ({}, r"expected a CSV file, COCO's JSON, .* CVAT's annotations\.xml\.$"),
+        ({"a.jpg": "", "sub/b.txt": "text"}, r"CVAT's annotations\.xml\.$"),
+        ({"train.csv": "a", "val.csv": "a"}, r"Name one of its CSV files: train.csv, val\.csv\.$"),
+        ({"a.json": '[{"image": "a.jpg", "annotations": []}]'}, r"annotations\.xml\.$"),  # CreateML
+        ({"a.json": "{", "b.xml": "<html/>", "c.xml": "<", "d.xml": ""}, r"annotations\.xml\.$"),
     ],
 )
 def test_what_is_none_of_them(tmp_path, files, message):

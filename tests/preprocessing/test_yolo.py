@@ -14,12 +14,12 @@ from keras_retinanet.preprocessing.yolo import YoloGenerator, read_yolo
 DATA = Path(__file__).parents[1] / "data" / "yolo"
 FORMAT = (
     "line 2: format should be 'class x y width height', or 'class x1 y1 x2 y2 x3 y3 ...' around "
-    "an object. Received: "
+    "an object, got "
 )
-SHARES = "line 2: expected shares of the picture, 0 to 1. Received: "
+SHARES = "line 2: expected shares of the image, 0 to 1, got "
 LINES = {  # a file of tests/data/yolo/labels with one bad line: what it gives
-    "class_out_of_range": "line 2: expected a class from 0 to 1. Received: 2",
-    "class_with_fraction": "line 2: expected a class from 0 to 1. Received: 0.5",
+    "class_out_of_range": "line 2: expected a class from 0 to 1, got 2",
+    "class_with_fraction": "line 2: expected a class from 0 to 1, got 0.5",
     "class_name": "line 2: malformed class: 'dog' is no number",
     "few_fields": FORMAT + "4 fields",
     "score": FORMAT + "6 fields",
@@ -31,21 +31,21 @@ LINES = {  # a file of tests/data/yolo/labels with one bad line: what it gives
     "negative": SHARES + "-0.1",
     "polygon_outside": SHARES + "1.2",
 }
-LABEL_FILES = {"not_utf8": "line 2: expected UTF-8 text"}
+LABEL_FILES = {"not_utf8": "line 2 is not UTF-8"}
 FILES = {  # a file of tests/data/yolo that is of no use
     "malformed.yaml": "malformed.yaml: line 3, column 1: malformed YAML: expected ',' or ']'",
     "no_names.yaml": "no_names.yaml: expected the keys names, train and val",
     "no_mapping.yaml": "no_mapping.yaml: expected the keys names, train and val",
-    "other_count.yaml": "other_count.yaml: expected 3 class names. Received: 2",
-    "gap.yaml": "gap.yaml: names: expected the keys 0 to 1. Received: 0, 2",
-    "text_as_names.yaml": "text_as_names.yaml: names: expected a list of class names. Received: '",
+    "other_count.yaml": "other_count.yaml: expected 3 class names, got 2",
+    "gap.yaml": "gap.yaml: names: expected the keys 0 to 1, got 0, 2",
+    "text_as_names.yaml": "text_as_names.yaml: names: expected a list of class names, got '",
     "class_twice.yaml": "class_twice.yaml: names: class name twice: 'cat'",
-    "class_without_name.yaml": "class_without_name.yaml: names: expected a class name. Received: N",
+    "class_without_name.yaml": "class_without_name.yaml: names: expected a class name, got N",
     "missing_folder.yaml": "missing_folder.yaml: train: no such folder or file: 'pictures'",
     "folder_without_images.yaml": "folder_without_images.yaml: train holds no images",
     "empty_list.yaml": "empty_list.yaml: train holds no images",
     "no_names.data": "no_names.data: expected rows 'names = FILE' and 'train = FILE'",
-    "other_count.data": "other_count.data: expected 3 class names. Received: 2",
+    "other_count.data": "other_count.data: expected 3 class names, got 2",
     "missing_names.data": "nowhere.names: no such file",
     "empty_names.data": "empty.names holds no class names",
 }
@@ -139,14 +139,16 @@ def test_each_defect_gives_its_message(specimen, name):
     folder = specimen(name)
     with pytest.raises(InputError) as caught:
         read_yolo(folder)
-    assert str(caught.value) == f"{folder}/{name}.txt: {(LINES | LABEL_FILES)[name]}"
+    assert str(caught.value).startswith(f"{folder}/{name}.txt: {(LINES | LABEL_FILES)[name]}")
 
 
 @pytest.mark.parametrize("name", LINES | LABEL_FILES)
 def test_faults_are_collected_and_the_other_lines_kept(specimen, name):
     folder, faults = specimen(name), []
     data = read_yolo(folder, faults=faults)
-    assert faults == [f"{folder}/{name}.txt: {(LINES | LABEL_FILES)[name]}"]
+    assert [
+        fault.startswith(f"{folder}/{name}.txt: {(LINES | LABEL_FILES)[name]}") for fault in faults
+    ] == [True]
     assert [record.boxes.tolist() for record in data.records] == [[BOX]] * (name in LINES)
 
 
@@ -226,7 +228,7 @@ def test_a_folder_that_is_nowhere_is_not_replaced_by_another(write, entry):
     with pytest.raises(InputError) as caught:
         read_yolo(folder)
     message = f"{folder}/data.yaml: train: no such folder or file: '{entry}'"
-    assert str(caught.value) == message
+    assert str(caught.value).startswith(message)
 
 
 def test_paths_are_resolved(write):
@@ -252,7 +254,7 @@ def test_val_and_valid_are_the_same(write, key, asked):
     assert list(boxes_of(read_yolo(folder, asked))) == ["valid/images/b.jpg"]
     with pytest.raises(InputError, match="test: no such folder or file: 'nowhere'"):
         read_yolo(folder, "test")
-    with pytest.raises(InputError, match=r"expected the name of a set \(sets: train, va"):
+    with pytest.raises(InputError, match=r"expected the name of a split \(splits: train, va"):
         read_yolo(folder)
 
 

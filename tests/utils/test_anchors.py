@@ -13,7 +13,6 @@ from keras_retinanet.utils.anchors import (
     AnchorParameters,
     anchor_targets_bbox,
     anchors_for_shape,
-    anchors_per_level,
     bbox_transform,
     compute_gt_annotations,
     generate_anchors,
@@ -56,7 +55,7 @@ def test_parameters_round_trip():
 
 
 def test_parameters_of_different_lengths():
-    with pytest.raises(ValueError, match="as many anchor sizes as strides"):
+    with pytest.raises(ValueError, match="as many anchor strides as sizes"):
         AnchorParameters([32, 64], [8], [1], [1])
 
 
@@ -202,7 +201,7 @@ def test_a_grid_is_what_its_anchors_stand_on():
     params = AnchorParameters([10, 20], [8, 16], [1, 4], [1])
     places = grid((16, 40), [3, 4], params, lambda *_: [(2, 5), (1, 2)])
     assert places.counts() == [20, 4]  # two anchors at 10 and at 2 places
-    assert anchors_per_level((16, 40), [3, 4], params) == [20, 6]  # 40 / 16 rounded up is 3
+    assert grid((16, 40), [3, 4], params).counts() == [20, 6]  # 40 / 16 rounded up is 3
     np.testing.assert_allclose(places.sizes, [[[10, 10], [5, 20]], [[20, 20], [10, 40]]])
     np.testing.assert_array_equal(places.anchors[:2], places.base[0] + 4)  # centred at (4, 4)
     first, second = places.views(places.anchors[:, 0])
@@ -335,7 +334,7 @@ def test_thresholds_of_targets():
 
 def test_targets_refuse_what_does_not_fit():
     anchors = anchors_for_shape((16, 24), [3], ONE)
-    with pytest.raises(ValueError, match="Received: 1 images, 2 annotations"):
+    with pytest.raises(ValueError, match="1 images and 2 annotations"):
         anchor_targets_bbox(anchors, [image(16, 24)], [annotations()] * 2, 1)
     with pytest.raises(ValueError, match="at least one image"):
         anchor_targets_bbox(anchors, [], [], 1)

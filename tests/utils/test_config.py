@@ -49,49 +49,47 @@ def test_without_levels_there_are_five(write):
     config = read_config_file(write(text))
     assert "pyramid_levels" not in config
     assert parse_anchor_parameters(config).strides == [8, 16, 32, 64, 128]
-    with pytest.raises(InputError, match=r"config.ini: expected a section \[pyramid_levels\]"):
+    with pytest.raises(InputError, match=r"config.ini has no section \[pyramid_levels\]"):
         parse_pyramid_levels(config)
-    with pytest.raises(
-        InputError, match=r"sizes: expected one for each pyramid level of 3, 4, 5, 6"
-    ):
+    with pytest.raises(InputError, match=r"sizes .* levels 3, 4, 5, 6, 7, got 16.0, 32.0, 64.5"):
         parse_anchor_parameters(read_config_file(write(ANCHORS)))
 
 
 def test_a_plain_dict_will_do():
     assert parse_pyramid_levels({"pyramid_levels": {"levels": "2 3"}}) == [2, 3]
-    with pytest.raises(InputError, match=r"config: expected a section \[anchor_parameters\]"):
+    with pytest.raises(InputError, match=r"config has no section \[anchor_parameters\]"):
         parse_anchor_parameters({})
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sizes = 16\n", r"line 1: expected \[section\] lines"),
-        (ANCHORS + "nonsense\n", r"line 6: expected \[section\] lines"),
-        (ANCHORS + "sizes = 1 2 3\n", r"line 6: expected .* once"),
-        (ANCHORS + ANCHORS, r"line 6: expected"),
-        ("", r"expected a section \[anchor_parameters\] \(found: none\)"),
-        (LEVELS, r"expected a section \[anchor_parameters\] \(found: pyramid_levels\)"),
-        (ANCHORS + "size = 16\n", r"\[anchor_parameters\]: unknown option 'size' \(options: sizes"),
-        (ANCHORS + LEVELS + "level = 3\n", r"\[pyramid_levels\]: unknown option 'level'"),
+        ("sizes = 16\n", ": line 1 "),
+        (ANCHORS + "nonsense\n", ": line 6 "),
+        (ANCHORS + "sizes = 1 2 3\n", ": line 6 .* once"),
+        (ANCHORS + ANCHORS, ": line 6 "),
+        ("", r" .* \[anchor_parameters\], only none"),
+        (LEVELS, r" .* \[anchor_parameters\], only pyramid_levels"),
+        (ANCHORS + "size = 16\n", r": \[anchor_parameters\]: .* 'size'; known: sizes"),
+        (ANCHORS + LEVELS + "level = 3\n", r": \[pyramid_levels\]: unknown option 'level'"),
     ],
 )
 def test_errors_of_the_file(write, text, message):
-    with pytest.raises(InputError, match=rf"config.ini: {message}"):
+    with pytest.raises(InputError, match=f"config.ini{message}"):
         read_config_file(write(text))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("scales  = 1 1.2", "", r"scales: expected this option"),
-        ("scales  = 1 1.2", "scales =", r"scales: expected numbers above 0.* Received: ''"),
-        ("1 1.2", "1 big", r"scales: expected numbers above 0.* Received: '1 big'"),
-        ("0.5 1", "0 1", r"ratios: expected numbers above 0"),
-        ("1 1.2", "1 nan", r"scales: expected numbers above 0"),
-        ("8 16 32\n", "8 16.5 32\n", r"strides: expected whole numbers above 0"),
-        ("8 16 32\n", "8 16\n", r"strides: expected one for each .* 3, 4, 5. Received: 8, 16"),
-        ("16 32 64.5", "16 32", r"sizes: expected one for each"),
+        ("scales  = 1 1.2", "", "scales is missing"),
+        ("scales  = 1 1.2", "scales =", "scales .* above 0.* got ''"),
+        ("1 1.2", "1 big", "scales .* above 0.* got '1 big'"),
+        ("0.5 1", "0 1", "ratios .* above 0.* got '0 1 "),
+        ("1 1.2", "1 nan", "scales .* above 0.* got '1 nan'"),
+        ("8 16 32\n", "8 16.5 32\n", "strides .* whole numbers above 0"),
+        ("8 16 32\n", "8 16\n", "strides .* 3, 4, 5, got 8, 16"),
+        ("16 32 64.5", "16 32", "sizes .* got 16.0, 32.0"),
     ],
 )
 def test_errors_of_anchor_parameters(write, old, new, message):
@@ -104,7 +102,7 @@ def test_errors_of_anchor_parameters(write, old, new, message):
 @pytest.mark.parametrize("levels", ["", "3 four", "3.5", "0 1"])
 def test_errors_of_levels(write, levels):
     config = read_config_file(write(ANCHORS + f"[pyramid_levels]\nlevels = {levels}\n"))
-    with pytest.raises(InputError, match=r"config.ini: \[pyramid_levels\] levels: expected whole"):
+    with pytest.raises(InputError, match=r"config.ini: \[pyramid_levels\] levels must be whole"):
         parse_pyramid_levels(config)
 
 

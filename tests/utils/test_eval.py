@@ -7,7 +7,7 @@ from PIL import Image
 from keras_retinanet.preprocessing.dataset import Dataset, checked, make_record
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.utils.coco_eval import evaluate_coco
-from keras_retinanet.utils.eval import evaluate, save_pictures
+from keras_retinanet.utils.eval import evaluate
 
 BOXES = [[(0, 0, 16, 16), (30, 10, 60, 44)], [], [(5, 5, 41, 40)]]
 LABELS = [[0, 1], [], [1]]
@@ -120,16 +120,20 @@ def test_pictures_are_written_with_what_was_found(tmp_path, kind):
     assert (empty == 50).all()
 
 
-def test_pictures_that_are_broken_are_left_out(tmp_path):
+@pytest.mark.filterwarnings("always:::keras_retinanet")
+def test_images_that_cannot_be_read_are_left_out(tmp_path):
     Image.new("RGB", (64, 48)).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_text("no image")
     records = [
-        make_record(tmp_path / name, name, size=(64, 48)) for name in ("good.png", "bad.png")
+        make_record(tmp_path / name, name, [(0, 0, 16, 16)], [0], size=(64, 48))
+        for name in ("bad.png", "good.png")
     ]
-    generator = Generator(Dataset(records, ["cat"], [1]), group_method="none")
-    generator.unreadable[1] = "why"
-    nothing = {"boxes": np.zeros((0, 4)), "scores": np.zeros(0), "labels": np.zeros(0, int)}
-    save_pictures(generator, [nothing, nothing], tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["0.png"]
+    options = {"no_resize": True, "preprocess_image": None, "group_method": "none"}
+    generator = Generator(Dataset(records, ["cat", "dog"], [1, 2]), **options)
+    with pytest.warns(UserWarning, match=r"1 of 2 images.*bad\.png"):
+        figures, _ = evaluate(generator, Knowing(), save_path=tmp_path / "out")
+    assert figures == {0: (1.0, 1), 1: (0.0, 0)}  # the box of bad.png does not count
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["1.png"]
 
 
 def test_an_empty_data_set_has_no_figures():

@@ -74,7 +74,7 @@ def test_before_the_backend_starts_the_environment_says_which(environment, asked
 
 @pytest.mark.parametrize("asked", ["first", "0;1", "", "0,", "1,-1", None])
 def test_what_is_no_id_is_named(environment, asked):
-    with pytest.raises(InputError, match=f"Received: {asked!r}"):
+    with pytest.raises(InputError, match=f"got {asked!r}"):
         setup_gpu(asked)
     assert environment["CUDA_VISIBLE_DEVICES"] == "unset"
 

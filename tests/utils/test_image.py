@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.measure import image_size
+from keras_retinanet.preprocessing.image_info import image_size
 from keras_retinanet.utils import image as im
 from keras_retinanet.utils import transform as t
 
@@ -192,15 +192,15 @@ def test_read_scales_sixteen_bit_grey(tmp_path):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("float_out_of_range", "expected values of 0 to 1, or 0 to 255. Received: -1 to 300"),
-        ("float_nan", "expected values of 0 to 1, or 0 to 255. Received: nan to nan"),
+        ("float_out_of_range", "its values are -1 to 300, not 0 to 1 or 0 to 255"),
+        ("float_nan", "its values are nan to nan, not 0 to 1 or 0 to 255"),
     ],
 )
 def test_floats_that_are_no_colours_are_refused(name, reason):
     path = Path(__file__).parents[1] / f"data/images/{name}.tif"
     with pytest.raises(InputError) as caught:
         im.read_image_rgb(path)
-    assert str(caught.value) == f"Expected a readable image. Received: {path} ({reason})"
+    assert str(caught.value) == f"{path}: the image cannot be read ({reason})."
 
 
 def test_read_names_the_file_that_cannot_be_read(tmp_path):
@@ -232,27 +232,24 @@ def test_preprocess_caffe_and_tf():
         im.preprocess_image(PICTURE, mode="keras")
 
 
-def test_resize_gives_the_true_scales_or_the_single_one():
+def test_resize_gives_one_unrounded_scale():
     image = np.zeros((480, 641, 3), "uint8")
-    resized, scales = im.resize_to(image, 100, 1000)
+    resized, scale = im.resize_image(image, min_side=100, max_side=1000)
     assert resized.shape == (100, 134, 3)  # 641 * 100 / 480 = 133.54
-    assert scales == (134 / 641, 100 / 480)
-    same, scale = im.resize_image(image, min_side=100, max_side=1000)
-    assert same.shape == resized.shape
     assert scale == 100 / 480
 
 
 def test_resize_is_bilinear():
     # centres of the four new columns lie at -0.25, 0.25, 0.75, 1.25 of the two old ones
     image = np.array([[[0], [80]], [[0], [80]]], "uint8")
-    resized, _ = im.resize_to(image, 4, 4)
+    resized, _ = im.resize_image(image, 4, 4)
     assert resized.shape == (4, 4, 1)
     assert resized[0, :, 0].tolist() == [0, 20, 60, 80]
 
 
 def test_resize_refuses_an_image_without_pixels():
     with pytest.raises(InputError, match="pixels"):
-        im.resize_to(np.zeros((0, 5, 3), "uint8"))
+        im.resize_image(np.zeros((0, 5, 3), "uint8"))
 
 
 RECTANGLE = [4, 3, 9, 13]  # on a canvas 30 wide, 20 high
@@ -400,6 +397,6 @@ def test_write_image_bgr_keeps_the_pixels(tmp_path):
 def test_write_image_bgr_says_what_cannot_be_written(tmp_path):
     image = np.zeros((2, 2, 3), "uint8")
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(InputError, match=r"a\.png: cannot be written: "):
+    with pytest.raises(InputError, match=r"a\.png cannot be written: "):
         im.write_image_bgr(str(tmp_path / "file" / "a.png"), image)
     assert (tmp_path / "file").read_text() == "kept"

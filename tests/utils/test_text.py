@@ -14,7 +14,7 @@ def test_read_text(tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"a\nb\xff", r"line 2: expected UTF-8 text"), (b"a\n\nb\0", r"line 3: .* a NUL byte")],
+    [(b"a\nb\xff", "line 2 .* UTF-8"), (b"a\n\nb\0", "line 3 .* NUL byte")],
 )
 def test_what_is_no_text(tmp_path, data, message):
     path = tmp_path / "a.txt"
@@ -26,7 +26,7 @@ def test_what_is_no_text(tmp_path, data, message):
 def test_files_that_cannot_be_opened(tmp_path):
     with pytest.raises(InputError, match=r"b.txt: no such file"):
         read_text(tmp_path / "b.txt")
-    with pytest.raises(InputError, match=r": expected a file. Received: a folder"):
+    with pytest.raises(InputError, match="is a folder"):
         read_text(tmp_path)
 
 

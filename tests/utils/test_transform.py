@@ -140,5 +140,5 @@ def test_generator_is_endless_and_follows_its_prng():
 
 
 def test_vectors_of_unlike_length_are_refused():
-    with pytest.raises(ValueError, match="two vectors"):
+    with pytest.raises(ValueError, match="of one length"):
         t.random_translation((0, 0), (1, 1, 1))

@@ -3,10 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from keras_retinanet.evaluation.detections import detect, input_options
+from keras_retinanet import Detector
 from keras_retinanet.models import convert_model
-from keras_retinanet.preprocessing.dataset import Dataset, make_record
-from keras_retinanet.preprocessing.generator import Generator
 
 
 def picture(width, height, seed=0):
@@ -23,31 +21,22 @@ def raw(model, image):
     return [ops.convert_to_numpy(output) for output in outputs]
 
 
-def detections(model, images, sides, folder, most=300, **options):
-    """[{"boxes", "scores", "labels"}, ...] of a training model for pictures, each by itself.
+def detections(model, images, sides, most=300, **options):
+    """Return the `Detections` of a training model in each image by itself.
 
     The model's own sides give way to `sides`, the shortest and the longest; `options` are those of
     `convert_model`.
     """
-    records = []
-    for i, image in enumerate(images):
-        path = folder / f"{i}.png"
-        Image.fromarray(image).save(path)
-        records.append(make_record(path, i, size=image.shape[1::-1]))
-    classes = model.output_shape[1][-1]
-    dataset = Dataset(records, [str(label) for label in range(classes)], list(range(classes)))
-    detector = convert_model(model, **options)
-    detector.image_min_side, detector.image_max_side = sides
-    detector.run_eagerly = True  # a graph for each size of picture takes longer
-    generator = Generator(
-        dataset, group_method="none", shuffle_groups=False, **input_options(detector)
-    )
-    return detect(detector, generator, max_detections=most)[0]
+    inference = convert_model(model, **options)
+    inference.image_min_side, inference.image_max_side = sides
+    inference.run_eagerly = True  # a graph for each size of picture takes longer
+    threshold = max(0.05, inference.detection["score_threshold"])
+    return Detector(inference, score_threshold=threshold, max_detections=most)(list(images))
 
 
 def agree(found, boxes, scores, labels):
-    """Boxes to 0.05 px, scores to 1e-4, in the same order."""
-    assert len(found["boxes"]) == len(boxes)
-    np.testing.assert_array_equal(found["labels"], labels)
-    np.testing.assert_allclose(found["scores"], scores, atol=1e-4)
-    np.testing.assert_allclose(found["boxes"], boxes, atol=0.05)
+    """Assert that boxes agree to 0.05 px and scores to 1e-4, in the same order."""
+    assert len(found) == len(boxes)
+    np.testing.assert_array_equal(found.labels, labels)
+    np.testing.assert_allclose(found.scores, scores, atol=1e-4)
+    np.testing.assert_allclose(found.boxes, boxes, atol=0.05)

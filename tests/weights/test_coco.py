@@ -35,9 +35,5 @@ def test_names_for_a_file():
     assert names_for("FILE", 91, known=coco_91()) == coco_91()
     assert names_for("FILE", 3) is None
     assert names_for("FILE", 2, ["cat", "dog"]) == ["cat", "dog"]
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError, match=r"FILE: expected 3 class names.*2 \(cat, dog\)"):
         names_for("FILE", 3, ["cat", "dog"])
-    assert str(error.value) == "FILE: expected 3 class names. Received: 2 (cat, dog)"
-    with pytest.raises(InputError) as error:
-        names_for("FILE", 3, ["cat", "dog", "cat"])
-    assert str(error.value) == "FILE: expected class names that differ. Received: cat twice"

@@ -24,7 +24,7 @@ SIDES = (64, 90)
 def thin():
     """(state dict, training model) of a thin network."""
     state = draw(NAMES, prior=-4.5, **THIN)
-    return state, detectron2.from_tensors("thin.pth", state)
+    return state, detectron2.from_tensors("thin.pth", state).model
 
 
 def in_our_order(rows, anchors=9):
@@ -35,7 +35,7 @@ def in_our_order(rows, anchors=9):
 
 def test_raw_outputs_are_those_of_numpy():
     state = draw(NAMES, classes=4, spread=60)
-    model = detectron2.from_tensors("r50.pth", state)
+    model = detectron2.from_tensors("r50.pth", state).model
     for size in ((64, 64), (83, 64)):
         image = ours.picture(*size)
         pixels = reference_detections.prepared(image, **reference_detections.BGR)
@@ -61,10 +61,10 @@ def test_the_dialect(thin):
     [({}, {}), ({"best": 20}, {"top_k": 20}), ({"clip": "before", "drop": 0}, {"clip": "before"})],
     ids=["as it is", "fewer candidates", "clipped before NMS"],
 )
-def test_detections_are_those_of_numpy(thin, tmp_path, theirs, options):
+def test_detections_are_those_of_numpy(thin, theirs, options):
     state, model = thin
     images = [ours.picture(*size, seed) for seed, size in enumerate([(90, 64), (64, 101)])]
-    every = ours.detections(model, images, SIDES, tmp_path, most=100, **options)
+    every = ours.detections(model, images, SIDES, most=100, **options)
     for image, found in zip(images, every, strict=True):
         expected = reference_detections.detections(
             image, SIDES, "detectron2", state, NAMES, network=NETWORK, **theirs
@@ -79,7 +79,7 @@ def test_files(thin, write_pth, tmp_path):
         pickle.dump({"model": state, "__author__": "Detectron2 Model Zoo"}, file)
     write_pth(tmp_path / "own.pth", {"model": state, "iteration": 89999})
     for path in ("zoo.pkl", "own.pth"):
-        found = detectron2.load(tmp_path / path)
+        found = detectron2.load(tmp_path / path).model
         for new, old in zip(found.get_weights(), model.get_weights(), strict=True):
             assert_array_equal(new, old)
 
@@ -88,7 +88,7 @@ def test_cells_of_the_zoo_and_means_may_be_in_the_file(thin):
     state = {f"{CELLS}.{i}": cell for i, cell in enumerate(reference_detections.cells("scale"))}
     state["pixel_mean"] = np.float32([[[103.53]], [[116.28]], [[123.675]]])
     state["pixel_std"] = np.ones((3, 1, 1), "float32")
-    model = detectron2.from_tensors("thin.pth", {**thin[0], **state})
+    model = detectron2.from_tensors("thin.pth", {**thin[0], **state}).model
     assert model.options["anchors"] == thin[1].options["anchors"]
 
 
@@ -107,7 +107,7 @@ def test_other_cells_are_honoured(thin):
         for part in ("weight", "bias"):  # two scales of four ratios, in the place of nine anchors
             state[f"{name}.{part}"] = state[f"{name}.{part}"][: 8 * values]
     state |= cells_of([20, 40, 80, 160, 320], [1, 1.5], [0.25, 0.5, 1, 3])
-    anchors = detectron2.from_tensors("thin.pth", state).anchor_params
+    anchors = detectron2.from_tensors("thin.pth", state).model.anchor_params
     assert_allclose(anchors.sizes, [20, 40, 80, 160, 320], rtol=1e-5)
     assert_allclose(anchors.scales, [1, 1.5], rtol=1e-5)
     assert_allclose(anchors.ratios, [0.25, 0.5, 1, 3], rtol=1e-5)
@@ -118,7 +118,7 @@ def refused(state):
     with pytest.raises(InputError) as error:
         detectron2.from_tensors("thin.pth", state)
     message = str(error.value)
-    assert message.startswith("thin.pth: expected ")
+    assert message.startswith("thin.pth: ")
     return message
 
 

@@ -11,8 +11,9 @@ from numpy.testing import assert_allclose
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.models import backbone, convert_model
+from keras_retinanet.parts import Design, Inputs, Pyramid
 from keras_retinanet.weights.coco import coco_91
-from keras_retinanet.weights.kerashub import convolutions_of, images_of, load, moves_of
+from keras_retinanet.weights.kerashub import convolutions_of, inputs_of, load, weight_map
 
 from . import ours, reference
 from .reference_states import draw, torchvision_names
@@ -147,7 +148,7 @@ def test_raw_outputs_are_those_of_numpy(version, tmp_path, monkeypatch):
     size = {"depth": 18, "classes": CLASSES, "p6_from": "C5" if second else "P5"}
     state = draw(names, **size)
     config = task(use_p5=second, norm=second)
-    model = load(write(tmp_path / "preset", config, *files(state, names)))
+    model = load(write(tmp_path / "preset", config, *files(state, names))).model
     image = ours.picture(160, 32)  # C5 is 5 x 1, P6 3 x 1: padding of odd sides is symmetric
     pixels = ((image / 255 - MEAN) / STD).transpose(2, 0, 1)[None].astype("float32")
     levels, _ = reference.raw(pixels, state, names, depth=18, classes=CLASSES)
@@ -162,7 +163,7 @@ def test_the_dialect(tmp_path):
     state = draw(names, depth=18, classes=91, p6_from="P5")
     config = task(iou_threshold=0.4, confidence_threshold=0.2, max_detections=30)
     config["config"]["num_classes"] = 91
-    model = load(write(tmp_path / "preset", config, *files(state, names)))
+    model = load(write(tmp_path / "preset", config, *files(state, names))).model
     assert model.class_names == coco_91()
     options = model.options
     assert options["normalization"] == "torch"
@@ -195,27 +196,25 @@ def test_the_dialect(tmp_path):
 def test_normalization(converter, normalization, factors):
     config = task()["config"]
     config["preprocessor"]["config"]["image_converter"]["config"] |= converter
-    options, found = images_of("preset", config)
-    assert options["normalization"] == normalization
+    options, found = inputs_of("preset", config)
+    assert options.normalization == normalization
     assert_allclose(found, factors, rtol=1e-6)
 
 
 def test_images_that_no_preprocessor_resizes():
     config = task()["config"]
     config["preprocessor"]["config"]["image_converter"]["config"]["image_size"] = None
-    assert images_of("preset", config)[0] == {
-        "normalization": "torch",
-        "image_min_side": None,
-        "image_max_side": None,
-    }
+    assert inputs_of("preset", config)[0] == Inputs(
+        normalization="torch", image_min_side=None, image_max_side=None, canvases="own"
+    )
     config["preprocessor"] = None
-    assert images_of("preset", config)[0]["normalization"] == "raw"
+    assert inputs_of("preset", config)[0].normalization == "raw"
 
 
 def test_a_first_kernel_takes_what_the_normalization_leaves():
-    model = backbone("resnet10_0.25").detector(["a"], feature_size=8)
+    model = backbone("resnet10_0.25").detector(["a"], design=Design(Pyramid(width=8)))
     kernel = np.ones((7, 7, 3, 64), "float32")
-    scaled = moves_of(model, np.array([1, 2, 3]))[0].change(kernel)
+    scaled = weight_map(model, np.array([1, 2, 3]))[0].convert(kernel)
     assert_allclose(scaled[3, 3, :, 5], [1, 2, 3])
 
 
@@ -270,7 +269,7 @@ def test_what_is_no_preset(tmp_path):
     folder = write(tmp_path / "preset", task())
     with pytest.raises(InputError, match=r"model\.weights\.h5: no such file"):
         load(folder)
-    with pytest.raises(InputError, match=r"expected the backbone resnet50\. Received: resnet18"):
+    with pytest.raises(InputError, match="the backbone is resnet18, not resnet50"):
         load(folder, backbone="resnet50")
     (folder / "task.json").write_text("{")
     with pytest.raises(InputError, match=r"task\.json: expected JSON"):
@@ -342,7 +341,7 @@ def test_the_numbers_are_those_of_kerashub(hub, second, tmp_path):
     decoder = {"iou_threshold": 0.45, "confidence_threshold": 0.15, "max_detections": 50}
     theirs = of_hub(hub, second, decoder)
     theirs.save_to_preset(str(tmp_path / "preset"))
-    model = load(tmp_path / "preset")
+    model = load(tmp_path / "preset").model
     for size in ((64, 96), (128, 32)):
         image = ours.picture(*size)
         pixels = ((image / 255 - MEAN) / STD).astype("float32")[None]
@@ -351,7 +350,7 @@ def test_the_numbers_are_those_of_kerashub(hub, second, tmp_path):
         assert_allclose(regression, numpy(expected["bbox_regression"]), atol=1e-4)
         assert_allclose(scores, numpy(keras.ops.sigmoid(expected["cls_logits"])), atol=1e-4)
     image = ours.picture(90, 64)  # with 13 rows of black above and below it is square
-    (found,) = ours.detections(model, [image], (SIDE, SIDE), tmp_path)
+    (found,) = ours.detections(model, [image], (SIDE, SIDE))
     pixels = theirs.preprocessor(image[None].astype("float32"))
     # not by `predict`: its graph on TensorFlow loses candidates, whose places it rounds down
     outputs = theirs.decode_predictions(theirs(pixels, training=False), pixels)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from keras_retinanet.models.heads import default_regression_model
-from keras_retinanet.models.pyramid import create_pyramid_features
-from keras_retinanet.weights import moves, torch_detectors
+from keras_retinanet.models.heads import regression_head
+from keras_retinanet.models.pyramid import feature_pyramid
+from keras_retinanet.parts import Heads, Pyramid
+from keras_retinanet.weights import torch_detectors, weight_map
 
 from . import reference
 from .reference_states import draw, torchvision_names
@@ -44,11 +45,10 @@ def test_pyramids(states, p6_from, p7_relu, shape):
     sides = [[-(-side // 2**i) for side in shape] for i in range(3)]
     features = [some(2, 128 * 2**i, *side) for i, side in enumerate(sides)]
     inputs = {f"C{i + 3}": keras.Input((None, None, x.shape[1])) for i, x in enumerate(features)}
-    levels = create_pyramid_features(
-        inputs, [3, 4, 5, 6, 7], 8, "none", p6_from, p7_relu, strided_padding="symmetric"
-    )
+    options = {"p6_from": p6_from, "p7_relu": p7_relu, "strided_padding": "symmetric"}
+    levels = feature_pyramid(inputs, Pyramid(width=8, **options))
     model = keras.Model(list(inputs.values()), list(levels.values()), name="pyramid")
-    moves.copy("a.pth", state, model, torch_detectors.pyramid(model, names))
+    weight_map.copy("a.pth", state, model, torch_detectors.pyramid(model, names))
     found = model([nhwc(x) for x in features])
     expected = reference.pyramid(features, state, names, p7_relu)
     for ours, theirs in zip(found, expected, strict=True):
@@ -61,17 +61,11 @@ def test_heads(second):
     names = torchvision_names(second)["regression"]
     state = draw(torchvision_names(second), 18, width=128)
     state = {name: value for name, value in state.items() if "regression_head" in name}
-    submodel = default_regression_model(
-        4,
-        9,
-        pyramid_feature_size=128,
-        regression_feature_size=128,
-        norm="group" if second else "none",
-    )
+    submodel = regression_head(4, 9, 128, Heads(norm="group" if second else "none"))
     inputs = keras.Input((None, None, 128))
     model = keras.Model(inputs, submodel(inputs), name="head")
     ours = {**names, "norms": names["norms"] if second else []}
-    moves.copy("a.pth", state, model, torch_detectors.head(model, "regression", ours))
+    weight_map.copy("a.pth", state, model, torch_detectors.head(model, "regression", ours))
     x = some(2, 128, 5, 7)
     found = keras.ops.convert_to_numpy(model(nhwc(x)))
     assert_allclose(found, reference.head(x, state, names, 4), atol=1e-4)
@@ -94,8 +88,8 @@ def test_batch_norm_of_another_epsilon(epsilon, weights):
     tensors = {name: np.float32(value) for name, value in tensors.items()}
     layer = keras.layers.BatchNormalization(epsilon=1e-5)
     model = keras.Sequential([keras.Input((6,)), layer], name="net")
-    moves.copy(
-        "a.pth", torch_detectors.with_epsilon(tensors, epsilon), model, moves.norm("a", layer)
+    weight_map.copy(
+        "a.pth", torch_detectors.with_epsilon(tensors, epsilon), model, weight_map.norm("a", layer)
     )
     x = np.float32(deviation * some(50, 6))
     found = keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(x), training=False))

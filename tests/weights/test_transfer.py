@@ -1,5 +1,7 @@
 """A detector for other classes keeps what it has learnt, class by class."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ import pytest
 from keras_retinanet.errors import InputError
 from keras_retinanet.layers import Scale
 from keras_retinanet.models import backbone, convert_model, load_model
-from keras_retinanet.models.heads import iou_model
-from keras_retinanet.models.retinanet import retinanet
+from keras_retinanet.models.heads import iou_head
+from keras_retinanet.models.retinanet import training_model
+from keras_retinanet.parts import Design, Heads, Inputs, PostProcess, Pyramid
 from keras_retinanet.utils.anchors import AnchorParameters, square_anchors
 from keras_retinanet.weights.transfer import (
     Transfer,
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.core
 NAMES = ["cat", "dog", "cow"]
 PRIOR = -np.log(99)  # the logit of 0.01
 ANCHORS = AnchorParameters([24, 48], [8, 16], [1], [1, 1.4], offset=0.25)  # two at a place
-FEW = {"feature_size": 8, "head_depth": 1, "anchors": ANCHORS, "pyramid_levels": [3, 4]}
+FEW = Design(Pyramid((3, 4), 8), Heads(depth=1), ANCHORS)
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +37,9 @@ def image():
 def make():
     """Makes a detector for NAMES whose heads' last layers are random."""
 
-    def build(**options):
+    def build(design=FEW, **options):
         keras.utils.set_random_seed(0)
-        model = backbone("resnet10_0.25").detector(NAMES, **{**FEW, **options})
+        model = backbone("resnet10_0.25").detector(NAMES, design=design, **options)
         random = np.random.default_rng(1)
         for weight in model.weights:
             if weight.path.startswith("pyramid_") and "_0" not in weight.path:
@@ -120,7 +123,7 @@ def test_an_inference_model_serves_as_well(detector, see):
 
 
 def test_anchors_in_another_number_start_all_heads_anew(make, see, image):
-    old = make(iou_branch=True)
+    old = make(replace(FEW, heads=Heads(depth=1, iou_branch=True)))
     anchors = square_anchors([3], 8)
     new, transfer = with_classes(old, ["cow", "hen"], anchors, [3])
     why = "2 anchors at a place, now 1"
@@ -146,7 +149,7 @@ def test_other_anchors_in_the_same_number_keep_everything(detector, see):
 
 
 def test_softmax_keeps_the_odds_of_kept_classes_and_the_background(make, see):
-    old = make(activation="softmax")
+    old = make(replace(FEW, heads=Heads(depth=1, activation="softmax")))
     before, after = see(old)[1], see(with_classes(old, ["dog", "hen", "cat"])[0])[1]
     # exp(x_dog) / exp(x_cat), whatever other classes there are
     assert np.allclose(after[..., 0] / after[..., 2], before[..., 1] / before[..., 0], rtol=1e-3)
@@ -158,14 +161,15 @@ def test_softmax_keeps_the_odds_of_kept_classes_and_the_background(make, see):
 
 
 def test_softmax_starts_from_its_prior(make):
-    old = make(activation="softmax")
+    old = make(replace(FEW, heads=Heads(depth=1, activation="softmax")))
     new, _ = with_classes(old, ["dog", "hen"], square_anchors([3, 4], 8))
     # together 0.01: 2·exp(0) / (2·exp(0) + exp(b)) = 0.01 for b = log(2·99)
     assert np.allclose(bias_of(new, 1), [[0, 0, np.log(2 * 99)]])
 
 
 def test_gfl_keeps_its_bins_and_the_factors_of_the_levels(make, see):
-    old = make(coder={"name": "distances", "bins": 4}, level_scales=True, head_norm="group")
+    heads = Heads(depth=1, norm="group", level_scales=True)
+    old = make(replace(FEW, heads=heads, coder={"name": "distances", "bins": 4}))
     for layer in old.layers:
         if isinstance(layer, Scale):
             layer.factor.assign(2.0)
@@ -178,18 +182,13 @@ def test_gfl_keeps_its_bins_and_the_factors_of_the_levels(make, see):
 
 
 def test_the_dialect_of_a_detector_stays(make):
-    old = make(
-        normalization="torch",
-        pad_to=32,
-        p6_from="P5",
-        strided_padding="symmetric",
-        resize="opencv",
-        canvases="own",
-        clip_margin=1,
-        image_min_side=200,
-        detection={"nms_threshold": 0.6, "score_threshold": 0.1},
-        progress={"epoch": 7},
+    design = replace(
+        FEW,
+        pyramid=Pyramid((3, 4), 8, p6_from="P5", strided_padding="symmetric"),
+        inputs=Inputs(normalization="torch", image_min_side=200, canvases="own", pad_to=32),
+        postprocess=PostProcess(nms_threshold=0.6, score_threshold=0.1, clip_margin=1),
     )
+    old = make(design, progress={"epoch": 7})
     new, _ = with_classes(old, ["hen"])
     changed = {"class_names": ["hen"], "progress": {}}
     assert new.options == {**old.options, **changed}
@@ -213,16 +212,12 @@ def test_classes_without_names_are_none_of_the_same_name(make):
 
 def test_further_outputs_stay(detector, see):
     heads = [detector.get_layer(f"{name}_submodel") for name in ("regression", "classification")]
-    extra = iou_model(2, 8, 8, 0)
-    old = retinanet(
+    extra = iou_head(2, 8, Heads(depth=0))
+    old = training_model(
         detector.inputs[0],
         {f"P{level}": detector.get_layer(f"P{level}").output for level in (3, 4)},
-        3,
-        create_pyramid_features=lambda features, levels: features,
-        pyramid_levels=[3, 4],
-        submodels=[*zip(("regression", "classification"), heads, strict=True), ("depth", extra)],
-        anchors=ANCHORS,
-        class_names=NAMES,
+        [*zip(("regression", "classification"), heads, strict=True), ("depth", extra)],
+        {"pyramid_levels": [3, 4], "anchors": ANCHORS, "class_names": NAMES},
     )
     before = see(old)[2]
     for source in (old, convert_model(old)):
@@ -249,22 +244,19 @@ def test_the_new_model_is_made_of_the_layers_of_the_old(make):
 
 
 def test_what_cannot_be_changed_is_told(detector):
-    with pytest.raises(InputError, match=r"pyramid levels 3, 4 of the detector\. Received: 3, 5"):
+    with pytest.raises(InputError, match=r"pyramid levels 3, 4 only; .* on 3, 5"):
         with_classes(detector, NAMES, square_anchors([3, 5], 8), [3, 5])
     inputs = keras.Input((None, None, 8))
     rows = keras.layers.Reshape((-1, 3))(keras.layers.Dense(6)(inputs))
     heads = {"regression": detector.get_layer("regression_submodel")}
     heads["classification"] = keras.Model(inputs, rows, name="dense_head")
-    old = retinanet(
+    old = training_model(
         detector.inputs[0],
         {f"P{level}": detector.get_layer(f"P{level}").output for level in (3, 4)},
-        3,
-        create_pyramid_features=lambda features, levels: features,
-        pyramid_levels=[3, 4],
-        submodels=heads.items(),
-        anchors=ANCHORS,
+        heads.items(),
+        {"pyramid_levels": [3, 4], "anchors": ANCHORS},
     )
-    with pytest.raises(InputError, match=r"convolution and a Reshape\. Received: dense_head"):
+    with pytest.raises(InputError, match="head dense_head of classification"):
         with_classes(old, NAMES)
 
 
@@ -273,7 +265,7 @@ def test_a_transfer_is_told_in_a_few_lines():
     assert described(Transfer(8, 10, ["cat"], ["hen", "cow"], why), "old.keras") == (
         "kept from old.keras: 8 of 10 weights\n"
         "classes copied: cat; new: hen, cow\n"
-        "starts anew: a (for new classes), b (9 anchors at a place, now 1)"
+        "new weights: a (for new classes), b (9 anchors at a place, now 1)"
     )
     assert described(Transfer(10, 10, ["cat"], [], {}), "old.keras") == (
         "kept from old.keras: 10 of 10 weights\nclasses copied: cat"

@@ -1,6 +1,6 @@
 """Random changes of the pixels of an image (H, W, 3) uint8 BGR, which stay where they are.
 
-Ranges hold at strength 1. All but `cutout` give a new image.
+Ranges hold at strength 1. All but `cutout` return a new image.
 """
 
 from itertools import combinations
@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 
 from ...boxes import area, intersection
-from .sampling import GREY, KEPT_SHARE, only
+from .sampling import GREY, KEPT_SHARE, Annotations, Example, only
 
 LUMA = np.array([0.114, 0.587, 0.299])  # of BGR
 # A uniform byte's place in a normal distribution: drawing bytes is ten times faster
 NORMAL = np.array([NormalDist().inv_cdf((byte + 0.5) / 256) for byte in range(256)])
 
 
-def colour(image, rng, strength):
-    """Contrast and brightness by up to 0.1, hue by 0.05 of the circle, saturation by 0.05.
+def colour(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Change contrast and brightness by up to 0.1, hue by 0.05 of the circle, saturation by 0.05.
 
     All are linear in the colours, so that they are one matrix: a change of hue is a turn about the
     axis of greys.
@@ -34,14 +34,14 @@ def colour(image, rng, strength):
     return cv2.transform(image, np.column_stack([contrast * tint, shift]))
 
 
-def blur(image, rng, strength):
-    """Gaussian, with a sigma of up to 1.5 px."""
+def blur(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Blur by a Gaussian with a sigma of up to 1.5 px."""
     sigma = max(0.1, rng.uniform(0, 1.5) * strength)  # OpenCV takes 0 for unknown
     return cv2.GaussianBlur(image, (0, 0), sigma)
 
 
-def noise(image, rng, strength):
-    """Gaussian in each channel of each pixel, with a sigma of up to 10 of 255."""
+def noise(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Add Gaussian noise to each channel of each pixel, of a sigma of up to 10 of 255."""
     table = np.clip(np.rint(128 + rng.uniform(0, 10) * strength * NORMAL), 0, 255).astype("uint8")
     height, width, channels = image.shape
     words = rng.integers(2**64 - 1, size=-(-image.size // 8), dtype="uint64", endpoint=True)
@@ -50,8 +50,8 @@ def noise(image, rng, strength):
     return cv2.addWeighted(image, 1, added, 1, -128, dst=added)
 
 
-def jpeg(image, rng, strength):
-    """Written and read as JPEG of quality 40 to 100."""
+def jpeg(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """Write and read as JPEG of quality 40 to 100."""
     quality = max(1, round(100 - rng.uniform(0, 60) * strength))
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return cv2.imdecode(data, cv2.IMREAD_COLOR)
@@ -60,8 +60,10 @@ def jpeg(image, rng, strength):
 PIXELS = {"colour": colour, "blur": blur, "noise": noise, "jpeg": jpeg}  # as in a camera
 
 
-def cutout(image, annotations, rng, strength):
-    """One to three grey rectangles, drawn on the image, with sides of up to 0.3 of its own.
+def cutout(
+    image: np.ndarray, annotations: Annotations, rng: np.random.Generator, strength: float
+) -> Example:
+    """Draw one to three grey rectangles on the image, with sides of up to 0.3 of its sides.
 
     Boxes of which less than `KEPT_SHARE` stays in view are dropped. DeVries and Taylor 2017, arXiv
     1708.04552.
@@ -77,10 +79,10 @@ def cutout(image, annotations, rng, strength):
     return image, only(annotations, shown >= KEPT_SHARE * area(boxes))
 
 
-def covered(boxes, rectangles):
-    """The area of each box (n, 4) under any of a few rectangles (m, 4): (n,).
+def covered(boxes: np.ndarray, rectangles: np.ndarray) -> np.ndarray:
+    """Return the area of each box (n, 4) under any of a few rectangles (m, 4): (n,).
 
-    What two share is counted twice, so it is taken off again, and so on.
+    An area that two share is counted twice, so it is taken off again, and so on.
     """
     total = np.zeros(len(boxes))
     for count in range(1, len(rectangles) + 1):

@@ -1,4 +1,6 @@
-"""Carrying out a matrix (3, 3) on the pixels and on the boxes."""
+"""Applying a matrix (3, 3) to the pixels and to the boxes."""
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -7,16 +9,26 @@ from ...boxes import area, clip
 from ...utils.image import TransformParameters, adjust_transform_for_image, apply_transform
 from ...utils.transform import transform_aabb, translation
 
-GREY = 114  # what comes into view beside the picture
+GREY = 114  # of the view beside the image
 KEPT_SHARE = 0.3  # of a box's area that must stay in view
 ROUNDING = 1e-6  # px
 MIRRORS = {(True, False): 1, (False, True): 0, (True, True): -1}  # OpenCV's codes
 
+Size = tuple[int, int]  # (width, height) px
+Annotations = dict[str, np.ndarray]  # arrays of n rows, "bboxes" (n, 4) xyxy px among them
+Example = tuple[np.ndarray, Annotations]
+Change = Callable[[np.ndarray], np.ndarray]
 
-def transform_both(image, annotations, matrix, parameters=None):
-    """The image and its annotations moved by `matrix` (3, 3); see `adjust_transform_for_image`.
 
-    The boxes fare as in `moved`.
+def transform_both(
+    image: np.ndarray,
+    annotations: Annotations,
+    matrix: np.ndarray,
+    parameters: TransformParameters | None = None,
+) -> Example:
+    """Move an image and its annotations by `matrix` (3, 3); see `adjust_transform_for_image`.
+
+    The boxes are moved as in `moved`.
     """
     parameters = parameters or TransformParameters()
     matrix = adjust_transform_for_image(matrix, image, parameters.relative_translation)
@@ -24,10 +36,10 @@ def transform_both(image, annotations, matrix, parameters=None):
     return image, moved(annotations, matrix, image.shape[1::-1])
 
 
-def moved(annotations, matrix, size):
-    """The annotations after `matrix` (3, 3) in px, in a picture of `size` (width, height).
+def moved(annotations: Annotations, matrix: np.ndarray, size: Size) -> Annotations:
+    """Move annotations by `matrix` (3, 3) in px, in an image of `size` (width, height).
 
-    Boxes become the upright boxes of their moved corners, are clipped to the picture, and are
+    Boxes become the upright boxes of their moved corners, are clipped to the image, and are
     dropped when less than `KEPT_SHARE` of them, or nothing, stays in view.
     """
     boxes = transform_aabb(matrix, np.asarray(annotations["bboxes"], "float32").reshape(-1, 4))
@@ -37,24 +49,25 @@ def moved(annotations, matrix, size):
     return only({**annotations, "bboxes": clipped}, kept)
 
 
-def only(annotations, kept):
-    """The rows that a mask (n,) keeps."""
+def only(annotations: Annotations, kept: np.ndarray) -> Annotations:
+    """Return the rows that a mask (n,) keeps."""
     return {key: np.asarray(rows)[kept] for key, rows in annotations.items()}
 
 
-def blank(size):
-    """A grey picture (H, W, 3)."""
+def blank(size: Size) -> np.ndarray:
+    """Return a grey image (H, W, 3)."""
     return np.full((size[1], size[0], 3), GREY, "uint8")
 
 
-def placed(image, matrix, size, change=None):
-    """(a new picture of `size` (width, height) that a matrix makes of an image, the matrix used).
+def placed(
+    image: np.ndarray, matrix: np.ndarray, size: Size, change: Change | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a new image of `size`, made by a matrix, and the matrix used.
 
-    `change(image)` is carried out on the image or on the picture, whichever has fewer px, but not
-    on the grey around it.
+    `change` is applied before or after, to whichever image has fewer px, but not to the grey.
 
     A matrix that neither turns nor shears is altered by less than a px, so that whole px of the
-    image fill whole px of the picture: `cv2.resize` is three times faster than `cv2.warpAffine`.
+    image fill whole px of the new one: `cv2.resize` is three times faster than `cv2.warpAffine`.
     """
     if matrix[0, 1] or matrix[1, 0]:
         return turned(image, matrix, size, change), matrix
@@ -67,19 +80,21 @@ def placed(image, matrix, size, change=None):
         *window, matrix[axis, axis], matrix[axis, 2] = used
         windows.append(window)
     (columns, to_columns), (rows, to_rows) = windows
-    picture = blank(size)
-    source, target = image[rows, columns], picture[to_rows, to_columns]
+    result = blank(size)
+    source, target = image[rows, columns], result[to_rows, to_columns]
     first = change is not None and source.size <= target.size
     fill(target, change(source) if first else source, (matrix[0, 0] < 0, matrix[1, 1] < 0))
     if change is not None and not first:
         target[:] = change(target)
-    return picture, matrix
+    return result, matrix
 
 
-def whole(factor, shift, length, target):
-    """One axis: (px of the image in view, px that they fill, factor and shift between the two).
+def whole(
+    factor: float, shift: float, length: int, target: int
+) -> tuple[slice, slice, float, float] | None:
+    """Return, for one axis, (px of the image in view, px that they fill, factor, shift).
 
-    Both are slices of whole px, rounded outwards; None where nothing is in view.
+    Both are slices of whole px, rounded outwards; None if nothing is in view.
     """
     start, end = np.clip(_outwards(shift, factor * length + shift), 0, target)
     if start == end:
@@ -92,13 +107,13 @@ def whole(factor, shift, length, target):
     return slice(low, high), slice(start, end), factor, shift
 
 
-def _outwards(one, other):
+def _outwards(one: float, other: float) -> tuple[int, int]:
     low, high = sorted((one, other))
     return int(np.floor(low + ROUNDING)), int(np.ceil(high - ROUNDING))
 
 
-def fill(target, image, mirrored):
-    """Draws an image on a part of another, mirrored (left to right, top to bottom)."""
+def fill(target: np.ndarray, image: np.ndarray, mirrored: tuple[bool, bool]) -> None:
+    """Draw an image on a part of another, mirrored (left to right, top to bottom)."""
     code = MIRRORS.get(mirrored)
     small = image.size <= target.size
     if code is not None and small:
@@ -108,21 +123,23 @@ def fill(target, image, mirrored):
         target[:] = cv2.flip(target, code)
 
 
-def turned(image, matrix, size, change=None):
-    """The picture of `size` that any matrix makes of an image; `change` as in `placed`."""
+def turned(
+    image: np.ndarray, matrix: np.ndarray, size: Size, change: Change | None = None
+) -> np.ndarray:
+    """Return the image of `size` that any matrix makes; `change` as in `placed`."""
     first = change is not None and image.size <= 3 * size[0] * size[1]
-    picture = warped(change(image) if first else image, matrix, size)
+    result = warped(change(image) if first else image, matrix, size)
     if change is not None and not first:
-        picture = change(picture)
+        result = change(result)
         height, width = image.shape[:2]
         corners = np.array([(0, 0), (width, 0), (width, height), (0, height)])
         outline = np.rint(corners @ matrix[:2, :2].T + matrix[:2, 2] - 0.5).astype("int32")
-        beside = cv2.fillConvexPoly(np.ones(picture.shape[:2], "uint8"), outline, 0)
-        picture[beside > 0] = GREY
-    return picture
+        beside = cv2.fillConvexPoly(np.ones(result.shape[:2], "uint8"), outline, 0)
+        result[beside > 0] = GREY
+    return result
 
 
-def warped(image, matrix, size):
-    """The picture of `size` that any matrix makes of an image."""
+def warped(image: np.ndarray, matrix: np.ndarray, size: Size) -> np.ndarray:
+    """Return the image of `size` that any matrix makes."""
     matrix = translation((-0.5, -0.5)) @ matrix @ translation((0.5, 0.5))  # centres lie at 0
     return cv2.warpAffine(image, matrix[:2], tuple(size), borderValue=(GREY,) * 3)

@@ -1,14 +1,22 @@
-"""Readers of annotation files: functions that return a `Dataset`. None of them imports Keras."""
+"""Readers of annotation files: functions that return a `Dataset`. None of them imports Keras.
 
-from keras_retinanet.preprocessing.readers import coco, kitti, open_images, pascal_voc, yolo
-from keras_retinanet.preprocessing.readers.coco import read_coco
-from keras_retinanet.preprocessing.readers.csv import read_csv
-from keras_retinanet.preprocessing.readers.cvat import read_cvat
-from keras_retinanet.preprocessing.readers.kitti import read_kitti
-from keras_retinanet.preprocessing.readers.labelme import read_labelme
-from keras_retinanet.preprocessing.readers.open_images import read_open_images
-from keras_retinanet.preprocessing.readers.pascal_voc import read_pascal
-from keras_retinanet.preprocessing.readers.yolo import read_yolo
+Arguments that they share:
+    set_name: the split to read, such as "train"; None takes the only one.
+    classes: the class names in label order, or {name: label}; None takes the names found, sorted.
+    images_dir: the folder of the images; None takes the format's usual ones.
+    faults: receives a line for each entry that cannot be read, which is then left out; None raises
+        the first as an InputError, which names the file, and the line or the entry.
+"""
+
+from . import coco, kitti, open_images, pascal_voc, yolo
+from .coco import read_coco
+from .csv import read_csv
+from .cvat import read_cvat
+from .kitti import read_kitti
+from .labelme import read_labelme
+from .open_images import read_open_images
+from .pascal_voc import read_pascal
+from .yolo import read_yolo
 
 READERS = {
     "csv": read_csv,
@@ -20,7 +28,7 @@ READERS = {
     "labelme": read_labelme,
     "cvat": read_cvat,
 }
-SETS = {  # the names of the sets in a folder, for the formats that have them
+SETS = {  # lists the names of the splits in a folder, for the formats that have them
     "coco": coco.sets,
     "pascal": pascal_voc.sets,
     "kitti": kitti.sets,

@@ -4,23 +4,20 @@ import csv
 import io
 import operator
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from keras_retinanet.errors import InputError, collect
-from keras_retinanet.preprocessing.dataset import Dataset, default_category_ids, make_record
-from keras_retinanet.preprocessing.readers.files import folders_in, stem
-from keras_retinanet.preprocessing.readers.parsing import (
-    LARGEST,
-    class_labels,
-    label_of,
-    number,
-    stated_size,
-)
-from keras_retinanet.utils.text import listed, read_text
+from ...errors import InputError, collect
+from ...utils.text import listed, read_text
+from ..dataset import Dataset
+from .files import folders_in, stem
+from .gather import Classes, Faults, Found, Object, class_labels, gather, label_of
+from .parsing import LARGEST, numbers, stated_size
 
 CLASS_FORMAT = "'class_name,class_id'"
 BOX_FORMAT = "'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'"
 CORNERS = ("x1", "y1", "x2", "y2")
-COLUMNS = {  # what a header may call each column; case, spaces, "_" and "-" make no difference
+COLUMNS = {  # the names of each column in a header, less case, spaces, "_" and "-"
     "path": ("filename", "imgfile", "image", "path", "file", "imagepath", "imagename", "filepath"),
     "x1": ("x1", "xmin", "left"),
     "y1": ("y1", "ymin", "top"),
@@ -33,61 +30,59 @@ COLUMNS = {  # what a header may call each column; case, spaces, "_" and "-" mak
 NEEDED = ("path", *CORNERS, "class")
 
 
-def read_csv(annotations, classes=None, base_dir=None, faults=None):
-    """The data set of an annotation file and a class file.
+class BoxRow(NamedTuple):
+    """A row of an annotation file."""
+
+    line: int
+    path: str
+    box: tuple[float, ...] | None  # None for an image without objects
+    name: str | None
+    stated_size: tuple[int, int] | None
+
+
+def read_csv(
+    annotations: str,
+    classes: str | os.PathLike | Classes = None,
+    base_dir: str | None = None,
+    faults: list[str] | None = None,
+) -> Dataset:
+    """Read an annotation file and a class file.
 
     The columns are those that a header names, in any order, or without one path, x1, y1, x2, y2,
     class. They are separated by commas, semicolons or tabs.
 
     Args:
         annotations: file of rows `path,x1,y1,x2,y2,class` (xyxy px), or `path,,,,,` for an image
-            without objects. Columns of a header may also be the width and height of the picture.
-        classes: file of rows `name,id`, ids 0 to K - 1, or the names in the order of their labels;
-            None takes the names found, sorted.
-        base_dir: folder that paths start from; by default that of the annotation file, or, where
-            the pictures are there, the folder in it after which the file is named, such as train
-            for train_labels.csv.
-        faults: list for what is malformed, which is then left out; None raises the first.
-
-    Raises:
-        InputError: names file and line.
+            without objects. Columns of a header may also be the width and height of the image.
+        classes: file of rows `name,id`, ids 0 to K - 1; else see `readers`.
+        base_dir: folder that paths start from; None takes the folder of the annotation file or, if
+            the images are there, the folder in it after which the file is named, such as train for
+            train_labels.csv.
+        faults: see `readers`.
     """
     if isinstance(classes, str | os.PathLike):
         classes = read_classes(classes)
     known = None if classes is None else class_labels(classes)
     rows = _read(annotations, 5, _box_rows, known, faults)
-    labels = class_labels(known, (name for _, _, _, name, _ in rows if name is not None))
-    folder = _picture_folder(annotations, base_dir, [path for _, path, *_ in rows])
-    images = {}  # path: (path as written first, stated size, [(line, box, class name)])
+    folder = _image_folder(annotations, base_dir, rows)
+    images: dict[str, Found] = {}
     for line, written, box, name, size in rows:
         path = os.path.normpath(os.path.join(folder, _plain(written)))
-        *_, objects = images.setdefault(path, (written, size, []))
+        image = images.setdefault(path, Found(path, written, f"{annotations}: line", [], size))
         if box:
-            objects.append((line, box, name))
-    records = [
-        make_record(
-            path,
-            written,
-            boxes=[box for _, box, _ in objects],
-            labels=[labels[name] for _, _, name in objects],
-            origin=f"{annotations}: line",
-            entries=[line for line, _, _ in objects],
-            stated_size=size,
-        )
-        for path, (written, size, objects) in images.items()
-    ]
-    return Dataset(records, list(labels), default_category_ids(labels))
+            image.objects.append(Object(line, name, box))
+    return gather(list(images.values()), known, Faults(faults))
 
 
-def _plain(path):
-    """A path in the one way to spell it: "a/b.jpg" for "a\\b.jpg", "./a/b.jpg", "a/../a/b.jpg"."""
+def _plain(path: str) -> str:
+    """Return the one spelling of a path: "a/b.jpg" for "a\\b.jpg", "./a/b.jpg", "a/../a/b.jpg"."""
     return os.path.normpath(path.replace("\\", "/"))
 
 
-def _picture_folder(annotations, base_dir, paths):
-    """The folder that paths start from."""
+def _image_folder(annotations: str, base_dir: str | None, rows: Sequence[BoxRow]) -> str:
+    """Return the folder that paths start from."""
     folder = os.path.dirname(annotations) if base_dir is None else base_dir
-    first = _plain(paths[0]) if paths else ""
+    first = _plain(rows[0].path) if rows else ""
     if not os.path.isfile(os.path.join(folder, first)):
         for name in folders_in(folder or "."):
             inner = os.path.join(folder, name)
@@ -96,8 +91,8 @@ def _picture_folder(annotations, base_dir, paths):
     return folder
 
 
-def read_classes(path):
-    """{class name: id} of a class file, whose ids must be 0 to K - 1 in any order.
+def read_classes(path: str | os.PathLike) -> dict[str, int]:
+    """Return {class name: id} of a class file, whose ids must be 0 to K - 1 in any order.
 
     Raises:
         InputError: names file and line.
@@ -106,34 +101,38 @@ def read_classes(path):
     lines = {class_id: line for line, _, class_id in reversed(rows)}  # the first line of each id
     for line, name, class_id in rows:
         if lines[class_id] != line:
-            raise InputError(f"{path}: line {line}: class ID {class_id} of {name!r} is taken")
+            raise InputError(f"{path}: line {line}: class ID {class_id} of {name!r} is taken.")
     for expected, class_id in enumerate(sorted(lines)):
         if class_id != expected:
             raise InputError(
-                f"{path}: line {lines[class_id]}: expected class IDs 0, 1, 2, ... without a gap. "
-                f"Received: {class_id}, but no {expected}"
+                f"{path}: line {lines[class_id]}: expected class IDs 0, 1, 2, ... without a gap, "
+                f"got {class_id}, but no {expected}."
             )
     return {name: class_id for _, name, class_id in rows}
 
 
-def _read_classes(csv_reader):
-    """{class name: id} of the rows of a `csv.reader`; ValueError names the line."""
+def _read_classes(csv_reader: Iterable[list[str]]) -> dict[str, int]:
+    """Return {class name: id} of the rows of a `csv.reader`; ValueError names the line."""
     return {name: class_id for _, name, class_id in _class_rows(csv_reader)}
 
 
-def _read_annotations(csv_reader, classes):
-    """{file: [{"x1", "y1", "x2", "y2", "class"}]} of a `csv.reader`; ValueError names the line."""
-    result = {}
-    for _, path, box, name, _ in _box_rows(csv_reader, known=classes):
-        boxes = result.setdefault(path, [])
-        if box:
-            whole = [int(value) if value.is_integer() else value for value in box]
-            boxes.append({**dict(zip(CORNERS, whole, strict=True)), "class": name})
+def _read_annotations(
+    csv_reader: Iterable[list[str]], classes: Mapping[str, int]
+) -> dict[str, list[dict]]:
+    """Return {file: [{"x1", "y1", "x2", "y2", "class"}]} of a `csv.reader`; ValueError names the
+    line.
+    """
+    result: dict[str, list[dict]] = {}
+    for row in _box_rows(csv_reader, known=classes):
+        boxes = result.setdefault(row.path, [])
+        if row.box:
+            whole = [int(value) if value.is_integer() else value for value in row.box]
+            boxes.append({**dict(zip(CORNERS, whole, strict=True)), "class": row.name})
     return result
 
 
-def _read(path, separators, parse, *arguments):
-    """`parse(csv_reader, *arguments)` of a file whose rows have that many separators or more."""
+def _read(path: str | os.PathLike, separators: int, parse: Callable, *arguments: object) -> list:
+    """Return `parse(csv_reader, *arguments)` of a file with at least that many separators a row."""
     text = read_text(path)
     first = text.lstrip().partition("\n")[0]
     delimiter = next((mark for mark in ",;\t" if first.count(mark) >= separators), ",")
@@ -141,45 +140,48 @@ def _read(path, separators, parse, *arguments):
     try:
         rows = parse(csv_reader, *arguments, prefix=f"{path}: ")
     except csv.Error as error:
-        raise InputError(f"{path}: line {csv_reader.line_num}: {error}") from None
+        raise InputError(f"{path}: line {csv_reader.line_num}: {error}.") from None
     if not rows and not any(arguments[1:]):
-        raise InputError(f"{path} holds no rows")
+        raise InputError(f"{path} holds no rows.")
     return rows
 
 
-def _fields(csv_reader):
-    """(line number, fields) of every row that is not blank."""
+def _fields(csv_reader: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, fields) of every row that is not blank."""
     for count, row in enumerate(csv_reader, start=1):
         fields = [field.strip() for field in row]
         if any(fields):
-            yield getattr(csv_reader, "line_num", count), fields
+            yield getattr(csv_reader, "line_num", count), fields  # scripts also pass lists
 
 
-def _class_rows(csv_reader, prefix=""):
-    """[(line, class name, id)]"""
+def _class_rows(csv_reader: Iterable[list[str]], prefix: str = "") -> list[tuple[int, str, int]]:
+    """Return [(line, class name, id)]."""
     rows, names = [], set()
     for line, fields in _fields(csv_reader):
         where = f"{prefix}line {line}"
         if len(fields) != 2 or not fields[0]:
-            raise InputError(f"{where}: format should be {CLASS_FORMAT}")
+            raise InputError(f"{where}: format should be {CLASS_FORMAT}.")
         name, text = fields
         try:
             class_id = int(text)
         except ValueError:
-            raise InputError(f"{where}: malformed class ID: {text!r} is no integer") from None
+            raise InputError(f"{where}: malformed class ID: {text!r} is no integer.") from None
         if name in names:
-            raise InputError(f"{where}: duplicate class name: {name!r}")
+            raise InputError(f"{where}: duplicate class name: {name!r}.")
         names.add(name)
         rows.append((line, name, class_id))
     return rows
 
 
-def _box_rows(csv_reader, known=None, faults=None, prefix=""):
-    """[(line, path, (x1, y1, x2, y2), class name, stated size)], box and name None without an
-    object; `known` are the class names that may stand there, None for any.
-    """
+def _box_rows(
+    csv_reader: Iterable[list[str]],
+    known: Mapping[str, int] | None = None,
+    faults: list[str] | None = None,
+    prefix: str = "",
+) -> list[BoxRow]:
+    """Return the rows; `known` are the class names that they may have, None for any."""
     rows, pick = [], None
-    decimal_comma = _delimiter(csv_reader) == ";"
+    decimal_comma = getattr(getattr(csv_reader, "dialect", None), "delimiter", ",") == ";"
     for line, fields in _fields(csv_reader):
         where = f"{prefix}line {line}"
         if pick is None:
@@ -190,29 +192,24 @@ def _box_rows(csv_reader, known=None, faults=None, prefix=""):
             if columns:
                 continue
         with collect(faults):
-            if len(fields) <= max(order.values()):
-                raise InputError(f"{where}: format should be {shape}")
-            path, *texts, name, width, height = pick([*fields, ""])  # "" at -1: no such column
-            if not path:
-                raise InputError(f"{where}: format should be {shape}")
+            enough = len(fields) > max(order.values())
+            path, *texts, name, width, height = pick([*fields, ""]) if enough else [""] * 8
+            if not path:  # or a column; "" at -1 is a column that the header lacks
+                raise InputError(f"{where}: format should be {shape}.")
             if decimal_comma:
                 texts = [text.replace(",", ".") for text in texts]
             box = _box(texts, where, faults) if name or any(texts) else None
             if box and known is not None:
                 label_of(known, name, where)
             elif box and not name:
-                raise InputError(f"{where}: expected a class name")
+                raise InputError(f"{where}: expected a class name.")
             size = stated_size(width, height) if width else None
-            rows.append((line, path, box, name if box else None, size))
+            rows.append(BoxRow(line, path, box, name if box else None, size))
     return rows
 
 
-def _delimiter(csv_reader):
-    return getattr(getattr(csv_reader, "dialect", None), "delimiter", ",")
-
-
-def _header(fields, where):
-    """{column: position} of a header, None for a row of data."""
+def _header(fields: Sequence[str], where: str) -> dict[str, int] | None:
+    """Return {column: position} of a header, None for a row of data."""
     names = [field.lower().translate(str.maketrans("", "", " _-")) for field in fields]
     columns, twice = {}, []
     for column, known in COLUMNS.items():
@@ -224,13 +221,13 @@ def _header(fields, where):
         return None
     missing = [f"{name} ({', '.join(COLUMNS[name])})" for name in NEEDED if name not in columns]
     if missing:
-        raise InputError(f"{where}: expected a header that names {listed(missing)}")
+        raise InputError(f"{where}: expected a header that names {listed(missing)}.")
     if twice:
-        raise InputError(f"{where}: the header names a column twice: {listed(twice)}")
+        raise InputError(f"{where}: the header names a column twice: {listed(twice)}.")
     return columns
 
 
-def _is_number(text):
+def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
@@ -238,17 +235,17 @@ def _is_number(text):
     return True
 
 
-def _box(texts, where, faults):
-    """(x1, y1, x2, y2); inverted boxes are for the check to find where faults are collected."""
+def _box(texts: Sequence[str], where: str, faults: list[str] | None) -> tuple[float, ...]:
+    """Return (x1, y1, x2, y2); with `faults`, inverted boxes are left for the check to find."""
     try:
         x1, y1, x2, y2 = box = tuple(map(float, texts))
         sound = abs(x1) + abs(y1) + abs(x2) + abs(y2) <= LARGEST and "_" not in "".join(texts)
     except ValueError:
         sound = False
     if not sound:
-        x1, y1, x2, y2 = box = tuple(map(number, texts, CORNERS, [where] * 4))
-    if faults is None and x2 <= x1:
-        raise InputError(f"{where}: x2 ({x2:.9g}) must be higher than x1 ({x1:.9g})")
-    if faults is None and y2 <= y1:
-        raise InputError(f"{where}: y2 ({y2:.9g}) must be higher than y1 ({y1:.9g})")
+        x1, y1, x2, y2 = box = tuple(numbers(texts, CORNERS, where))
+    for axis, low, high in (("x", x1, x2), ("y", y1, y2)) if faults is None else ():
+        if high <= low:
+            text = f"{axis}2 ({high:.9g}) must be higher than {axis}1 ({low:.9g})"
+            raise InputError(f"{where}: {text}.")
     return box

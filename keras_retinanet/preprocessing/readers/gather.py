@@ -1,11 +1,25 @@
-"""From objects under their class names to a data set."""
+"""Gathering: from objects under their class names to a data set."""
 
 import contextlib
 import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from keras_retinanet.errors import collect
-from keras_retinanet.preprocessing.dataset import Dataset, default_category_ids, make_record
-from keras_retinanet.preprocessing.readers.parsing import class_labels, label_of
+from ...errors import InputError, collect
+from ...utils.text import listed
+from ..dataset import Dataset, Record, default_category_ids, make_record
+
+Classes = Sequence[str] | Mapping[str, int] | None  # in label order, {name: label}, or as found
+
+
+class Object(NamedTuple):
+    """An object as its annotation has it."""
+
+    entry: int | str  # it was written at f"{origin} {entry}"
+    name: str | None  # None: ignored, and of no class
+    box: Sequence[float]  # xyxy px
+    ignored: bool = False
+    area: float | None = None  # px², None for the area of the box
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,59 +27,92 @@ class Found:
     """An image as its annotation has it."""
 
     path: str
-    image_id: str
-    origin: str  # the place of an object is f"{origin} {entry}"
-    objects: list[tuple]  # (entry, class name, box, whether it is ignored); name None: no class
+    image_id: int | str
+    origin: str
+    objects: list[Object]
     stated_size: tuple[int, int] | None = None
+    size: tuple[int, int] | None = None
 
 
-@contextlib.contextmanager
-def collect_of(image_id, lost, faults):
-    """`collect` for what belongs to an image, whose id joins the set `lost` if there is a fault."""
-    before = len(faults or ())
-    with collect(faults):
-        yield
-    if len(faults or ()) > before:
-        lost.add(image_id)
+class Faults:
+    """The malformed entries of a data set, and the ids of the images that lost an object to one.
 
-
-def without_lost(records, lost):
-    """The records less those that have no box, but lost one to a fault: what they show would be
-    learnt as background.
+    `lines` receives a line for each; None raises the first.
     """
-    return [record for record in records if len(record.boxes) or record.image_id not in lost]
+
+    def __init__(self, lines: list[str] | None) -> None:
+        self.lines = lines
+        self.lost: set[int | str] = set()
+
+    @contextlib.contextmanager
+    def collect(self, image_id: int | str | None = None) -> Iterator[None]:
+        """End the block at an InputError; a fault in it is a loss to the image, if one is named."""
+        before = len(self.lines or ())
+        with collect(self.lines):
+            yield
+        if image_id is not None and len(self.lines or ()) > before:
+            self.lost.add(image_id)
 
 
-def gather(images, classes, faults, lost=()):
-    """The data set of `Found` images.
+def gather(
+    images: Sequence[Found],
+    classes: Classes,
+    faults: Faults,
+    category_ids: Sequence[int] | None = None,
+) -> Dataset:
+    """Return the data set of images; an object of an unknown class is a fault.
 
-    `classes` are names in the order of their labels, or {name: label}; None takes those found,
-    sorted. An unknown name is an InputError, or a line of the list `faults`. `lost` are the ids of
-    images that have lost an object to a fault already.
+    Images that lost every object to faults are left out: they would be learnt as background.
     """
-    names = (name for image in images for _, name, *_ in image.objects if name is not None)
+    names = (found.name for image in images for found in image.objects if found.name is not None)
     labels = class_labels(classes, names)
-    lost = set(lost)
-    records = [_record(image, labels, lost, faults) for image in images]
-    return Dataset(without_lost(records, lost), list(labels), default_category_ids(labels))
+    records = [_record(image, labels, faults) for image in images]
+    kept = [r for r in records if len(r.boxes) or r.image_id not in faults.lost]
+    return Dataset(kept, list(labels), list(category_ids or default_category_ids(list(labels))))
 
 
-def _record(image, labels, lost, faults):
+def _record(image: Found, labels: dict[str, int], faults: Faults) -> Record:
     known = []
-    for entry, name, box, ignored in image.objects:
-        if name is None:
-            known += [(entry, 0, box, ignored)] if labels else []
-            continue
-        with collect_of(image.image_id, lost, faults):
-            label = label_of(labels, name, f"{image.origin} {entry}")
-            known.append((entry, label, box, ignored))
+    for found in image.objects:
+        if found.name in labels or (found.name is None and labels):
+            known.append(found)
+        elif found.name is not None:
+            with faults.collect(image.image_id):
+                label_of(labels, found.name, f"{image.origin} {found.entry}")
+    areas = [found.area for found in known]
     return make_record(
         image.path,
         image.image_id,
-        boxes=[box for _, _, box, _ in known],
-        labels=[label for _, label, *_ in known],
-        ignore=[ignored for *_, ignored in known],
+        boxes=[found.box for found in known],
+        labels=[labels.get(found.name, 0) for found in known],
+        ignore=[found.ignored for found in known],
+        area=None if None in areas else areas,
+        size=image.size,
         origin=image.origin,
-        entries=[entry for entry, *_ in known],
+        entries=[found.entry for found in known],
         stated_size=image.stated_size,
     )
+
+
+def class_labels(classes: Classes, found: Iterable[str] = ()) -> dict[str, int]:
+    """Return {name: label} in the order of the labels, which must be 0 to K - 1."""
+    if classes is None:
+        classes = sorted(set(found))
+    if not isinstance(classes, Mapping):
+        classes = {name: label for label, name in enumerate(classes)}
+    names = sorted(classes, key=classes.get)
+    if [classes[name] for name in names] != list(range(len(names))):
+        raise InputError(f"Expected classes with the labels 0 to K - 1, once each, got {classes}.")
+    return {name: classes[name] for name in names}
+
+
+def label_of(labels: Mapping[str, int], name: str, where: str) -> int:
+    """Return the label of a class name; InputError lists the known ones."""
+    if name not in labels:
+        raise InputError(f"{where}: unknown class name: {name!r} (classes: {listed(labels)}).")
+    return labels[name]
+
+
+def in_px(box: Sequence[float], size: tuple[int, int]) -> list[float]:
+    """Return a box of shares of an image as one in px of its `size`."""
+    return [share * side for share, side in zip(box, (*size, *size), strict=True)]

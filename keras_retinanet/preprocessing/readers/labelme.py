@@ -1,4 +1,4 @@
-"""labelme: one JSON file a picture."""
+"""labelme: one JSON file an image."""
 
 import atexit
 import base64
@@ -7,105 +7,95 @@ import math
 import os
 import shutil
 import tempfile
+from typing import Any
 
-from keras_retinanet.errors import InputError, collect
-from keras_retinanet.preprocessing.readers.files import files_under, find_file
-from keras_retinanet.preprocessing.readers.gather import Found, collect_of, gather
-from keras_retinanet.preprocessing.readers.parsing import (
-    box_around,
-    number,
-    read_json,
-    stated_size,
-)
+from ...errors import InputError
+from ..dataset import Dataset
+from .files import files_under, find_file
+from .gather import Classes, Faults, Found, Object, gather
+from .parsing import box_around, numbers, read_json, stated_name, stated_size
 
 
-def read_labelme(path, classes=None, images_dir=None, faults=None):
-    """The data set of labelme's JSON files. Of every shape the box around it is taken.
+def read_labelme(
+    path: str | os.PathLike,
+    classes: Classes = None,
+    images_dir: str | None = None,
+    faults: list[str] | None = None,
+) -> Dataset:
+    """Read labelme's JSON files, and take the box around every shape.
 
     Args:
         path: a folder, whose inner folders are read too, or one JSON file.
-        classes: names in the order of their labels, or {name: label}; None takes the names found,
-            sorted.
-        images_dir: folder of the pictures; None takes that of the JSON file. A picture that is not
-            there is taken from the file itself, if that holds it.
-        faults: list for what is malformed, which is then left out; None raises the first.
-
-    Raises:
-        InputError: names the file, and the shape.
+        images_dir: folder of the images; None takes the folder of the JSON file. An image that is
+            not there is taken from the JSON file, if that holds it.
+        classes, faults: see `readers`.
     """
     path = str(path)
-    files = [path] if os.path.isfile(path) else files_under(path, (".json",))
-    if not files:
-        raise InputError(f"{path}: expected labelme's JSON files")
-    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    files, folder = files_under(path, (".json",)), path
     if os.path.isfile(path):
-        _read(path)  # without it there is no data set, so it is no fault of one entry
-    images, lost = [], set()
+        files, folder = [path], os.path.dirname(path)
+        _read(path)  # a mistake in the only file is no fault of one entry
+    if not files:
+        raise InputError(f"{path}: expected labelme's JSON files.")
+    images, malformed = [], Faults(faults)
     for file in files:
         image_id = os.path.relpath(file, folder).removesuffix(".json")
-        with collect_of(image_id, lost, faults):
+        with malformed.collect(image_id):
             content = _read(file)
             size = stated_size(content.get("imageWidth"), content.get("imageHeight"))
-            picture = _picture(content, file, images_dir)
-            shapes = _shapes(content, file, faults)
-            images.append(Found(picture, image_id, f"{file}: shape", shapes, size))
-    return gather(images, classes, faults, lost)
+            image = _image(content, file, images_dir)
+            objects = _objects(content["shapes"], file, malformed)
+            images.append(Found(image, image_id, f"{file}: shape", objects, size))
+    return gather(images, classes, malformed)
 
 
-def _read(file):
-    content = read_json(file)
-    if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-        raise InputError(f"{file}: expected an object with a list of 'shapes'")
+def _read(file: str) -> dict[str, Any]:
+    content = read_json(file, ["shapes"])
     if not isinstance(content.get("imagePath"), str):
-        raise InputError(f"{file}: expected the imagePath of the picture")
+        raise InputError(f"{file}: expected the imagePath of the image.")
     return content
 
 
-def _shapes(content, file, faults):
-    """[(position, name, box, False)]"""
-    shapes = []
-    for position, shape in enumerate(content["shapes"], start=1):
-        with collect(faults):
+def _objects(shapes: list, file: str, faults: Faults) -> list[Object]:
+    objects = []
+    for position, shape in enumerate(shapes, start=1):
+        with faults.collect():
             where = f"{file}: shape {position}"
-            name = shape.get("label") if isinstance(shape, dict) else None
-            if not isinstance(name, str) or not name.strip():
-                raise InputError(f"{where}: expected a label")
-            points = _points(shape, where)
-            if shape.get("shape_type") == "circle" and len(points) > 1:
-                points = _corners_of_circle(*points[:2])
-            shapes.append((position, name.strip(), box_around(points), False))
-    return shapes
+            shape = shape if isinstance(shape, dict) else {}
+            name = stated_name(shape.get("label"), "label", where)
+            objects.append(Object(position, name, box_around(_points(shape, where))))
+    return objects
 
 
-def _points(shape, where):
-    """[(x, y)], at least one."""
+def _points(shape: dict, where: str) -> list[list[float]]:
+    """Return [[x, y]] of a shape: at least one, for a circle two corners of its square."""
     try:
-        points = [(x, y) for x, y in shape["points"]]
+        points: list[Any] = [(x, y) for x, y in shape["points"]]
     except (KeyError, TypeError, ValueError):
         points = []
     if not points:
-        raise InputError(f"{where}: expected points [x, y]. Received: {shape.get('points')!r}")
-    return [(number(x, "x", where), number(y, "y", where)) for x, y in points]
-
-
-def _corners_of_circle(centre, edge):
+        raise InputError(f"{where}: expected points [x, y], got {shape.get('points')!r}.")
+    points = [numbers(point, "xy", where) for point in points]
+    if shape.get("shape_type") != "circle" or len(points) < 2:
+        return points
+    centre, edge = points[:2]
     radius = math.dist(centre, edge)
-    return [(centre[0] + sign * radius, centre[1] + sign * radius) for sign in (-1, 1)]
+    return [[value + sign * radius for value in centre] for sign in (-1, 1)]
 
 
-def _picture(content, file, images_dir):
-    """The picture of a file, unpacked where it lies in the file alone."""
-    picture = find_file(content["imagePath"], [images_dir or os.path.dirname(file)])
+def _image(content: dict, file: str, images_dir: str | None) -> str:
+    """Return the path of the image, unpacked if only the JSON file holds it."""
+    image = find_file(content["imagePath"], [images_dir or os.path.dirname(file)])
     packed = content.get("imageData")
-    if os.path.isfile(picture) or not isinstance(packed, str) or not packed:
-        return picture
+    if os.path.isfile(image) or not isinstance(packed, str) or not packed:
+        return image
     try:
         data = base64.b64decode(packed, validate=True)
     except binascii.Error as error:
-        raise InputError(f"{file}: malformed imageData: {error}") from None
+        raise InputError(f"{file}: malformed imageData: {error}.") from None
     folder = tempfile.mkdtemp(prefix="labelme-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    unpacked = os.path.join(folder, os.path.basename(picture))
+    unpacked = os.path.join(folder, os.path.basename(image))
     with open(unpacked, "wb") as copy:
         copy.write(data)
     return unpacked

@@ -1,12 +1,13 @@
-"""Which files of an Open Images folder hold a subset's boxes, images and classes."""
+"""The files of an Open Images folder that hold a subset's boxes, images and classes."""
 
 import dataclasses
 import os
 import re
+from collections.abc import Iterable
 
-from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.readers.files import folders_in, names_in
-from keras_retinanet.preprocessing.readers.parsing import choose_set
+from ...errors import InputError
+from .files import folders_in, names_in
+from .parsing import choose_set
 
 FOLDERS = ("annotations", "metadata", "csv", "labels", "2018_04", "2017_11", "challenge2018")
 VERSION_FOLDERS = {"v3": "2017_11", "v4": "2018_04", "challenge2018": "challenge2018"}
@@ -31,25 +32,28 @@ class Files:
     images: list[str]  # folders
 
 
-def sets(path):
-    """The names of the subsets in a folder, sorted."""
-    return sorted(_boxes_by_subset(str(path)))
+def sets(path: str | os.PathLike) -> list[str]:
+    """Return the sorted subsets of a folder."""
+    return sorted(_boxes_by_subset(_files(str(path))))
 
 
-def find(path, subset=None, version=None):
-    """The `Files` of a subset in a folder, or those beside a CSV file of boxes."""
-    if os.path.isfile(path):
-        boxes, path = path, os.path.dirname(path)
+def find(path: str, subset: str | None = None, version: str | None = None) -> Files:
+    """Return the `Files` of a subset in a folder, or those beside a CSV file of boxes."""
+    boxes = path if os.path.isfile(path) else None
+    path = os.path.dirname(path) if boxes else path
+    files = _files(path)
+    if boxes:
         match = BOXES.fullmatch(os.path.basename(boxes))
-        subset = subset or (match and match["subset"])
+        subset = subset or (match["subset"] if match else None)
     else:
-        by_subset = _boxes_by_subset(path)
+        by_subset = _boxes_by_subset(files)
         if not by_subset:
-            raise InputError(f"{path}: expected a file SET-annotations-bbox.csv")
+            raise InputError(f"{path}: expected a file SET-annotations-bbox.csv.")
         subset = choose_set(by_subset, subset, path)
         boxes = _best(by_subset[subset], version)
-    files = _files(path)
-    images = [os.path.join(path, *parts) for parts in _image_folders(subset)]
+    usual = [("images", subset), (subset, "data"), (subset, "images"), (subset,)] if subset else []
+    usual += [("images",), ("data",), ()]
+    images = [os.path.join(path, *parts) for parts in usual]
     return Files(
         subset,
         boxes,
@@ -60,15 +64,10 @@ def find(path, subset=None, version=None):
     )
 
 
-def _image_folders(subset):
-    own = [("images", subset), (subset, "data"), (subset, "images"), (subset,)] if subset else []
-    return [*own, ("images",), ("data",), ()]
-
-
-def _boxes_by_subset(path):
-    """{subset: paths of its files of boxes}"""
-    found = {}
-    for file in _matching(_files(path), BOXES):
+def _boxes_by_subset(files: Iterable[str]) -> dict[str, list[str]]:
+    """Return {subset: paths of its files of boxes}."""
+    found: dict[str, list[str]] = {}
+    for file in _matching(files, BOXES):
         subset = BOXES.fullmatch(os.path.basename(file))["subset"]
         if subset is None:  # detections.csv, which lies in SUBSET/labels
             subset = os.path.basename(os.path.dirname(os.path.dirname(file)))
@@ -76,15 +75,13 @@ def _boxes_by_subset(path):
     return found
 
 
-def _files(path):
-    """The CSV and JSON files of a folder and of those in it where such files are kept."""
+def _files(path: str) -> list[str]:
+    """Return the CSV and JSON files of a folder and of the usual folders in it."""
     folders = [path]
     for name in folders_in(path):
         folder = os.path.join(path, name)
-        if name in FOLDERS:
-            folders += [folder, *(os.path.join(folder, inner) for inner in folders_in(folder))]
-        else:
-            folders += [folder, *(os.path.join(folder, inner) for inner in ("labels", "metadata"))]
+        inner = folders_in(folder) if name in FOLDERS else ("labels", "metadata")
+        folders += [folder, *(os.path.join(folder, name) for name in inner)]
     return [
         os.path.join(folder, name)
         for folder in folders
@@ -92,8 +89,8 @@ def _files(path):
     ]
 
 
-def _matching(files, pattern, subset=None):
-    """The files whose name fits a pattern and, where it names a subset, that one."""
+def _matching(files: Iterable[str], pattern: re.Pattern, subset: str | None = None) -> list[str]:
+    """Return the files whose name fits a pattern, and a subset if the name has one."""
     found = []
     for file in files:
         match = pattern.fullmatch(os.path.basename(file))
@@ -102,13 +99,14 @@ def _matching(files, pattern, subset=None):
     return found
 
 
-def _best(files, version, word=""):
-    """The file of the version that is asked for, else of a release before that of a challenge, and
-    the one whose name holds `word`, if there is one."""
+def _best(files: Iterable[str], version: str | None, word: str = "") -> str | None:
+    """Return the file of the wanted version, else of a release before a challenge, and of these
+    the one whose name holds `word`.
+    """
     version = version or ""
     prefixes = (f"oid{version}-", f"{version.replace('challenge', 'challenge-')}-")
 
-    def rank(file):
+    def rank(file: str) -> tuple:
         folder, name = os.path.split(file)
         return (
             not (version and name.startswith(prefixes)),

@@ -1,26 +1,21 @@
-"""YOLO: one text file a picture, a box a row as shares of the picture."""
+"""YOLO: one text file an image, a box a row as shares of the image."""
 
 import os
+from collections.abc import Sequence
 
-from keras_retinanet.errors import InputError, collect
-from keras_retinanet.preprocessing.dataset import Dataset, default_category_ids, make_record
-from keras_retinanet.preprocessing.measure import image_sizes
-from keras_retinanet.preprocessing.readers.gather import collect_of, without_lost
-from keras_retinanet.preprocessing.readers.parsing import box_around, choose_set, number
-from keras_retinanet.preprocessing.readers.yolo_files import (
-    SYNONYMS,
-    find_layout,
-    pictures_of,
-    resolve,
-)
-from keras_retinanet.utils.text import read_text
+from ...errors import InputError
+from ..dataset import Dataset
+from ..image_info import image_sizes
+from .gather import Faults, Found, Object, gather, in_px
+from .parsing import box_around, choose_set, fields_of, number
+from .yolo_files import SYNONYMS, Layout, find_layout, pictures_of, resolve
 
 ROW_FORMAT = "'class x y width height', or 'class x1 y1 x2 y2 x3 y3 ...' around an object"
-SLACK = 1e-5  # what rounding may add to a share
+SLACK = 1e-5  # by which rounding may take a share out of its range
 
 
-def sets(path):
-    """The names of the sets whose pictures or list are there, in the order of data.yaml."""
+def sets(path: str | os.PathLike) -> list[str]:
+    """Return the splits whose images or list are there, in the order of data.yaml."""
     layout = find_layout(path)
     return [
         name
@@ -29,74 +24,59 @@ def sets(path):
     ]
 
 
-def read_yolo(path, set_name=None, images_dir=None, faults=None):
-    """The data set of a data.yaml, of Darknet's obj.data, or of a folder with a list of names.
+def read_yolo(
+    path: str | os.PathLike,
+    set_name: str | None = None,
+    images_dir: str | None = None,
+    faults: list[str] | None = None,
+) -> Dataset:
+    """Read a data.yaml, Darknet's obj.data, or a folder with a list of names.
 
-    Of an outline of three points or more the box around it is taken. A picture whose label file
-    is empty or missing is one without objects.
+    Of an outline of three points or more the box around it is taken. An image whose label file is
+    empty or missing has no objects.
 
     Args:
         path: the file, or the folder that holds it; or one with images, labels and classes.txt.
-        set_name: such as "train"; None takes the only one.
-        images_dir: folder of the pictures where it is another one.
-        faults: list for what is malformed, which is then left out; None raises the first.
-
-    Raises:
-        InputError: names file and line.
+        set_name, images_dir, faults: see `readers`.
     """
     layout = find_layout(path)
     if set_name not in layout.sets and SYNONYMS.get(set_name) in layout.sets:
         set_name = SYNONYMS[set_name]
     set_name = choose_set(layout.sets, set_name, path)
     pairs = pictures_of(layout, set_name, images_dir)
-    records, lost = [], set()
+    images, malformed = [], Faults(faults)
     for (image, label_file), size in zip(pairs.items(), image_sizes(pairs), strict=True):
         image_id = os.path.relpath(image, layout.roots[0])
-        with collect_of(image_id, lost, faults):
-            rows = _rows(label_file, layout, faults) if label_file and size else []
-            width, height = size or (0, 0)
-            records.append(
-                make_record(
-                    image,
-                    image_id,
-                    boxes=[
-                        (x1 * width, y1 * height, x2 * width, y2 * height)
-                        for *_, (x1, y1, x2, y2) in rows
-                    ],
-                    labels=[label for _, label, _ in rows],
-                    size=size,
-                    origin=f"{label_file}: line",
-                    entries=[line for line, *_ in rows],
-                )
-            )
-    return Dataset(without_lost(records, lost), layout.names, default_category_ids(layout.names))
+        with malformed.collect(image_id):
+            objects = _objects(label_file, layout, size, malformed) if label_file and size else []
+            images.append(Found(image, image_id, f"{label_file}: line", objects, size=size))
+    return gather(images, layout.names, malformed)
 
 
-def _rows(file, layout, faults):
-    """[(line, label, box as shares of the picture)]"""
-    rows = []
-    for line, text in enumerate(read_text(file).splitlines(), start=1):
-        fields = text.split()
-        if fields:
-            with collect(faults):
-                rows.append((line, *_row(fields, layout, f"{file}: line {line}")))
-    return rows
+def _objects(file: str, layout: Layout, size: tuple[int, int], faults: Faults) -> list[Object]:
+    objects = []
+    for line, fields in fields_of(file):
+        with faults.collect():
+            name, shares = _row(fields, layout, f"{file}: line {line}")
+            objects.append(Object(line, name, in_px(shares, size)))
+    return objects
 
 
-def _row(fields, layout, where):
-    """(label, [x1, y1, x2, y2])"""
+def _row(fields: Sequence[str], layout: Layout, where: str) -> tuple[str, list[float]]:
+    """Return the class name and the box [x1, y1, x2, y2] as shares of the image."""
     fields = fields[:5] if layout.keypoints else fields
     if len(fields) != 5 and (len(fields) < 7 or len(fields) % 2 == 0):
-        raise InputError(f"{where}: format should be {ROW_FORMAT}. Received: {len(fields)} fields")
+        raise InputError(f"{where}: format should be {ROW_FORMAT}, got {len(fields)} fields.")
     label = number(fields[0], "class", where)
     if label not in range(len(layout.names)):
         classes = f"a class from 0 to {len(layout.names) - 1}"
-        raise InputError(f"{where}: expected {classes}. Received: {fields[0]}")
+        raise InputError(f"{where}: expected {classes}, got {fields[0]}.")
+    name = layout.names[int(label)]
     values = [number(text, "value", where) for text in fields[1:]]
     for value, text in zip(values, fields[1:], strict=True):
         if not -SLACK <= value <= 1 + SLACK:
-            raise InputError(f"{where}: expected shares of the picture, 0 to 1. Received: {text}")
+            raise InputError(f"{where}: expected shares of the image, 0 to 1, got {text}.")
     if len(fields) > 5:
-        return int(label), box_around(zip(values[::2], values[1::2], strict=True))
+        return name, box_around(zip(values[::2], values[1::2], strict=True))
     x, y, width, height = values
-    return int(label), [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    return name, [x - width / 2, y - height / 2, x + width / 2, y + height / 2]

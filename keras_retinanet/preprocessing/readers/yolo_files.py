@@ -1,20 +1,26 @@
-"""What a YOLO data set is made of: a data.yaml, Darknet's obj.data, or folders and class names."""
+"""The files of a YOLO data set: a data.yaml, Darknet's obj.data, or folders and class names."""
 
 import dataclasses
 import os
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.readers.files import (
+from ...errors import InputError
+from ...utils.text import listed, read_text
+from .files import (
     PICTURES,
     files_under,
     find_file,
+    first_file,
+    first_folder,
     folders_in,
     holds,
     names_in,
     pictures_by_stem,
     stem,
+    tails,
 )
-from keras_retinanet.utils.text import listed, read_text
+from .parsing import lines_of
 
 NAME_FILES = ("obj.names", "classes.txt", "_darknet.labels", "names.txt", "labels.txt")
 SYNONYMS = {"val": "valid", "valid": "val"}
@@ -22,20 +28,17 @@ SYNONYMS = {"val": "valid", "valid": "val"}
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """The class names, and the lists or folders of the pictures of each set, as they are written.
-
-    A data set without the name of a set has the one None.
-    """
+    """The class names, and the lists or image folders of each split, as they are written."""
 
     source: str  # the file or folder that says so
     roots: list[str]  # the folders that paths may start from
     names: list[str]
-    sets: dict[str | None, list[str]]
+    sets: dict[str | None, list[str]]  # the key None, if the data set has no named splits
     keypoints: bool = False  # rows go on with them after the box
 
 
-def find_layout(path):
-    """The `Layout` of a data.yaml, an obj.data or a folder; InputError says what is missing."""
+def find_layout(path: str | os.PathLike) -> Layout:
+    """Return the `Layout` of a data.yaml, an obj.data or a folder."""
     path = str(path)
     if os.path.isfile(path):
         return _yaml_layout(path) if path.lower().endswith((".yaml", ".yml")) else _darknet(path)
@@ -46,19 +49,21 @@ def find_layout(path):
     return _darknet(os.path.join(path, data[0])) if data else _folders(path)
 
 
-def _yaml_layout(path):
+def _yaml_layout(path: str) -> Layout:
     import yaml
 
     text = read_text(path)
     try:
         content = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: 30 February
-        mark = getattr(error, "problem_mark", None)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
         place = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise InputError(f"{path}{place}: malformed YAML: {reason}") from None
+        raise InputError(f"{path}{place}: malformed YAML: {error.problem}.") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: 30 February
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path}: malformed YAML: {reason}.") from None
     if not isinstance(content, dict) or "names" not in content:
-        raise InputError(f"{path}: expected the keys names, train and val")
+        raise InputError(f"{path}: expected the keys names, train and val.")
     names = _names(content["names"], path)
     _check_count(content.get("nc", len(names)), names, path)
     sets = {}
@@ -72,41 +77,45 @@ def _yaml_layout(path):
     return Layout(path, roots, names, sets, keypoints="kpt_shape" in content)
 
 
-def _names(names, path):
-    """The class names of a list, or of a dict {0: name, 1: name, ...}."""
+def _names(names: Any, path: str) -> list[str]:
+    """Return the class names of a list, or of a dict {0: name, 1: name, ...}, as texts."""
+    where = f"{path}: names"
     if isinstance(names, dict):
         if set(names) != set(range(len(names))):
             expected = f"expected the keys 0 to {len(names) - 1}"
-            raise InputError(f"{path}: names: {expected}. Received: {listed(names)}")
+            raise InputError(f"{where}: {expected}, got {listed(names)}.")
         names = [names[label] for label in range(len(names))]
     if not isinstance(names, list) or not names:
-        raise InputError(f"{path}: names: expected a list of class names. Received: {names!r}")
-    return _checked_names(names, path)
-
-
-def _checked_names(names, path):
-    """The names as texts, once each."""
+        raise InputError(f"{where}: expected a list of class names, got {names!r}.")
     for name in names:
         if name is None or isinstance(name, list | dict):
-            raise InputError(f"{path}: names: expected a class name. Received: {name!r}")
+            raise InputError(f"{where}: expected a class name, got {name!r}.")
     names = [str(name) for name in names]
-    twice = [name for i, name in enumerate(names) if name in names[:i]]
-    if twice:
-        raise InputError(f"{path}: names: class name twice: {twice[0]!r}")
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise InputError(f"{where}: class name twice: {name!r}.")
     return names
 
 
-def _check_count(count, names, path):
+def _check_count(count: Any, names: Sequence[str], path: str) -> None:
     if str(count) != str(len(names)):
-        raise InputError(f"{path}: expected {count} class names. Received: {len(names)}")
+        raise InputError(f"{path}: expected {count} class names, got {len(names)}.")
 
 
-def _darknet(path):
-    """The layout of a file of rows `key = value`."""
+def _names_in(path: str) -> list[str]:
+    """Return the class names of a file that has one on each line."""
+    names = lines_of(path)
+    if not names:
+        raise InputError(f"{path} holds no class names.")
+    return _names(names, path)
+
+
+def _darknet(path: str) -> Layout:
+    """Return the layout of a file of rows `key = value`."""
     rows = (line.partition("=") for line in read_text(path).splitlines() if "=" in line)
     content = {key.strip(): value.strip() for key, _, value in rows}
     if "names" not in content:
-        raise InputError(f"{path}: expected rows 'names = FILE' and 'train = FILE'")
+        raise InputError(f"{path}: expected rows 'names = FILE' and 'train = FILE'.")
     folder = os.path.dirname(path)
     names = _names_in(find_file(content["names"], [folder]))
     _check_count(content.get("classes", len(names)), names, path)
@@ -114,22 +123,15 @@ def _darknet(path):
     return Layout(path, [folder], names, sets)
 
 
-def _names_in(path):
-    """The class names of a file that has one a line."""
-    names = [*filter(None, map(str.strip, read_text(path).splitlines()))]
-    if not names:
-        raise InputError(f"{path} holds no class names")
-    return _checked_names(names, path)
-
-
-def _folders(path):
-    """The layout of a folder with class names in a file, and pictures in images or in its sets."""
+def _folders(path: str) -> Layout:
+    """Return the layout of a folder with a file of class names, and images in images or in its
+    splits.
+    """
     inner = folders_in(path)
-    candidates = [os.path.join(path, *parts) for parts in ((), *((name,) for name in inner))]
-    files = (os.path.join(folder, name) for folder in candidates for name in NAME_FILES)
-    source = next(filter(os.path.isfile, files), None)
+    folders = [path, *(os.path.join(path, name) for name in inner)]
+    source = first_file(os.path.join(folder, name) for folder in folders for name in NAME_FILES)
     if source is None:
-        raise InputError(f"{path}: expected data.yaml, obj.data or one of {listed(NAME_FILES)}")
+        raise InputError(f"{path}: expected data.yaml, obj.data or one of {listed(NAME_FILES)}.")
     images = [name for name in inner if name.lower() == "images"]
     sets = {
         name: [os.path.join(folder, name)]
@@ -137,88 +139,84 @@ def _folders(path):
         for name in folders_in(os.path.join(path, folder))
     }
     if not sets and not images:
-        sets = {name: [name] for name in inner if _has_pictures(os.path.join(path, name))}
+        has_images = {
+            name: any(holds(os.path.join(path, name, at), PICTURES) for at in ("", "images"))
+            for name in inner
+        }
+        sets = {name: [name] for name in inner if has_images[name]}
     return Layout(source, [path], _names_in(source), sets or {None: images or ["."]})
 
 
-def _has_pictures(folder):
-    return holds(folder, PICTURES) or holds(os.path.join(folder, "images"), PICTURES)
+def pictures_of(
+    layout: Layout, set_name: str | None, images_dir: str | None = None
+) -> dict[str, str | None]:
+    """Return {image: its label file, or None} of a split.
 
-
-def pictures_of(layout, set_name, images_dir=None):
-    """{picture: its label file, or None} of a set.
-
-    With `images_dir` the pictures of a folder are those that label files name.
+    With `images_dir` the images of a folder are those that label files name.
     """
-    pairs = {}
+    pairs: dict[str, str | None] = {}
     for entry in layout.sets[set_name]:
         path = resolve(layout, set_name, entry)
         if path is None and images_dir is None:
-            raise InputError(f"{layout.source}: {set_name}: no such folder or file: {entry!r}")
+            raise InputError(f"{layout.source}: {set_name}: no such folder or file: {entry!r}.")
         if path is not None and os.path.isfile(path):
             pairs.update(_of_list(path, layout, images_dir))
         elif images_dir is None:
             images = files_under(path, PICTURES)
-            pairs.update((image, _existing(_label_places(image))) for image in images)
+            pairs.update((image, first_file(_label_places(image))) for image in images)
         else:
             folder = path or os.path.join(layout.roots[0], entry)
             pairs.update(_of_labels(folder, layout, images_dir))
     if not pairs:
-        raise InputError(f"{layout.source}: {set_name or 'the folder'} holds no images")
+        raise InputError(f"{layout.source}: {set_name or 'the folder'} holds no images.")
     return pairs
 
 
-def resolve(layout, set_name, entry):
-    """Where the list or folder of a set lies, without the leading folders that are not there; None
-    where it is not found.
-    """
-    parts = [part for part in entry.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    tails = [_plain(entry), *("/".join(parts[start:]) for start in range(len(parts)))]
-    if len(parts) > 1 and parts[-1].lower() == "images":
-        del tails[-1]  # which could be the folder of all sets
-    tails += [_with_synonym(tail) for tail in tails]  # Roboflow's val lies in valid
-    paths = (os.path.join(root, tail) for tail in tails for root in layout.roots)
+def resolve(layout: Layout, set_name: str | None, entry: str) -> str | None:
+    """Return the path of a split's list or folder, without leading folders that are not there."""
+    shorter = tails(entry)
+    if len(shorter) > 1 and shorter[-1].lower() == "images":
+        del shorter[-1]  # which could be the folder of all splits
+    places = [_plain(entry), *shorter]
+    places += [  # Roboflow's val lies in valid
+        "/".join(SYNONYMS.get(part, part) for part in place.split("/")) for place in places
+    ]
+    paths = (os.path.join(root, place) for place in places for root in layout.roots)
     found = next(filter(os.path.exists, paths), None)
     return found and os.path.normpath(found)
 
 
-def _with_synonym(path):
-    """A path with valid for val, and val for valid."""
-    return "/".join(SYNONYMS.get(part, part) for part in path.split("/"))
-
-
-def _of_list(path, layout, images_dir):
-    """The pairs of a file that has the path of a picture a line."""
-    roots = [os.path.dirname(path), *layout.roots]
-    for name in filter(None, map(_plain, read_text(path).splitlines())):
-        image = find_file(name, [images_dir] if images_dir else roots)
-        places = [find_file(place, roots) for place in _label_places(name)]
-        yield image, _existing([*places, *_label_places(image)])
-
-
-def _plain(path):
-    """A path without "./" at its beginning."""
+def _plain(path: str) -> str:
+    """Return a path without "./" at its beginning."""
     path = path.strip()
     return "" if path == "." else path.removeprefix("./")
 
 
-def _of_labels(folder, layout, images_dir):
-    """The pairs of label files in the folder that belongs to one of pictures, or in the root."""
+def _of_list(path: str, layout: Layout, images_dir: str | None) -> Iterator[tuple[str, str | None]]:
+    """Yield the pairs of a file that has the path of an image on each line."""
+    roots = [os.path.dirname(path), *layout.roots]
+    for name in filter(None, map(_plain, lines_of(path))):
+        image = find_file(name, [images_dir] if images_dir else roots)
+        places = [find_file(place, roots) for place in _label_places(name)]
+        yield image, first_file([*places, *_label_places(image)])
+
+
+def _of_labels(folder: str, layout: Layout, images_dir: str) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of label files in the folder beside one of images, or in the root."""
     places = [*_swapped(folder), *(os.path.join(root, "labels") for root in layout.roots)]
-    labels_dir = next(filter(os.path.isdir, places), layout.roots[0])
     pictures = pictures_by_stem([images_dir])
-    for label in files_under(labels_dir, (".txt",)):
+    for label in files_under(first_folder(places) or layout.roots[0], (".txt",)):
         if os.path.basename(label) not in NAME_FILES:
             yield pictures.get(stem(label)) or os.path.join(images_dir, f"{stem(label)}.jpg"), label
 
 
-def _label_places(image):
-    """Where the label file of a picture may lie: in labels for images, or beside it."""
+def _label_places(image: str) -> Sequence[str]:
+    """Return the paths that an image's label file may have: in labels for images, or beside it."""
     return _swapped(f"{os.path.splitext(image)[0]}.txt")
 
 
-def _swapped(path):
-    """A path with labels or annotations in the place of its last images, and the path itself."""
+def _swapped(path: str) -> list[str]:
+    """Return a path with labels or annotations for its last folder images, and the path itself."""
     parts = path.replace("\\", "/").split("/")
     places = [i for i, part in enumerate(parts) if part.lower() == "images"]
     swapped = []
@@ -226,7 +224,3 @@ def _swapped(path):
         name = name.capitalize() if parts[places[-1]][0] == "I" else name
         swapped.append("/".join([*parts[: places[-1]], name, *parts[places[-1] + 1 :]]))
     return [*swapped, path]
-
-
-def _existing(paths):
-    return next(filter(os.path.isfile, paths), None)

@@ -1,11 +1,21 @@
-"""Writers of annotation files: functions that write a `Dataset` to a folder, without Keras."""
+"""Writers of annotation files: functions that write a `Dataset` to a folder, without Keras.
 
-from keras_retinanet.preprocessing.writers.coco import write_coco
-from keras_retinanet.preprocessing.writers.csv import write_csv
-from keras_retinanet.preprocessing.writers.kitti import write_kitti
-from keras_retinanet.preprocessing.writers.open_images import write_open_images
-from keras_retinanet.preprocessing.writers.pascal_voc import write_pascal
-from keras_retinanet.preprocessing.writers.yolo import write_yolo
+Arguments that they share:
+    dataset: one that `checked` returned.
+    folder: may hold other splits; if the format lists its classes, they must have the same ones.
+    set_name: the split, which names its files and folders.
+    pictures: "copy" the images, "link" them (a second name of the same file; a copy if that fails),
+        or, for CSV and COCO, "none": the annotations then name the images where they are.
+
+All raise InputError before anything is written if a name does not fit or a file is in the way.
+"""
+
+from .coco import write_coco
+from .csv import write_csv
+from .kitti import write_kitti
+from .open_images import write_open_images
+from .pascal_voc import write_pascal
+from .yolo import write_yolo
 
 WRITERS = {
     "csv": write_csv,

@@ -1,80 +1,71 @@
-"""COCO: annotations/instances_SET.json, and the pictures in images/SET."""
+"""COCO: annotations/instances_SET.json, and the images in images/SET."""
 
 import json
 import os
+from collections.abc import Sequence
+from decimal import Decimal
 
-from keras_retinanet.preprocessing.writers import content, files
+from ..dataset import Dataset, Record
+from . import content
+from .files import Output
 
 
-def write_coco(dataset, folder, set_name="train", pictures="copy"):
-    """Writes an "instances" file, in which boxes to be ignored are crowds, without segments.
+def write_coco(
+    dataset: Dataset, folder: str, set_name: str = "train", pictures: str = "copy"
+) -> None:
+    """Write an "instances" file in which ignored boxes are crowds, without segments.
 
-    Args:
-        dataset: one that `checked` returned. Its category ids are kept, and its image ids where all
-            of them are integers; else images count from 1.
-        folder: may hold other sets.
-        set_name: names the annotation file and the folder of pictures.
-        pictures: "copy", "link", or "none": the file then names the pictures where they are.
-
-    Raises:
-        InputError: before anything is written, where a file is in the way.
+    Category ids are kept, and image ids if all of them are different integers; else images count
+    from 1. Arguments: see `writers`.
     """
-    content.check(dataset, set_name, pictures, ("copy", "link", "none"))
-    names = files.picture_names(dataset.records)
-    images = os.path.join(folder, "images", set_name)
-    targets = [os.path.join(images, name) for name in names]
+    modes = ("copy", "link", "none")
+    images = "images/{}"
+    output = Output(dataset, folder, set_name, pictures, images, modes=modes, any_suffix=True)
+    names = output.names
     if pictures == "none":
         names = [os.path.abspath(record.path) for record in dataset.records]
-    path = os.path.join(folder, "annotations", f"instances_{set_name}.json")
-    texts = {path: json.dumps(_content(dataset, names))}
-    files.store(dataset.records, texts, targets, pictures, own=[images])
+    path = output.path(f"annotations/instances_{set_name}.json")
+    output.store({path: json.dumps(_content(dataset, names))})
 
 
-def _content(dataset, names):
-    """The whole file as plain lists and dicts."""
-    ids = _image_ids(dataset.records)
-    images = [
-        {"id": image_id, "file_name": name, "width": record.size[0], "height": record.size[1]}
-        for image_id, name, record in zip(ids, names, dataset.records, strict=True)
-    ]
-    rows = [
-        _annotation(dataset, record, i, box) | {"image_id": image_id}
-        for image_id, record in zip(ids, dataset.records, strict=True)
-        for i, box in enumerate(content.decimals(record.boxes))
-    ]
-    categories = [
-        {"id": category_id, "name": name}
-        for category_id, name in zip(dataset.category_ids, dataset.class_names, strict=True)
-    ]
-    annotations = [{"id": number, **row} for number, row in enumerate(rows, start=1)]
+def _content(dataset: Dataset, names: Sequence[str]) -> dict:
+    """Return the file as plain lists and dicts."""
+    images, ids = [], _image_ids(dataset.records)
+    annotations: list[dict] = []
+    for image_id, name, record in zip(ids, names, dataset.records, strict=True):
+        width, height = record.size
+        images.append({"id": image_id, "file_name": name, "width": width, "height": height})
+        areas = content.decimals(record.area[:, None])
+        for (box, label, ignored), (area,) in zip(content.rows_of(record), areas, strict=True):
+            x1, y1, x2, y2 = box
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "category_id": dataset.category_ids[label],
+                    "bbox": [_number(value) for value in (x1, y1, x2 - x1, y2 - y1)],
+                    "area": _number(area),
+                    "iscrowd": int(ignored),
+                    "image_id": image_id,
+                }
+            )
+    classes = zip(dataset.category_ids, dataset.class_names, strict=True)
     return {
         "info": {},
         "licenses": [],
         "images": images,
         "annotations": annotations,
-        "categories": categories,
+        "categories": [{"id": category_id, "name": name} for category_id, name in classes],
     }
 
 
-def _annotation(dataset, record, i, box):
-    """What the file says of box i of a record."""
-    x1, y1, x2, y2 = box
-    return {
-        "category_id": dataset.category_ids[record.labels[i]],
-        "bbox": [_number(value) for value in (x1, y1, x2 - x1, y2 - y1)],
-        "area": _number(content.decimals(record.area[None, i : i + 1])[0][0]),
-        "iscrowd": int(record.ignore[i]),
-    }
-
-
-def _number(value):
-    """A decimal number as JSON knows it: an int where it is whole."""
+def _number(value: Decimal) -> int | float:
+    """Return a decimal number as JSON knows it: an int if it is whole."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _image_ids(records):
-    """The records' ids where they are integers and differ, else 1 to n."""
-    ids = [record.image_id for record in records]
+def _image_ids(records: Sequence[Record]) -> list[int]:
+    """Return the records' ids if they are different integers, else 1 to n."""
+    ids: list = [record.image_id for record in records]
     if all(type(image_id) is int for image_id in ids) and len(set(ids)) == len(ids):
         return ids
     return list(range(1, len(ids) + 1))

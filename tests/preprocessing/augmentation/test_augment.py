@@ -221,12 +221,12 @@ def test_defaults_stand_for_what_is_not_given():
 @pytest.mark.parametrize(
     ("operations", "message"),
     [
-        ({"zoom": {}}, "among flip, vertical_flip, scale, .*Received: 'zoom'"),
-        ({"flip": {"p": 0.5}}, "flip as a dict of chance, strength. Received: {'p': 0.5}"),
-        ({"flip": 0.5}, "flip as a dict of chance, strength. Received: 0.5"),
-        ({"flip": {"chance": 1.1}}, "flip with a chance of 0 to 1"),
-        ({"blur": {"strength": -1}}, "a strength of 0 to 10. Received: .*-1"),
-        ({"blur": {"strength": float("nan")}}, "Expected blur"),
+        ({"zoom": {}}, "'zoom'; known: flip, vertical_flip, scale, "),
+        ({"flip": {"p": 0.5}}, "flip takes chance, strength, got {'p': 0.5}"),
+        ({"flip": 0.5}, "flip takes chance, strength, got 0.5"),
+        ({"flip": {"chance": 1.1}}, "flip: chance must be from 0 to 1"),
+        ({"blur": {"strength": -1}}, "strength from 0 to 10, got .*-1"),
+        ({"blur": {"strength": float("nan")}}, "blur"),
     ],
 )
 def test_unknown_operations_and_arguments_are_named(scene, operations, message):

@@ -81,10 +81,10 @@ def test_arguments_that_make_no_sense(kind, data, source, tmp_path, write, datas
         (dataset(), {}, "holds no images"),
         (dataset(*data.records[1:], names=[], ids=[]), {}, "Expected classes"),
         (unmeasured, {}, r"full\.png: expected its size"),
-        (data, {"pictures": "move"}, "Received: 'move'"),
-        (data, {"set_name": "../up"}, "name of a set"),
-        (data, {"set_name": ""}, "name of a set"),
-        (data, {"set_name": ".."}, "name of a set"),
+        (data, {"pictures": "move"}, "got 'move'"),
+        (data, {"set_name": "../up"}, "name of a split"),
+        (data, {"set_name": ""}, "name of a split"),
+        (data, {"set_name": ".."}, "name of a split"),
     ]:
         with pytest.raises(InputError, match=message):
             write(kind, wrong, tmp_path / "out", **arguments)

@@ -54,7 +54,7 @@ def test_the_pictures_that_are_read_are_left_alone(
     home.parent.mkdir(parents=True)
     source.rename(home)
     data = checked(dataset(make_record(home / "full.png", 1)), need_boxes=False)
-    with pytest.raises(InputError, match="another folder than that of the pictures"):
+    with pytest.raises(InputError, match="another folder than that of the input"):
         write(kind, data, tmp_path / "out")
     assert set(files_in(tmp_path / "out" / place[kind])) == {"full.png", "empty.jpg"}
 
@@ -108,7 +108,7 @@ def test_formats_that_cannot_name_a_path_need_the_pictures(kind, data, tmp_path,
 def test_pictures_that_are_found_by_their_ending_have_one(kind, source, tmp_path, write, dataset):
     Image.new("L", (40, 20)).save(source / "a.gif")
     data = dataset(make_record(source / "a.gif", 1, size=(40, 20)))
-    with pytest.raises(InputError, match=r"a\.gif: expected a picture named as \.jpg"):
+    with pytest.raises(InputError, match=r"a\.gif: expected an image named as \.jpg"):
         write(kind, data, tmp_path / "out")
 
 
@@ -117,7 +117,7 @@ def test_the_sets_of_a_folder_have_the_same_classes(kind, data, tmp_path, write,
     write(kind, data, tmp_path / "out")
     before = files_in(tmp_path / "out")
     other = dataset(*data.records, names=["dog", "cat"])
-    with pytest.raises(InputError, match="expected the classes of this set"):
+    with pytest.raises(InputError, match="expected the classes of this split"):
         write(kind, other, tmp_path / "out", "val")
     assert files_in(tmp_path / "out") == before
 

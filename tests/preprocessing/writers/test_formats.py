@@ -112,7 +112,7 @@ def test_data_yaml_names_all_sets(data, tmp_path, write, dataset):
         "nc: 2\nnames:\n  0: cat\n  1: dog\n"
         "train: images/train\nval: images/val2017\ntest: images/test\n"
     )
-    with pytest.raises(InputError, match=r"data\.yaml: .* a set val already"):
+    with pytest.raises(InputError, match=r"data\.yaml: .* a split val already"):
         write("yolo", data, tmp_path, "valid")
     write("yolo", dataset(*data.records, names=["猫", "no"]), tmp_path / "other")
     assert "names:\n  0: 猫\n  1: 'no'\n" in (tmp_path / "other/data.yaml").read_text("utf-8")

@@ -1,0 +1,147 @@
+"""Command-line options made from the fields of a config."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..choices import NMS
+from ..errors import InputError
+from ..options import RANGES, Option, options_of
+from ..training.config import TrainConfig
+from .cli import start_backend
+
+if TYPE_CHECKING:
+    from ..detector import Detector
+
+SIZES = ("image_min_side", "image_max_side", "no_resize")
+UNSET = argparse.SUPPRESS  # the namespace then holds only what was given
+
+
+def add_config(parser: argparse.ArgumentParser, config: type) -> None:
+    """Add an option for each field of a config, in its groups, unset unless given."""
+    groups: dict[str, Any] = {}
+    for name, rule in options_of(config).items():
+        if rule.group not in groups:
+            groups[rule.group] = parser.add_argument_group(rule.group)
+        add_option(groups[rule.group], name, rule, UNSET, getattr(config, name))
+
+
+def add_options(parser: Any, names: Iterable[str], defaults: Mapping[str, Any] = {}) -> None:
+    """Add options of `TrainConfig` to another command, with other defaults by name."""
+    known = options_of(TrainConfig)
+    for name in names:
+        default = defaults.get(name, getattr(TrainConfig, name))
+        add_option(parser, name, known[name], default, default)
+
+
+def add_option(parser: Any, name: str, rule: Option, default: Any, shown: Any) -> None:
+    """Add one option; `shown` is the default that its help names."""
+    flag = name.replace("_", "-")
+    how: dict[str, Any] = {"dest": name, "default": [] if default == () else default}
+    how["help"] = argparse.SUPPRESS if rule.hidden else rule.help
+    if rule.kind is bool:
+        if shown is True:
+            flag, how["help"] = f"no-{flag}", f"do not {rule.help}"
+        actions = {True: "store_false", False: "store_true", None: argparse.BooleanOptionalAction}
+        parser.add_argument(f"--{flag}", action=actions[shown], **how)
+        return
+    if not rule.hidden and shown not in (None, ()) and rule.kind is not dict:
+        how["help"] += f" ({shown})"
+    if rule.known and rule.kind is str:
+        how["choices"] = tuple(rule.known)
+    else:
+        how["metavar"] = rule.metavar
+    how["action"] = "append" if rule.several else "store"
+    parser.add_argument(f"--{flag}", *rule.aliases, type=_reader(rule), **how)
+
+
+def _reader(rule: Option) -> Callable[[str], Any]:
+    """Return a function from an option's text to its value, with errors that argparse shows."""
+    if rule.read is None and rule.kind is not dict:
+        return number(rule.kind, rule.within) if rule.within else rule.kind
+
+    def read(text: str) -> Any:
+        try:
+            return rule.reader(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def number(kind: type, within: str) -> Callable[[str], Any]:
+    """Return a type of argparse: int or float, within a key of `RANGES`."""
+
+    def read(text: str) -> Any:
+        value = kind(text)
+        if not RANGES[within](value):
+            raise argparse.ArgumentTypeError(f"must be {within}, got {text}.")
+        return value
+
+    read.__name__ = kind.__name__  # argparse names it
+    return read
+
+
+def choice_of(choices: Mapping) -> Callable[[str], dict]:
+    """Return `choices.parse` for these choices as a type of argparse."""
+    return _reader(Option("", "", dict, known=choices))
+
+
+def add_nms_options(parser: argparse.ArgumentParser, when: str = "") -> Any:
+    """Add --nms and --nms-threshold, None unless given, and return the group of --nms."""
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--nms",
+        type=choice_of(NMS),
+        metavar="NAME",
+        help=f"{when}how to suppress boxes that overlap: {', '.join(NMS)}, or with its argument "
+        "soft_gaussian:sigma=0.5 (the model's, or hard)",
+    )
+    parser.add_argument(
+        "--nms-threshold",
+        type=number(float, "from 0 to 1"),
+        help=f"{when}IoU, for diou DIoU, above which boxes suppress each other; none and "
+        "soft_gaussian do not use it (the model's, or 0.5)",
+    )
+    return kinds
+
+
+def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float) -> None:
+    """Add the options of a `Detector` that a command runs."""
+    parser.add_argument(
+        "--score-threshold",
+        type=number(float, "from 0 to 1"),
+        default=score_threshold,
+        help="least score of a detection (%(default)s)",
+    )
+    parser.add_argument(
+        "--max-detections",
+        type=number(int, "more than 0"),
+        default=100,
+        help="most detections of an image (%(default)s)",
+    )
+    parser.add_argument("--convert-model", action="store_true", help=argparse.SUPPRESS)
+    add_nms_options(parser, "of a training model: ")
+    parser.add_argument("--backbone", help="refuse a model with another one")
+    parser.add_argument("--config", metavar="FILE", help="anchors of a training model (its own)")
+    of_model = dict.fromkeys(("image_min_side", "image_max_side"))
+    add_options(parser, ("batch_size", *SIZES, "strict", "gpu"), of_model)
+
+
+def detector_of(args: argparse.Namespace) -> Detector:
+    """Load the `Detector` of `args.model` with the options of `add_detector_options`."""
+    names = ("score_threshold", "max_detections", "batch_size", *SIZES, "nms", "nms_threshold")
+    options = {name: getattr(args, name) for name in names}
+    start_backend()
+    from ..detector import Detector
+    from ..models.loading import anchors_for, load_retinanet
+
+    model = load_retinanet(args.model, args.backbone, compile=False)
+    if args.config is not None and model.is_training_model:
+        options["anchors"] = anchors_for(args.config, model)
+    try:
+        return Detector(model, **options)
+    except InputError as error:
+        raise InputError(f"{args.model}: {error}") from None

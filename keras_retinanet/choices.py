@@ -1,0 +1,178 @@
+"""Choices by name: the tables of known names, how a choice is written, and how it is looked up.
+
+A table maps a name to the module that defines it, "module" for a function of the same name or
+"module:function", so that `--help` lists the names where nothing is installed.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Mapping
+from importlib import import_module
+from typing import Any
+
+from .errors import InputError
+
+CLASSIFICATION_LOSSES = {
+    "cross_entropy": "losses.classification",
+    "focal": "losses.classification",
+    "softmax_focal": "losses.classification",
+    "focal_star": "losses.classification",
+    "ghm_classification": "losses.harmonizing",
+    "quality_focal": "losses.classification",
+    "varifocal": "losses.classification",
+}
+BOX_LOSSES = {
+    "l1": "losses.regression",
+    "l2": "losses.regression",
+    "smooth_l1": "losses.regression",
+    "ohem_smooth_l1": "losses.regression",
+    "ghm_regression": "losses.harmonizing",
+    "iou": "losses.regression",
+    "giou": "losses.regression",
+    "diou": "losses.regression",
+    "ciou": "losses.regression",
+    "dfl": "losses.distribution",
+    "gfl": "losses.distribution",
+}
+LOSSES = CLASSIFICATION_LOSSES | BOX_LOSSES | {"iou_entropy": "losses.classification"}
+SAMPLERS = {"ohem": "losses.sampling", "hard_negative": "losses.sampling"}
+CODERS = {"center_size": "coders", "corners": "coders", "distances": "coders"}
+ASSIGNERS = {"iou": "assigners.iou:assign", "atss": "assigners.atss:assign"}
+NMS = {
+    "hard": "nms",
+    "soft_linear": "nms",
+    "soft_gaussian": "nms",
+    "diou": "nms:by_diou",
+    "class_agnostic": "nms",
+    "none": "nms:top",
+}
+
+# in the order in which they act; each image of a mosaic or mixup goes through all the others
+OPERATIONS = (
+    *("flip", "vertical_flip", "scale", "large_scale", "affine"),  # one matrix
+    "crop",
+    *("colour", "blur", "noise", "jpeg"),  # pixels
+    *("cutout", "mosaic", "mixup"),
+)
+USUAL = {"chance": 0.5, "strength": 1.0}  # of every operation that is named
+STRONGEST = 10
+LIGHT = {"flip": USUAL}
+DEFAULT = {
+    **LIGHT,
+    "scale": {"chance": 1.0, "strength": 1.0},
+    "colour": {"chance": 1.0, "strength": 1.0},
+}
+STRONG = {
+    **DEFAULT,
+    "scale": {"chance": 1.0, "strength": 2.1},  # factors of 0.63 to 1.6
+    "affine": {"chance": 0.5, "strength": 1.0},
+    **{name: {"chance": 0.2, "strength": 1.0} for name in ("crop", "blur", "noise", "jpeg")},
+    "cutout": {"chance": 0.2, "strength": 1.0},
+}
+AUGMENTATIONS = {"none": {}, "light": LIGHT, "default": DEFAULT, "strong": STRONG}
+
+GROUPINGS = ("bucket", "ratio", "random", "none")  # ways to choose the images of a batch
+
+INVERSE_FREQUENCY = "inverse_frequency"  # as alpha: from the data set
+ARGUMENT = re.compile(r"\w+=(?:\([^()]*\)|[^,()]+)")  # name=value, the value perhaps a tuple
+SIGNED = (("focal_star", "beta"), ("corners", "mean"))  # the arguments that may be below 0
+SHARES = ("cutoff", "overlap", "share", "positive_overlap", "negative_overlap")  # 0 to 1
+POSITIVE = ("share", "positive_overlap", "top_k")
+SWITCHES = ("best_anchor", "log")  # True or False
+LARGEST = 1e6  # beyond it float32 overflows in squares
+
+
+def lookup(choices: Mapping, config: str | dict, what: str) -> tuple[Any, dict]:
+    """Return the entry of `choices`, and its arguments, of a name or a {"name", **arguments}.
+
+    An entry that is text becomes the function that it names.
+
+    Raises:
+        ValueError: lists the known names when the name is unknown; `what` is the kind of choice.
+    """
+    arguments = {"name": config} if isinstance(config, str) else dict(config)
+    name = arguments.pop("name")
+    if name not in choices:
+        raise ValueError(f"Unknown {what} {name!r}; known: {', '.join(sorted(choices))}.")
+    entry = choices[name]
+    if isinstance(entry, str):
+        module, _, function = entry.partition(":")
+        entry = getattr(import_module(f"{__package__}.{module}"), function or name)
+    return entry, arguments
+
+
+def parse(text: str, choices: Collection[str]) -> dict:
+    """Return {"name": ..., argument: value} of NAME or NAME:argument=value,argument=value.
+
+    Raises:
+        InputError: for an unknown name, or text of another form.
+    """
+    name, _, arguments = text.partition(":")
+    if name not in choices:
+        raise InputError(f"expected one of {', '.join(choices)}, got {name!r}.")
+    pairs = [pair.split("=", 1) for pair in ARGUMENT.findall(arguments)]
+    try:
+        given = {key: _value(value) for key, value in pairs}
+    except (ValueError, SyntaxError):
+        given = None
+    whole = ",".join(map("=".join, pairs)) == arguments
+    if given is None or not whole or {"name", "from_logits"} & set(given):
+        raise InputError(f"expected {name}:argument=value,..., got {text!r}.")
+    return {"name": name, **given}
+
+
+def _value(text: str) -> Any:
+    """Return a number, True, False, None or a tuple of them."""
+    return text if text == INVERSE_FREQUENCY else ast.literal_eval(text)
+
+
+def written(config: str | float | dict) -> str:
+    """Return a choice as it is written on a command line, such as soft_gaussian:sigma=0.3."""
+    if not isinstance(config, dict):
+        return str(config)
+    arguments = [f"{key}={value}" for key, value in config.items() if key != "name"]
+    return f"{config['name']}:{','.join(arguments)}" if arguments else config["name"]
+
+
+def check_values(config: dict) -> None:
+    """Check that every argument of a choice is in its range, by default 0 to a million.
+
+    Raises:
+        InputError: names the choice and the argument.
+    """
+    name = config["name"]
+    for key, value in config.items():
+        values = value if isinstance(value, (list, tuple)) else [value]
+        numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        low = -LARGEST if (name, key) in SIGNED else 0
+        high = 1 if key in SHARES else LARGEST
+        if any(not low <= number <= high for number in numbers):
+            raise InputError(f"{name}: {key} must be from {low} to {high:g}, got {value}.")
+        if key in SWITCHES and not isinstance(value, bool):
+            raise InputError(f"{name}: {key} must be True or False, got {value}.")
+        if key in POSITIVE and value == 0:
+            raise InputError(f"{name}: {key} must be more than 0, got {value}.")
+
+
+def complete(operations: Mapping[str, Mapping]) -> dict[str, dict[str, float]]:
+    """Return augmentation operations as {name: {"chance", "strength"}}, with defaults filled in.
+
+    Raises:
+        ValueError: for unknown operations and arguments, and values out of range.
+    """
+    completed = {}
+    for name, arguments in operations.items():
+        if name not in OPERATIONS:
+            raise ValueError(f"Unknown augmentation {name!r}; known: {', '.join(OPERATIONS)}.")
+        if not isinstance(arguments, dict) or not set(arguments) <= set(USUAL):
+            raise ValueError(f"{name} takes {', '.join(USUAL)}, got {arguments!r}.")
+        values = completed[name] = {**USUAL, **arguments}
+        numbers = all(isinstance(value, int | float) for value in values.values())
+        if not (numbers and 0 <= values["chance"] <= 1 and 0 <= values["strength"] <= STRONGEST):
+            raise ValueError(
+                f"{name}: chance must be from 0 to 1 and strength from 0 to {STRONGEST}, "
+                f"got {values}."
+            )
+    return completed

@@ -1,0 +1,345 @@
+"""From images to boxes: the one definition that commands, callbacks and scripts share."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_retinanet.detections import Detections
+from keras_retinanet.errors import InputError
+from keras_retinanet.evaluation import evaluate_coco, evaluate_voc, mean_average_precision
+from keras_retinanet.evaluation.detections import detect_dataset
+from keras_retinanet.model_input import ModelInput, Prepared
+from keras_retinanet.models import RetinaNet, convert_model
+from keras_retinanet.models.loading import load_retinanet
+from keras_retinanet.nms import config as nms_config
+from keras_retinanet.parts import PostProcess
+from keras_retinanet.preprocessing.dataset import Dataset, with_classes
+from keras_retinanet.preprocessing.prefetch import prefetch
+from keras_retinanet.preprocessing.source import open_dataset
+from keras_retinanet.preprocessing.splits import TEST_SPLITS
+from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.resizing import to_original, within_frame
+from keras_retinanet.utils.text import listed
+
+READERS = 4  # threads that decode images ahead
+WINDOW = 8  # batches that an image may wait for others of its bucket
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectorOptions:
+    """Options of a `Detector`; None takes the value of the model.
+
+    Args:
+        score_threshold: the least score of a detection, in 0..1.
+        max_detections: the most detections of an image.
+        batch_size: images that `stream` gives to the model at once.
+        image_min_side, image_max_side: px that images are resized to.
+        no_resize: leave images as they are.
+        nms, nms_threshold, anchors: post-processing of a training model, as `convert_model` takes
+            them; an inference model has them fixed.
+    """
+
+    score_threshold: float = 0.5
+    max_detections: int = 100
+    batch_size: int = 1
+    image_min_side: int | None = None
+    image_max_side: int | None = None
+    no_resize: bool = False
+    nms: str | dict | None = None
+    nms_threshold: float | None = None
+    anchors: AnchorParameters | None = None
+
+
+@dataclasses.dataclass
+class _Clock:
+    """The time spent in the model, without the first batch of a shape, which may compile it."""
+
+    seconds: float = 0.0
+    images: int = 0
+    shapes: set = dataclasses.field(default_factory=set)
+
+    def add(self, seconds: float, images: int, shape: tuple[int, ...]) -> None:
+        if shape in self.shapes:
+            self.seconds += seconds
+            self.images += images
+        self.shapes.add(shape)
+
+
+class Detector:
+    """Find objects in images, in pixels of the original image.
+
+    Args:
+        model: an inference model, or a training model, which is converted.
+        inputs: how the model takes its images; None asks the model.
+        class_names: in label order; None takes those of the model.
+        **options: of `DetectorOptions`.
+
+    Raises:
+        InputError: an inference model has other post-processing than the options ask for.
+
+    >>> from keras_retinanet.models import backbone
+    >>> from keras_retinanet.parts import Design, Heads, Pyramid
+    >>> design = Design(Pyramid(width=8), Heads(depth=1))
+    >>> tiny = backbone("resnet10_0.25").detector(["cat", "dog"], design=design)
+    >>> detector = Detector(tiny, image_min_side=64, image_max_side=64)
+    >>> found = detector(np.zeros((48, 64, 3), "uint8"))
+    >>> found.boxes.shape[1], found.image.shape
+    (4, (48, 64, 3))
+    >>> [found.index for found in detector.stream(np.zeros((3, 48, 64, 3), "uint8"))]
+    [0, 1, 2]
+    """
+
+    def __init__(
+        self,
+        model: RetinaNet,
+        inputs: ModelInput | None = None,
+        class_names: list[str] | None = None,
+        **options: Any,
+    ) -> None:
+        self.options = DetectorOptions(**options)
+        self.model = model
+        self.class_names = class_names
+        self.clock = _Clock()
+        if isinstance(model, RetinaNet):
+            self.model = _inference_model(model, self.options)
+            self.class_names = class_names or model.class_names
+        sides = self.options.image_min_side, self.options.image_max_side
+        self.inputs = inputs or ModelInput.of(self.model, *sides, self.options.no_resize)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, **options: Any) -> Detector:
+        """Return the detector of a `.keras` file, of an inference model or a training snapshot.
+
+        Raises:
+            InputError: there is no such file, or it holds no RetinaNet.
+        """
+        return cls(load_retinanet(path, compile=False), **options)
+
+    @property
+    def seconds_per_image(self) -> float:
+        """The time in the model, without the first batch of a shape; 0.0 before a second one."""
+        return self.clock.seconds / max(1, self.clock.images)
+
+    def __call__(self, image: Any) -> Detections | list[Detections]:
+        """Return the objects in an image, or a list of them for a list of images.
+
+        Args:
+            image: a path, an encoded image as bytes, an array (H, W, 3) uint8 RGB, or a PIL image.
+
+        Raises:
+            InputError: names the file that cannot be read.
+        """
+        if isinstance(image, (list, tuple)):
+            return list(self.stream(image))
+        [found] = self._detect([self.inputs.prepare(image)])
+        return found
+
+    def stream(
+        self,
+        images: Iterable,
+        on_error: str = "raise",
+        read: Callable[[Any], np.ndarray] | None = None,
+    ) -> Iterator[Detections]:
+        """Yield the objects in each image, in order, however many there are.
+
+        Images are decoded ahead in threads, and share a batch with others of their bucket, for
+        which they wait a bounded time.
+
+        Args:
+            images: as for `__call__`, or the arguments of `read`.
+            on_error: "raise" an InputError for an image that cannot be read, or "skip" it, with one
+                warning at the end; `index` identifies the others.
+            read: makes an RGB image (H, W, 3) uint8 of an element of `images`, in one thread.
+
+        Raises:
+            InputError: names the file that cannot be read, or says that none can.
+        """
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
+        size, first = self.options.batch_size, 0
+        broken: list[InputError] = []
+        done: dict[int, Detections | None] = {}
+
+        def prepare(pair: tuple[int, Any]) -> Prepared | tuple[int, InputError]:
+            try:
+                return self.inputs.prepare(pair[1], pair[0], read)
+            except InputError as error:
+                if on_error == "raise":
+                    raise
+                return pair[0], error
+
+        def readable() -> Iterator[Prepared]:
+            threads = 1 if read else READERS
+            for item in prefetch(prepare, enumerate(images), threads, threads + 2 * size):
+                if isinstance(item, Prepared):
+                    yield item
+                else:
+                    done[item[0]] = None
+                    broken.append(item[1])
+
+        for group in _batches(readable(), size, WINDOW * size):
+            rows = size if self.inputs.canvases == "few" else len(group)
+            done.update((found.index, found) for found in self._detect(group, rows))
+            while first in done:
+                found = done.pop(first)
+                first += 1
+                if found is not None:
+                    yield found
+        if broken:
+            _report(broken, first + len(done))
+
+    def evaluate(
+        self,
+        data: str | os.PathLike | Dataset,
+        split: str | None = None,
+        score_threshold: float = PostProcess.score_threshold,
+        max_detections: int = 100,
+        iou_threshold: float = 0.5,
+        **options: Any,
+    ) -> dict:
+        """Return COCO's figures on a data set, see `evaluate_coco`, and Pascal VOC's as "VOC".
+
+        Args:
+            data: a data set, or its path, which `open_dataset` opens with `split` and `options`.
+            split: by default the first of `TEST_SPLITS` that is there, or the only one.
+            iou_threshold: the least IoU of a hit, for Pascal VOC's figure.
+
+        Raises:
+            InputError: the data set has classes that the detector does not know.
+        """
+        if not isinstance(data, Dataset):
+            options = {"classes": self.class_names, "usual": TEST_SPLITS, **options}
+            data = open_dataset(data, split=split, **options)
+        data = self.labelled(data)
+        detector = copy.copy(self)
+        detector.options = dataclasses.replace(
+            self.options, score_threshold=score_threshold, max_detections=max_detections
+        )
+        _check_threshold(self.model, score_threshold)
+        data, detections = detect_dataset(detector, data, on_error="skip")
+        metrics = evaluate_coco(data, detections, max_detections)
+        metrics["VOC"] = mean_average_precision(evaluate_voc(data, detections, iou_threshold))
+        return metrics
+
+    def labelled(self, dataset: Dataset) -> Dataset:
+        """Return a data set with the labels of the detector.
+
+        Raises:
+            InputError: the data set has a class that the detector does not know, or, for a detector
+                without class names, another number of classes.
+        """
+        if self.class_names is not None:
+            return with_classes(dataset, self.class_names)
+        count = self.model.num_classes
+        if dataset.num_classes != count:
+            names = listed(dataset.class_names)
+            raise InputError(f"The data set has the classes {names}, but the model has {count}.")
+        return dataset
+
+    def _detect(self, group: Sequence[Prepared], size: int = 1) -> list[Detections]:
+        """Return the detections in images of one bucket, filled up with black to `size` images."""
+        width, height = group[0].bucket
+        batch = np.zeros((size, height, width, 3), group[0].pixels.dtype)
+        for row, item in zip(batch, group, strict=False):
+            row[: item.pixels.shape[0], : item.pixels.shape[1]] = item.pixels
+        start = time.perf_counter()
+        outputs = self.model.predict_on_batch(batch)[:3]
+        boxes, scores, labels = (np.asarray(output) for output in outputs)
+        self.clock.add(time.perf_counter() - start, len(group), batch.shape)
+        return [
+            self._in_image(item, boxes[row], scores[row], labels[row])
+            for row, item in enumerate(group)
+        ]
+
+    def _in_image(
+        self, item: Prepared, boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray
+    ) -> Detections:
+        """Return the outputs (D, ...) for one padded image as detections in the original image.
+
+        Drops padding rows and detections centred in the padding, and clips boxes to the image.
+        """
+        options = self.options
+        kept = (labels >= 0) & (scores >= options.score_threshold)  # (D,)
+        kept &= within_frame(boxes, item.fit)
+        order = np.flatnonzero(kept)[np.argsort(-scores[kept], kind="stable")]
+        order = order[: options.max_detections]
+        return Detections(
+            to_original(boxes[order], item.fit, item.image.shape[1::-1]),
+            scores[order],
+            labels[order],
+            self.class_names,
+            item.image,
+            item.path,
+            item.index,
+        )
+
+
+def _batches(items: Iterable[Prepared], size: int, window: int) -> Iterator[list[Prepared]]:
+    """Yield lists of up to `size` items of one bucket. No item waits for over `window` others."""
+    waiting: dict[
+        tuple[int, int], list[Prepared]
+    ] = {}  # bucket: items, those that wait longest first
+    for item in items:
+        group = waiting.setdefault(item.bucket, [])
+        group.append(item)
+        if len(group) == size:
+            yield waiting.pop(item.bucket)
+        longest = next(iter(waiting.values()), None)
+        if longest and item.index - longest[0].index >= window:
+            yield waiting.pop(longest[0].bucket)
+    yield from waiting.values()
+
+
+def _report(broken: list[InputError], count: int) -> None:
+    """Warn of images that were skipped; InputError if no other is left."""
+    if len(broken) == count:
+        raise InputError(f"None of {count} images can be read; the last: {broken[-1]}")
+    warnings.warn(
+        f"Skipped {len(broken)} of {count} images that cannot be read; the first: {broken[0]}",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _inference_model(model: RetinaNet, options: DetectorOptions) -> RetinaNet:
+    """Return the inference model of a training model, or the model itself if it fits the options.
+
+    A training model is converted with a threshold low enough to be evaluated.
+    """
+    asked: dict[str, Any] = {"nms": options.nms, "nms_threshold": options.nms_threshold}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    held = model.detection
+    if model.is_training_model:
+        known = {**vars(PostProcess()), **held}
+        asked["score_threshold"] = min(options.score_threshold, known["score_threshold"])
+        asked["max_detections"] = max(options.max_detections, known["max_detections"])
+        return convert_model(model, anchor_params=options.anchors, **asked)
+    for name, value in asked.items():
+        value = nms_config(value) if name == "nms" else value
+        if held.get(name) != value:
+            raise InputError(
+                f"{name} {value!r} needs a training model; this inference model has "
+                f"{held.get(name)!r}."
+            )
+    _check_threshold(model, options.score_threshold)
+    return model
+
+
+def _check_threshold(model: RetinaNet, score_threshold: float) -> None:
+    """Warn if the model drops detections that the threshold would keep."""
+    held = model.detection.get("score_threshold", 0) if isinstance(model, RetinaNet) else 0
+    if score_threshold < held:
+        warnings.warn(
+            f"The model keeps no detections with a score below {held}; convert it again for the "
+            f"threshold {score_threshold}.",
+            UserWarning,
+            stacklevel=3,
+        )

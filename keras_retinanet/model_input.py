@@ -1,0 +1,142 @@
+"""From an image file to the input of a model: pixels, size, padding bucket."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from keras_retinanet.errors import InputError
+from keras_retinanet.layers.normalize import normalize
+from keras_retinanet.models import RetinaNet
+from keras_retinanet.preprocessing.buckets import STRIDE
+from keras_retinanet.utils.image import read_image_rgb, upright_rgb
+from keras_retinanet.utils.resizing import RESIZES, Fit, stretched
+
+# long side / short side of usual images, up to which others are padded
+RATIOS = (1, 9 / 8, 5 / 4, 4 / 3, 3 / 2, 8 / 5)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+    """An image and the model's input of it, before padding."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    pixels: np.ndarray  # (h, w, 3)
+    fit: Fit
+    bucket: tuple[int, int]  # (width, height) px
+    path: str | None
+    index: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelInput:
+    """The way from an image to the input of a model.
+
+    Args:
+        min_side, max_side: px that images are resized to; None leaves images as they are.
+        resize: the rule to resize by, a key of `RESIZES`.
+        canvases: "few" pads each image to a bucket, "own" leaves it as large as it is.
+        preprocess: makes the input of an RGB image (H, W, 3) of 0..255; None for a model that
+            normalizes in its graph.
+    """
+
+    min_side: int | None
+    max_side: int | None
+    resize: str = "opencv"
+    canvases: str = "few"
+    preprocess: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: RetinaNet,
+        min_side: int | None = None,
+        max_side: int | None = None,
+        no_resize: bool = False,
+    ) -> ModelInput:
+        """Return the input of a model, with other sides if they are given.
+
+        Raises:
+            InputError: `min_side` exceeds `max_side`, and they are not the model's sides.
+        """
+        held = model.image_min_side, model.image_max_side
+        low = min_side or held[0] or max_side
+        high = max_side or held[1] or low
+        if low and high and low > high and (low, high) != held:
+            raise InputError(f"image_min_side ({low}) must not exceed image_max_side ({high}).")
+        preprocess = None
+        if model.normalization is None:
+            preprocess = functools.partial(normalize, mode=model.preprocessing)
+        sides = (None, None) if no_resize else (low, high)
+        return cls(*sides, model.resize, model.canvases, preprocess)
+
+    def prepare(
+        self, source: Any, index: int = 0, read: Callable[[Any], np.ndarray] | None = None
+    ) -> Prepared:
+        """Read an image, by `read_rgb` unless `read` is given, and resize it for the model."""
+        image = (read or read_rgb)(source)
+        fit = self.fit(image.shape[1::-1])
+        path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+        return Prepared(image, self.pixels(image, fit), fit, self.bucket(fit), path, index)
+
+    def fit(self, size: tuple[int, int]) -> Fit:
+        """Return how an image of `size` (width, height) px lies in the input."""
+        if self.min_side is None:
+            return stretched(size, size)
+        return RESIZES[self.resize].fit(size, self.min_side, self.max_side)
+
+    def pixels(self, image: np.ndarray, fit: Fit) -> np.ndarray:
+        """Return the input (h, w, 3) of an RGB image (H, W, 3) uint8, not yet padded."""
+        resized = RESIZES[self.resize].resample(image, fit)
+        return resized if self.preprocess is None else self.preprocess(resized)
+
+    def bucket(self, fit: Fit) -> tuple[int, int]:
+        """Return the (width, height) px that an image is padded to.
+
+        Both sides are rounded up to multiples of 32, the long side also to that of a usual aspect
+        ratio, so that a backend compiles the model a few times. It depends on nothing but the
+        image's size and the model's sides.
+
+        >>> photo = ModelInput(800, 1333)
+        >>> photo.bucket(photo.fit((640, 480))), photo.bucket(photo.fit((640, 490)))
+        ((1088, 800), (1088, 800))
+        """
+        if self.canvases == "own":
+            return fit.frame
+        sides = [_rounded_up(side) for side in fit.frame]
+        if self.min_side is None:
+            return sides[0], sides[1]
+        long, most = max(sides), _rounded_up(self.max_side)
+        steps = (_rounded_up(round(self.min_side * ratio)) for ratio in RATIOS)
+        step = min(next((step for step in steps if step >= long), most), most)
+        sides[sides.index(long)] = max(long, step)
+        return sides[0], sides[1]
+
+
+def read_rgb(source: Any) -> np.ndarray:
+    """Return the image (H, W, 3) uint8 RGB of a path, bytes, array or PIL image.
+
+    Raises:
+        InputError: names the file that cannot be read, or the array's shape if it is no image.
+    """
+    if isinstance(source, np.ndarray):
+        if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8:
+            raise InputError(
+                "An image must be (H, W, 3) of dtype uint8, got "
+                f"shape {source.shape} of dtype {source.dtype}."
+            )
+        return source
+    if isinstance(source, Image.Image):
+        return upright_rgb(source)
+    return read_image_rgb(io.BytesIO(source) if isinstance(source, bytes) else source)
+
+
+def _rounded_up(side: int) -> int:
+    return -(-side // STRIDE) * STRIDE

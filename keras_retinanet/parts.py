@@ -1,0 +1,142 @@
+"""The parts of a detector as plain values, with the defaults of the whole package.
+
+Functions take these instead of many arguments, and `presets` are values of them. Imports nothing
+heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .utils.anchors import AnchorParameters
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """The feature pyramid.
+
+    Attributes:
+        levels: the levels with anchors, of 2 to 7; level n has a stride of 2**n px.
+        width: channels of each level.
+        norm: "none" or "group", after every convolution of levels 2 to 5.
+        p6_from: the input of P6, "C5" or "P5".
+        p7_relu: compute P7 from ReLU(P6) instead of P6.
+        strided_padding: how P6 and P7 pad. "same" pads an even side only at its end, as Keras does,
+            "symmetric" both ends, as PyTorch does.
+    """
+
+    levels: tuple[int, ...] = (3, 4, 5, 6, 7)
+    width: int = 256
+    norm: str = "none"
+    p6_from: str = "C5"
+    p7_relu: bool = True
+    strided_padding: str = "same"
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The heads that all levels share.
+
+    Attributes:
+        width: channels of the convolutions; None for the pyramid's width.
+        depth: 3x3 convolutions before a head's output.
+        norm: "none" or "group", after each of these convolutions.
+        activation: "sigmoid", or "softmax" over the classes and the background.
+        prior_probability: the score of each class before training, with softmax of all classes
+            together; None starts from a bias of 0.
+        iou_branch: predict the IoU of each box, which multiplies its scores.
+        level_scales: multiply the regression of each level by a trained factor.
+    """
+
+    width: int | None = None
+    depth: int = 4
+    norm: str = "none"
+    activation: str = "sigmoid"
+    prior_probability: float | None = 0.01
+    iou_branch: bool = False
+    level_scales: bool = False
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The images that a detector takes.
+
+    Attributes:
+        normalization: a key of `NORMALIZATIONS` for RGB images of 0 to 255, which the graph
+            normalizes; "auto" for the backbone's; None if the caller normalizes them.
+        preprocessing: the normalization that the caller applies when `normalization` is None; None
+            for the backbone's.
+        image_min_side: px of the short side, None to leave images at their size.
+        image_max_side: px that the long side may have at most.
+        resize: the resize rule, a key of `utils.resizing.RESIZES`.
+        canvases: pad a batch to one of a "few" sizes, or to its "own" largest image.
+        pad_to: pad normalized images in the graph to a multiple of this many px.
+    """
+
+    normalization: str | None = "auto"
+    preprocessing: str | None = None
+    image_min_side: int | None = 800
+    image_max_side: int | None = 1333
+    resize: str = "opencv"
+    canvases: str = "few"
+    pad_to: int | None = None
+
+
+@dataclass(frozen=True)
+class PostProcess:
+    """The way from raw outputs to detections.
+
+    Attributes:
+        nms: a key of `nms.NMS`, or {"name": key, **arguments}; True is "hard", False "none".
+        class_specific_filter: only boxes of one class suppress each other.
+        nms_threshold: the IoU above which a box suppresses another.
+        score_threshold: detections have a higher score than this.
+        max_detections: rows of the output.
+        top_k: candidates of each level that enter NMS; None for all.
+        clip: clip boxes to the image "before" NMS; "dropping" also drops boxes beyond the image;
+            "after" does both behind NMS.
+        clip_margin: px that clipped boxes stay away from the right and lower edge.
+    """
+
+    nms: str | bool | dict = "hard"
+    class_specific_filter: bool = True
+    nms_threshold: float = 0.5
+    score_threshold: float = 0.05
+    max_detections: int = 300
+    top_k: int | None = 1000
+    clip: str = "before"
+    clip_margin: int = 0
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """The parts of the backbone that training leaves as they are.
+
+    Attributes:
+        batch_norm: keep batch norm in inference mode; None does so if weights are loaded.
+        backbone: freeze all of it.
+        stages: 1 freezes the stem, 2 to 5 everything up to C2 to C5.
+    """
+
+    batch_norm: bool | None = None
+    backbone: bool = False
+    stages: int = 0
+
+
+@dataclass(frozen=True)
+class Design:
+    """A detector but for its backbone and its classes.
+
+    Attributes:
+        anchors: `AnchorParameters`, or a dict of its arguments; None for its defaults.
+        coder: the box coder, a key of `coders.CODERS` or {"name": key, **arguments}.
+    """
+
+    pyramid: Pyramid = Pyramid()
+    heads: Heads = Heads()
+    anchors: AnchorParameters | dict | None = None
+    coder: str | dict = "center_size"
+    inputs: Inputs = Inputs()
+    postprocess: PostProcess = PostProcess()

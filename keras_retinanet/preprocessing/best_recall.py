@@ -1,0 +1,64 @@
+"""Best possible recall: the share of a data set's boxes that an anchor reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_retinanet.boxes import area
+from keras_retinanet.preprocessing.collate import Anchoring
+from keras_retinanet.preprocessing.dataset import Dataset
+from keras_retinanet.preprocessing.examples import Sizing
+from keras_retinanet.utils.anchor_fit import reach
+
+SIZES = {"small": 0, "medium": 32**2, "large": 96**2}  # px² from which on a box is, as in COCO
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """The M boxes of a data set that training does not ignore, as the model sees them."""
+
+    boxes: np.ndarray  # (M, 4) float32 xyxy px
+    labels: np.ndarray  # (M,) int
+    image_sizes: np.ndarray  # (M, 2) int, width and height px of the box's image
+
+    @property
+    def size_classes(self) -> np.ndarray:
+        """The index in `SIZES` of each box: (M,) int."""
+        areas: np.ndarray = area(self.boxes)
+        return np.searchsorted(list(SIZES.values()), areas, side="right") - 1
+
+
+def objects_of(dataset: Dataset, sizing: Sizing) -> Objects:
+    """Return the `Objects` of a checked data set, at the size at which the model sees them."""
+    boxes, labels, image_sizes = [np.zeros((0, 4))], [np.zeros(0, int)], [np.zeros((0, 2), int)]
+    for record in dataset.records:
+        size = sizing.fit(record.size).size
+        counted = ~record.ignore
+        boxes.append(record.boxes[counted] * np.tile(np.divide(size, record.size), 2))
+        labels.append(record.labels[counted])
+        image_sizes.append(np.tile(size, (counted.sum(), 1)))
+    return Objects(
+        np.concatenate(boxes).astype("float32"),
+        np.concatenate(labels),
+        np.concatenate(image_sizes),
+    )
+
+
+def best_recalls(
+    dataset: Dataset, sizing: Sizing, anchoring: Anchoring, overlap: float = 0.5
+) -> dict[str, tuple[int, float | None]]:
+    """Return {class name: (number of boxes, share that an anchor reaches at IoU `overlap`)}.
+
+    Ignored boxes do not count; the share is None for a class without boxes.
+    """
+    objects = objects_of(dataset, sizing)
+    overlaps = reach(objects.boxes, objects.image_sizes, anchoring.params, anchoring.levels)  # (M,)
+    hit = overlaps >= overlap  # (M,)
+    counts = np.bincount(objects.labels, minlength=dataset.num_classes).tolist()
+    reached = np.bincount(objects.labels[hit], minlength=dataset.num_classes).tolist()
+    return {
+        name: (count, found / count if count else None)
+        for name, count, found in zip(dataset.class_names, counts, reached, strict=True)
+    }

@@ -1,0 +1,99 @@
+"""One training example: an image, its annotations, and the size at which the model sees them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_retinanet.errors import InputError
+from keras_retinanet.parts import Inputs
+from keras_retinanet.preprocessing.buckets import Size
+from keras_retinanet.preprocessing.dataset import Record
+from keras_retinanet.utils.image import choose, read_image_bgr
+from keras_retinanet.utils.resizing import RESIZES, Fit, stretched
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """The size at which the model sees images.
+
+    Attributes:
+        min_side, max_side: px that the short and the long side are fitted to; `min_side` None
+            leaves images at the size they have.
+        rule: a key of `RESIZES`, the project whose rounding is followed.
+        multi_scale: short sides in px of which each training batch takes one, with the long side
+            in proportion; () for `min_side`.
+    """
+
+    min_side: int | None = Inputs.image_min_side
+    max_side: int | None = Inputs.image_max_side
+    rule: str = "opencv"
+    multi_scale: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        choose(RESIZES, "rule", self.rule)
+
+    def fit(self, size: Size, side: int | None = None) -> Fit:
+        """Return how an image of `size` px is resized, to the short `side` px if given."""
+        if self.min_side is None:
+            return stretched(size, size)
+        side = side or self.min_side
+        max_side = round(self.max_side * side / self.min_side)
+        return RESIZES[self.rule].fit(size, side, max_side)
+
+
+def annotations_of(record: Record) -> dict[str, np.ndarray]:
+    """Return {"bboxes": (n, 4) xyxy px, "labels": (n,), "ignore": (n,) bool}, copies."""
+    return {
+        "bboxes": record.boxes.copy(),
+        "labels": record.labels.copy(),
+        "ignore": record.ignore.copy(),
+    }
+
+
+class ImageReader:
+    """Read the images of records by index, and leave out broken ones with a warning.
+
+    Args:
+        records: the images.
+        strict: raise an InputError at a broken image instead.
+
+    Attributes:
+        broken: {index: reason} of the images that could not be read so far.
+    """
+
+    def __init__(self, records: Sequence[Record], strict: bool = False) -> None:
+        self.records = records
+        self.strict = strict
+        self.broken: dict[int, str] = {}
+
+    def read(self, index: int) -> np.ndarray | None:
+        """Return an image (H, W, 3) uint8 BGR, or None if it is broken.
+
+        Raises:
+            InputError: if the image is broken and `strict`, or if all images are.
+        """
+        try:
+            return read_image_bgr(self.records[index].path)
+        except InputError as error:
+            self._leave_out(index, error)
+            return None
+
+    def _leave_out(self, index: int, error: InputError) -> None:
+        if self.strict:
+            raise error
+        known = index in self.broken
+        self.broken[index] = str(error)
+        count = len(self.broken)
+        if count == len(self.records):
+            raise InputError(f"Found {count} images, all of them broken; the last: {error}")
+        if not known:
+            warnings.warn(
+                f"Left out {count} of {len(self.records)} images that are broken; "
+                f"the last: {error}",
+                UserWarning,
+                stacklevel=3,
+            )

@@ -1,0 +1,213 @@
+"""The loader of a training: batches of images with matched anchors, each a function of its step."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from keras_retinanet.errors import InputError
+from keras_retinanet.preprocessing.augmentation import AUGMENTATIONS, augment, complete
+from keras_retinanet.preprocessing.buckets import Size, buckets_for, smallest
+from keras_retinanet.preprocessing.collate import Anchoring, compact_targets, stack_images
+from keras_retinanet.preprocessing.dataset import Dataset
+from keras_retinanet.preprocessing.epochs import (
+    Batching,
+    batches_of,
+    by_bucket,
+    by_ratio,
+    repeat_factors,
+)
+from keras_retinanet.preprocessing.examples import ImageReader, Sizing, annotations_of
+from keras_retinanet.preprocessing.prefetch import prefetch
+from keras_retinanet.utils.image import choose
+
+MIXED_IN = {"mosaic": 3, "mixup": 1}  # images that an operation adds to one
+
+Batch = tuple[np.ndarray, dict[str, np.ndarray]]
+Example = tuple[np.ndarray, dict[str, np.ndarray]]
+
+
+@dataclass(eq=False)
+class Loader:
+    """Batches of a checked data set, each a function of (seed, epoch, index).
+
+    A batch is `(images (B, H, W, 3), {boxes (B, M, 4), labels (B, M), matches (B, N)})`; see
+    `collate.compact_targets`. Images are uint8 RGB, or float32 if `normalize` is given. M is the
+    same in all batches.
+
+    Attributes:
+        dataset: its images have a size (`preprocessing.dataset.checked`).
+        sizing: the size at which the model sees images.
+        anchoring: the model's anchors and the assigner.
+        batching: which images share a batch.
+        augmentation: a key of `AUGMENTATIONS`, or {operation: {"chance", "strength"}}.
+        normalize: makes the model's input (H, W, 3) of an RGB image (H, W, 3) uint8, for models
+            that do not contain their normalization.
+        seed: with epoch and index, the source of all chance.
+        strict: raise an InputError at a broken image instead of leaving it out with a warning.
+        failure: the InputError that ended a feed; TensorFlow passes on only its text.
+    """
+
+    dataset: Dataset
+    sizing: Sizing = field(default_factory=Sizing)
+    anchoring: Anchoring = field(default_factory=Anchoring)
+    batching: Batching = field(default_factory=Batching)
+    augmentation: str | dict[str, dict[str, float]] = "none"
+    normalize: Callable[[np.ndarray], np.ndarray] | None = None
+    seed: int = 0
+    strict: bool = False
+    failure: InputError | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        unknown = [record.path for record in self.dataset.records if record.size is None]
+        if unknown:
+            raise ValueError(f"{unknown[0]} has no size; pass the data set through `checked`.")
+        chosen = self.augmentation
+        if isinstance(chosen, str):
+            chosen = choose(AUGMENTATIONS, "augmentation", chosen)
+        self.operations = complete(chosen)
+        self.reader = ImageReader(self.dataset.records, self.strict)
+        self.buckets = lru_cache(self._buckets)
+        self._batches = lru_cache(2)(self._make_batches)  # of this epoch and, ahead, of the next
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch, the same for all epochs."""
+        return len(self.groups_of(0))
+
+    def feed(self, start: int = 0, workers: int = 1, ahead: int = 10) -> Iterable[Batch]:
+        """Return the batches from step `start` on, without end, as Keras's `fit` takes them.
+
+        On TensorFlow Keras fixes the shapes of other iterables from their first two batches, so
+        there it is a `tf.data.Dataset` that leaves height, width and the number of anchors open.
+
+        Args:
+            workers: threads that make batches.
+            ahead: batches that are kept ready.
+        """
+        import keras  # only here: batches need no backend
+
+        def batches() -> Iterator[Batch]:
+            try:
+                yield from prefetch(self.batch_at, itertools.count(start), workers, ahead)
+            except InputError as error:
+                self.failure = error
+                raise
+
+        if keras.backend.backend() != "tensorflow":
+            return batches()
+        import tensorflow as tf
+
+        size, most = self.batching.batch_size, self.most_boxes
+        signature = (
+            tf.TensorSpec((size, None, None, 3), self.input_dtype),
+            {
+                "boxes": tf.TensorSpec((size, most, 4), "float32"),
+                "labels": tf.TensorSpec((size, most), "int32"),
+                "matches": tf.TensorSpec((size, None), "int32"),
+            },
+        )
+        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+
+    def batch_at(self, step: int) -> Batch:
+        """Return the batch of a step counted from the start of the training, over all epochs."""
+        epoch, index = divmod(step, len(self))
+        group, side = self.groups_of(epoch)[index], self.side_of(epoch, index)
+        seeds = [(self.seed, epoch, image, row) for row, image in enumerate(group)]
+        examples = [self.example(*pair, side) for pair in zip(group, seeds, strict=True)]
+        images, annotations = zip(*examples, strict=True)
+        size = np.max([self.bucket_of(image, side) for image in group], axis=0)
+        width, height = map(int, size)
+        sizes = [image.shape[1::-1] for image in images]
+        return (
+            stack_images(images, (width, height), self.input_dtype, self.normalize is None),
+            compact_targets(sizes, annotations, (height, width), self.anchoring, self.most_boxes),
+        )
+
+    def example(self, index: int, seed: tuple[int, ...], side: int | None = None) -> Example:
+        """Return an image (H, W, 3), augmented and resized, and its annotations.
+
+        A broken image has no pixels: its row of the batch stays black, and all of its anchors are
+        ignored.
+
+        Args:
+            seed: of the augmentation.
+            side: px of the short side, by default that of `sizing`.
+        """
+        record = self.dataset.records[index]
+        annotations = annotations_of(record)
+        image = self.reader.read(index)
+        if image is None:
+            return np.zeros((0, 0, 3), self.input_dtype), annotations
+        rng = np.random.default_rng(seed)
+        drawn = np.random.default_rng(rng.integers(2**63))  # apart from what the operations draw
+
+        def other() -> Example:
+            chosen = int(drawn.integers(len(self.dataset.records)))
+            second = self.reader.read(chosen)
+            if second is None:
+                return image, annotations
+            return second, annotations_of(self.dataset.records[chosen])
+
+        size = self.sizing.fit(record.size, side).size
+        changed, moved = augment(image, annotations, rng, size, other, **self.operations)
+        if self.normalize is not None:
+            changed = np.asarray(self.normalize(changed[..., ::-1]), "float32")
+        return changed, moved
+
+    @property
+    def input_dtype(self) -> str:
+        return "uint8" if self.normalize is None else "float32"
+
+    def groups_of(self, epoch: int) -> list[list[int]]:
+        """Return the image indices of each batch of an epoch."""
+        return self._batches(epoch if self.batching.shuffle else 0)
+
+    def _make_batches(self, epoch: int) -> list[list[int]]:
+        rng = np.random.default_rng((self.seed, epoch))
+        return batches_of(self._lists, self.batching, rng, self._factors)
+
+    @cached_property
+    def _lists(self) -> list[np.ndarray]:
+        """The image indices, in a list for images that may share a batch."""
+        records = self.dataset.records
+        if self.batching.group_method == "ratio":
+            return by_ratio([record.size[0] / record.size[1] for record in records])
+        if self.batching.group_method == "bucket":
+            return by_bucket([self.bucket_of(index) for index in range(len(records))])
+        return [np.arange(len(records))]
+
+    @cached_property
+    def _factors(self) -> np.ndarray | None:
+        threshold = self.batching.repeat_threshold
+        return repeat_factors(self.dataset, threshold) if threshold else None
+
+    def side_of(self, epoch: int, index: int) -> int | None:
+        """Return the short side in px of the images of a batch, None for that of `sizing`."""
+        if not self.sizing.multi_scale:
+            return None
+        rng = np.random.default_rng((self.seed, epoch, index, 1))
+        return int(rng.choice(self.sizing.multi_scale))
+
+    def bucket_of(self, index: int, side: int | None = None) -> Size:
+        """Return the padding bucket (width, height) px of an image."""
+        fit = self.sizing.fit(self.dataset.records[index].size, side)
+        return smallest(self.buckets(side), fit.frame)
+
+    def _buckets(self, side: int | None = None) -> list[Size]:
+        """Return the padding buckets of all images, in ascending order of area."""
+        return buckets_for(self.sizing.fit(r.size, side).frame for r in self.dataset.records)
+
+    @cached_property
+    def most_boxes(self) -> int:
+        """The largest number of boxes that an augmented image may have, at least 1."""
+        mixed = [
+            count
+            for name, count in MIXED_IN.items()
+            if name in self.operations and self.operations[name]["chance"] > 0
+        ]
+        counts = [len(record.boxes) for record in self.dataset.records]
+        return max([1, *counts]) * (1 + sum(mixed))

@@ -1,0 +1,197 @@
+"""Data sets on disk: from a path, whose format is recognised, to a `Dataset` of one split."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras_retinanet.errors import InputError
+from keras_retinanet.preprocessing.dataset import Dataset, checked, with_classes
+from keras_retinanet.preprocessing.readers import READERS, SETS, coco
+from keras_retinanet.preprocessing.readers.csv import read_classes
+from keras_retinanet.preprocessing.readers.recognise import kind_of
+from keras_retinanet.preprocessing.splits import TRAIN_SPLITS, VAL_SPLITS, disjoint
+from keras_retinanet.utils.text import listed
+
+NAMED = ("pascal", "kitti", "labelme", "cvat")  # formats without a list of their classes
+OPTIONS = {  # further keywords of a format's reader
+    "pascal": ("image_extension", "skip_truncated", "skip_difficult", "one_based"),
+    "oid": ("version", "labels_filter", "parent_label"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSource:
+    """Annotations on disk, not yet read.
+
+    Args:
+        kind: their format, a key of `READERS`.
+        path: the file or folder.
+        classes: the class names in label order, or a class file of rows `name,id`. None takes the
+            class names in the annotations. Formats that list their classes ignore it.
+        images: the folder of the images, if it is not the format's usual one.
+        options: keywords of the format's reader, see `OPTIONS`.
+    """
+
+    kind: str
+    path: str
+    classes: str | os.PathLike | Sequence[str] | None = None
+    images: str | None = None
+    options: Mapping = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in READERS:
+            raise InputError(f"Unknown kind of data set: {self.kind!r}; known: {listed(READERS)}.")
+        known = OPTIONS.get(self.kind, ())
+        for name in self.options:
+            if name not in known:
+                raise InputError(
+                    f"{self.kind}: unknown option {name!r}; known: {', '.join(known) or 'none'}."
+                )
+
+    def splits(self) -> list[str]:
+        """Return the names of the splits at the path, [] if it holds one split without a name."""
+        return SETS[self.kind](self.path) if self.kind in SETS else []
+
+    def choose_split(
+        self, wanted: str | None = None, usual: Sequence[str] = (), needed: bool = True
+    ) -> str | None:
+        """Return the wanted split, else the first of the usual ones that is there, else the only
+        split. Returns None for data without named splits, and if nothing is `needed` and no usual
+        split is there.
+
+        Raises:
+            InputError: a split is wanted of data that have none, or several are there and none of
+                them is a usual one.
+        """
+        splits = self.splits()
+        if wanted and not splits:
+            raise InputError(f"{self.path} has no named splits; remove the split {wanted!r}.")
+        if wanted or not splits:
+            return wanted
+        found = next((name for name in usual if name in splits), None)
+        if found or not needed:
+            return found
+        if len(splits) == 1:
+            return splits[0]
+        raise InputError(f"{self.path} has the splits {listed(splits)}; choose one of them.")
+
+    def read(
+        self,
+        split: str | None = None,
+        classes: Sequence[str] | None = None,
+        faults: list[str] | None = None,
+    ) -> Dataset:
+        """Return the `Dataset` of a split, not yet checked.
+
+        Args:
+            classes: the class names to expect if neither the annotations nor the source list them.
+            faults: receives a line for each entry that cannot be read; None raises the first.
+        """
+        classes = self.class_names() or classes
+        reader: Any = READERS[self.kind]
+        if self.kind == "csv":
+            return reader(self.path, classes, self.images, faults)
+        if self.kind == "coco":
+            return reader(*coco.coco_paths(self.path, split, self.images), faults)
+        arguments: list[Any] = [split] if self.kind in SETS else []
+        arguments += [classes] if self.kind in NAMED else []
+        return reader(self.path, *arguments, images_dir=self.images, faults=faults, **self.options)
+
+    def class_names(self) -> list[str] | None:
+        """Return the names in `classes` in label order, None without `classes`."""
+        if self.classes is None:
+            return None
+        if isinstance(self.classes, (str, os.PathLike)):
+            labels = read_classes(self.classes)
+            return sorted(labels, key=labels.get)
+        return list(self.classes)
+
+
+def open_dataset(
+    path: str | os.PathLike,
+    kind: str | None = None,
+    split: str | None = None,
+    classes: str | os.PathLike | Sequence[str] | None = None,
+    images: str | None = None,
+    usual: Sequence[str] = (),
+    **options: Any,
+) -> Dataset:
+    """Read a data set in any supported format.
+
+    Images that cannot be read and boxes without area are dropped with a warning.
+
+    Args:
+        path: the annotation file, or the data set's folder.
+        kind: its format, a key of `readers.READERS`; None recognises it from the files.
+        split: such as "train" or "val2017"; None takes the only one.
+        classes: the class names in label order, or a class file of rows `name,id`.
+        images: the folder of the images, if it is not the format's usual one.
+        usual: the splits to take if `split` is None and there are several, most preferred first.
+        **options: of the format, see `OPTIONS`.
+
+    Raises:
+        InputError: names the file, and the line or entry, that cannot be used.
+    """
+    path = os.fspath(path)
+    source = DataSource(kind or kind_of(path), path, classes, images, options)
+    dataset = source.read(source.choose_split(split, usual))
+    dataset = with_classes(dataset, source.class_names() or dataset.class_names)
+    return checked(dataset, need_boxes=False)
+
+
+def read_training(
+    source: DataSource,
+    train_split: str | None = None,
+    val_split: str | None = None,
+    val_path: str | None = None,
+    want_val: bool = True,
+) -> tuple[Dataset, Dataset | None]:
+    """Return (training data, validation data or None), not yet checked, with the same classes.
+
+    Args:
+        val_path: annotations of the same kind to validate on, instead of a split of `source`.
+        want_val: False leaves out a validation split that nobody asked for by `val_path`.
+    """
+    train = source.read(source.choose_split(train_split, TRAIN_SPLITS))
+    names = train.class_names
+    if val_path:
+        val = dataclasses.replace(source, path=val_path).read(classes=names)
+    else:
+        chosen = source.choose_split(val_split, VAL_SPLITS, needed=False) if want_val else None
+        val = source.read(chosen, names) if chosen else None
+    return train, with_classes(val, names) if val else None
+
+
+def read_splits(
+    source: DataSource,
+    splits: Sequence[str] | None = None,
+    val_path: str | None = None,
+    tolerant: bool = True,
+) -> dict[str, tuple[Dataset, list[str] | None]]:
+    """Return {split: (Dataset, faults)} of several splits, not yet checked.
+
+    They share one list of classes: those of the first split, then what the others add.
+
+    Args:
+        splits: their names; None takes all that share no image.
+        val_path: annotations of the same kind, added as "val".
+        tolerant: collect entries that cannot be read as faults; False raises an InputError.
+    """
+    for name in splits or ():
+        source.choose_split(name)
+    names = splits or disjoint(source.splits())
+    wanted = [(name, name, source) for name in names] or [("train", None, source)]
+    if val_path:
+        held_out = dataclasses.replace(source, path=val_path)
+        wanted.append(("val", "val" if held_out.splits() else None, held_out))
+    found = {}
+    for name, split, at in wanted:
+        faults: list[str] | None = [] if tolerant else None
+        found[name] = at.read(split, faults=faults), faults
+    classes = dict.fromkeys(name for data, _ in found.values() for name in data.class_names)
+    return {
+        name: (with_classes(data, list(classes)), faults) for name, (data, faults) in found.items()
+    }

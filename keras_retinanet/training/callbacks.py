@@ -1,0 +1,117 @@
+"""The callbacks of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import keras
+
+from ..distribution import scope
+from ..evaluation.report import SUMMARY, summary
+from ..parts import PostProcess
+from .config import TrainConfig
+from .snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from ..detector import Detector
+    from ..models import RetinaNet
+    from ..preprocessing.dataset import Dataset
+
+
+class Evaluation(keras.callbacks.Callback):
+    """Evaluate a detector on a data set each epoch and add AP, AP50, ... to the logs.
+
+    Args:
+        make_detector: called for the detector, at the end of the first epoch.
+        dataset: checked, with the classes of the detector.
+        weighted_average: also print Pascal VOC's AP of each class and their mean, weighted by the
+            number of boxes, which the logs get as "mAP".
+        strict: raise an InputError at an image that is broken.
+    """
+
+    def __init__(
+        self,
+        make_detector: Callable[[], Detector],
+        dataset: Dataset,
+        weighted_average: bool = False,
+        strict: bool = False,
+    ) -> None:
+        super().__init__()
+        self.make_detector = make_detector
+        self.dataset = dataset
+        self.weighted_average = weighted_average
+        self.on_error = "raise" if strict else "skip"
+
+    @cached_property
+    def detector(self) -> Detector:
+        return self.make_detector()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        from ..evaluation import evaluate_coco
+        from ..evaluation.detections import detect_dataset
+
+        dataset, detections = detect_dataset(
+            self.detector, self.dataset, self.on_error, progress="evaluate"
+        )
+        metrics = evaluate_coco(dataset, detections)
+        print(summary(metrics), flush=True)
+        figures = {name: metrics[name] for name in SUMMARY if metrics[name] is not None}
+        if self.weighted_average:
+            figures["mAP"] = print_weighted(dataset, detections)
+        if logs is not None:
+            logs.update(figures)
+
+
+def print_weighted(dataset: Dataset, detections: list) -> float:
+    """Print Pascal VOC's AP of each class and return their mean, weighted by the boxes."""
+    from ..evaluation import evaluate_voc, mean_average_precision
+
+    voc = evaluate_voc(dataset, detections)
+    for label, (ap, count) in voc.items():
+        print(f"{count:.0f} instances of class {dataset.class_names[label]}: {ap:.4f}")
+    mean = mean_average_precision(voc, weighted=True)
+    print(f"mAP: {mean:.4f}")
+    return mean
+
+
+def create_callbacks(
+    config: TrainConfig, model: RetinaNet, val: Dataset | None, prefix: str
+) -> list[keras.callbacks.Callback]:
+    """Return evaluation, snapshots, the learning rate and TensorBoard, in this order."""
+    callbacks = []
+    judged = val is not None and config.evaluation
+    if judged:
+
+        def make_detector() -> Detector:
+            from ..detector import Detector
+
+            with scope(config.multi_gpu):
+                return Detector(
+                    model,
+                    class_names=val.class_names,
+                    score_threshold=PostProcess.score_threshold,
+                    batch_size=config.batch_size,
+                    no_resize=config.no_resize,
+                )
+
+        callbacks.append(Evaluation(make_detector, val, config.weighted_average, config.strict))
+    if config.snapshots:
+        callbacks.append(Snapshots(prefix))
+    if config.reduce_lr_patience is not None:
+        monitor, mode = ("AP", "max") if judged else ("loss", "min")
+        factor, patience = config.reduce_lr_factor, config.reduce_lr_patience
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(monitor, factor, patience, verbose=1, mode=mode)
+        )
+    if config.tensorboard_dir:
+        freq = config.tensorboard_freq
+        callbacks.append(keras.callbacks.TensorBoard(config.tensorboard_dir, update_freq=freq))
+    callbacks.append(keras.callbacks.TerminateOnNaN())
+    return callbacks
+
+
+def saved(callbacks: list[keras.callbacks.Callback]) -> list[str]:
+    """Return the paths of the snapshots that the callbacks wrote."""
+    return [path for each in callbacks if isinstance(each, Snapshots) for path in each.kept]

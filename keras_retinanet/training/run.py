@@ -1,0 +1,272 @@
+"""A training from its options to the trained model."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from ..distribution import scope
+from ..errors import InputError
+from ..utils.gpu import setup_gpu
+from ..utils.outputs import check_outputs, recorded_inputs
+from .building import (
+    Anchors,
+    build_model,
+    fitted_anchors,
+    make_optimizer,
+    peak_rate,
+    usual_anchors,
+)
+from .config import BACKBONE, TrainConfig
+from .start import Start, load_start, settle
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..detector import Detector
+    from ..models import RetinaNet
+    from ..preprocessing.dataset import Dataset
+    from ..preprocessing.loader import Loader
+
+Datasets = tuple["Dataset", "Dataset | None"]  # to train on, to evaluate on
+
+
+def train(
+    data: str | os.PathLike | Dataset,
+    val: str | os.PathLike | Dataset | None = None,
+    *,
+    kind: str | None = None,
+    split: str | None = None,
+    val_split: str | None = None,
+    classes: str | os.PathLike | Sequence[str] | None = None,
+    images: str | None = None,
+    **options: object,
+) -> Detector:
+    """Train a detector on a data set; the Python form of `retinanet-train`.
+
+    Args:
+        data: the annotation file or folder of a data set in any format, or a `Dataset`.
+        val: evaluated on after each epoch, of the same kind; by default the usual split of `data`.
+        kind: the format, a key of `readers.READERS`; None recognises it from the files.
+        split, val_split: the splits to train and to evaluate on, the usual ones by default.
+        classes: the class names in label order, or a class file of rows `name,id`.
+        images: the folder of the images, if it is not the format's usual one.
+        **options: the fields of `TrainConfig`, such as `backbone="resnet50", epochs=20`; losses and
+            the like as text, "focal:gamma=1", or as dicts.
+
+    Returns:
+        The trained `Detector`.
+
+    Raises:
+        InputError: for everything that the caller can fix.
+    """
+    from ..detector import Detector
+    from ..preprocessing.dataset import Dataset, with_classes
+    from ..preprocessing.readers.recognise import kind_of
+    from ..preprocessing.source import DataSource, read_training
+
+    config = TrainConfig.of(**options)
+    if val is not None and isinstance(data, Dataset) != isinstance(val, Dataset):
+        raise InputError("data and val must both be paths, or both be data sets.")
+    if isinstance(data, Dataset):
+        asked = {"split": split, "val_split": val_split, "classes": classes, "images": images}
+        useless = [name for name, value in asked.items() if value is not None]
+        if useless:
+            raise InputError(f"{useless[0]} has no effect on a Dataset; open it with open_dataset.")
+        held_out = with_classes(val, data.class_names) if isinstance(val, Dataset) else None
+        return Detector(run(config, options, lambda: (data, held_out), kind or "dataset"))
+    path = os.fspath(data)
+    val_path = None if val is None or isinstance(val, Dataset) else os.fspath(val)
+    source = DataSource(kind or kind_of(path), path, classes, images)
+    want_val = config.evaluation or config.compute_val_loss
+
+    def read() -> Datasets:
+        return read_training(source, split, val_split, val_path, want_val)
+
+    return Detector(run(config, options, read, source.kind))
+
+
+def run(
+    config: TrainConfig, given: Collection[str], read: Callable[[], Datasets], name: str
+) -> RetinaNet:
+    """Train a detector and return it.
+
+    Args:
+        given: the names of the options that the user gave.
+        read: reads the data sets to train on and to evaluate on, once every option is checked.
+        name: of the kind of data, which names the snapshots.
+
+    Raises:
+        InputError: for everything that the user can fix.
+    """
+    check_environment(config)
+    from .sanity import check_choices, check_heads
+
+    check_choices(config)
+    with scope(config.multi_gpu):
+        start = load_start(config)
+    config, ignored = settle(config, given, start)
+    check_heads(config, start)
+    if ignored:
+        print(f"{start.path} settles these options, which have no effect: {', '.join(ignored)}")
+    if config.multiprocessing:
+        print("multiprocessing has no effect: threads load the batches")
+    prefix = snapshot_prefix(config, name)
+    with recorded_inputs() as files:
+        train, val = check_datasets(config, *read())
+    check_writing(config, prefix, files)
+    with locked_snapshots(config, prefix):
+        return fit(config, start, train, val, prefix)
+
+
+def check_environment(config: TrainConfig) -> None:
+    """Choose the device, and check that what the options need is installed."""
+    if config.gpu is not None:
+        setup_gpu(config.gpu)
+    if config.tensorboard_dir and importlib.util.find_spec("tensorboard") is None:
+        raise InputError(
+            "tensorboard_dir needs TensorBoard: pip install 'keras-retinanet[tensorboard]'."
+        )
+
+
+def snapshot_prefix(config: TrainConfig, name: str) -> str:
+    """Return the path of the snapshots up to `_best.keras`."""
+    return os.path.join(config.snapshot_path, f"{config.backbone or BACKBONE}_{name}")
+
+
+def locked_snapshots(config: TrainConfig, prefix: str) -> contextlib.AbstractContextManager:
+    """Return a context in which no other training writes these snapshots."""
+    from .snapshots import locked
+
+    return locked(prefix) if config.snapshots else contextlib.nullcontext()
+
+
+def check_datasets(config: TrainConfig, train: Dataset, val: Dataset | None) -> Datasets:
+    """Return the data sets without unusable images and boxes, and print what is odd about them."""
+    from ..doctor.checks import glance
+    from ..doctor.findings import sentence
+    from ..preprocessing.dataset import checked
+
+    sets = {"train": checked(train, config.strict)}
+    if val:
+        sets["val"] = checked(val, config.strict, need_boxes=False)
+    for finding in glance(sets, None if config.no_resize else config.sides):
+        if config.strict and finding.severity == "error":
+            raise InputError(f"Found {sentence(finding)}")
+        print(f"data, {finding.severity}: {sentence(finding)}")
+    return sets["train"], sets.get("val")
+
+
+def check_writing(config: TrainConfig, prefix: str, files: list[str | os.PathLike]) -> None:
+    """Check that the snapshots and logs can be written, and replace none of the files read."""
+    from .snapshots import snapshot_paths
+
+    named = filter(None, (config.weights, config.config))  # a resumed snapshot is replaced
+    if config.snapshots:
+        check_outputs({"snapshot_path": snapshot_paths(prefix)}, [*named, *files])
+    if config.tensorboard_dir:
+        check_outputs({"tensorboard_dir": [os.path.join(config.tensorboard_dir, "train")]})
+
+
+def fit(
+    config: TrainConfig, start: Start, train: Dataset, val: Dataset | None, prefix: str
+) -> RetinaNet:
+    """Build the model and train it on checked data sets."""
+    import keras
+
+    from ..preprocessing.best_recall import best_recalls
+    from .callbacks import create_callbacks, saved
+    from .loading import create_loaders
+    from .overfit import check_overfit, check_recalls
+    from .phases import phases_of
+
+    keras.utils.set_random_seed(config.seed)
+    with scope(config.multi_gpu):
+        anchors = anchors_of(config, train, start)
+        model = build_model(config, start, train.class_names, anchors)
+        training, validation = create_loaders(config, train, val, model)
+        steps = config.steps or len(training)
+        first = first_epoch(config, model)
+        phases = phases_of(config, model, train)
+        optimizer = make_optimizer(config, model, steps, first)
+        model.progress = {**model.progress, "stages": [vars(phase) for phase in phases]}
+    recalls = best_recalls(train, training.sizing, training.anchoring)
+    describe(train, val, recalls)
+    if config.preflight:
+        check_recalls(recalls)
+        check_overfit(model, training, phases[0], peak_rate(config, model))
+        keras.utils.set_random_seed(config.seed)
+    callbacks = create_callbacks(config, model, val, prefix)
+    for phase in phases:
+        until = min(phase.until or config.epochs, config.epochs)
+        if first >= until:
+            continue
+        with scope(config.multi_gpu):
+            phase.compile(model, optimizer)
+        fit_epochs(config, model, training, validation, range(first, until), steps, callbacks)
+        first = until
+        if model.stop_training:
+            break
+    for path in saved(callbacks):
+        print(f"kept {path}")
+    return model
+
+
+def anchors_of(config: TrainConfig, train: Dataset, start: Start) -> Anchors:
+    """Return the anchors to train with: the usual ones, or fitted to the data set."""
+    if config.fit_anchors:
+        return fitted_anchors(config, train, start)
+    return usual_anchors(config, start)
+
+
+def first_epoch(config: TrainConfig, model: RetinaNet) -> int:
+    """Return the epoch to begin with, counted from 0; InputError when all of them are done."""
+    done = model.progress.get("epoch", 0)
+    first = done if config.initial_epoch is None else config.initial_epoch
+    if first >= config.epochs:
+        raise InputError(
+            f"epochs must be more than the {first} that are done, got {config.epochs}."
+        )
+    return first
+
+
+def describe(train: Dataset, val: Dataset | None, recalls: dict) -> None:
+    """Print the numbers of images, and each class's boxes and best possible recall."""
+    held_out = f", {len(val.records)} to evaluate on" if val else ""
+    print(f"{len(train.records)} images to train on{held_out}")
+    print("class: boxes, best possible recall at IoU 0.5")
+    for name, (count, share) in recalls.items():
+        print(f"  {name}: {count}, {'-' if share is None else f'{share:.1%}'}")
+
+
+def fit_epochs(
+    config: TrainConfig,
+    model: RetinaNet,
+    training: Loader,
+    validation: Loader | None,
+    epochs: range,
+    steps: int,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Train for some epochs; an InputError of the loading threads is raised as it was."""
+    how = {"workers": config.workers, "ahead": config.max_queue_size}
+    validated = validation if config.compute_val_loss else None
+    try:
+        model.fit(
+            training.feed(epochs.start * steps, **how),
+            steps_per_epoch=steps,
+            epochs=epochs.stop,
+            initial_epoch=epochs.start,
+            shuffle=False,
+            callbacks=callbacks,
+            validation_data=validated and validated.feed(**how),
+            validation_steps=validated and len(validated),
+        )
+    except Exception:
+        failure = training.failure or (validation and validation.failure)
+        if failure:
+            raise failure from None
+        raise

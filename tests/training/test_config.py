@@ -1,0 +1,111 @@
+"""TrainConfig: one definition of every option, for Python and for the command."""
+
+import argparse
+import dataclasses
+
+import pytest
+
+from keras_retinanet.bin import train
+from keras_retinanet.bin.arguments import add_config
+from keras_retinanet.errors import InputError
+from keras_retinanet.options import options_of
+from keras_retinanet.training.config import TrainConfig
+
+OTHERS = {  # option: (text, value) that is no default
+    "snapshot": ("a.keras", "a.keras"),
+    "weights": ("a.keras", "a.keras"),
+    "augmentation": ("light", "light"),
+    "augment": ("blur:chance=0.2", ({"name": "blur", "chance": 0.2},)),
+    "multi_scale": ("64,96", (64, 96)),
+    "group_method": ("ratio", "ratio"),
+    "detector": ("gfl", "gfl"),
+    "norm": ("group", "group"),
+    "head_norm": ("group", "group"),
+    "prior_probability": ("none", None),
+    "classification_loss": ("focal:gamma=1", {"name": "focal", "gamma": 1}),
+    "box_loss": ("giou", {"name": "giou"}),
+    "sampler": ("ohem:count=16", {"name": "ohem", "count": 16}),
+    "warmup_loss": ("focal", {"name": "focal"}),
+    "assigner": ("atss:top_k=4", {"name": "atss", "top_k": 4}),
+    "coder": ("distances:bins=8", {"name": "distances", "bins": 8}),
+    "tensorboard_freq": ("7", 7),
+}
+TOGETHER = {"warmup_loss": ["--warmup-loss-epochs=1"], "warmup_loss_epochs": ["--warmup-loss=l"]}
+
+
+def other_value(name, rule):
+    """Return the text and the value of an option that differ from its default."""
+    if name in OTHERS:
+        return OTHERS[name]
+    if rule.kind is int:
+        return "3", 3
+    return ("0.5", 0.5) if rule.kind is float else ("some", "some")
+
+
+@pytest.mark.parametrize("name", options_of(TrainConfig))
+def test_the_parser_and_python_give_the_same_value(name):
+    rule, default = options_of(TrainConfig)[name], getattr(TrainConfig, name)
+    parser = argparse.ArgumentParser()
+    add_config(parser, TrainConfig)
+    flag = f"--{name.replace('_', '-')}"
+    if rule.kind is bool:
+        value = not default
+        flag = flag if value else flag.replace("--", "--no-")
+        given = vars(parser.parse_args([flag]))
+        assert given == {name: value}
+        return
+    text, value = other_value(name, rule)
+    [(key, parsed)] = vars(parser.parse_args([f"{flag}={text}"])).items()
+    assert key == name
+    assert (tuple(parsed) if rule.several else parsed) == value
+    if name in ("warmup_loss", "warmup_loss_epochs"):  # these two go together
+        return
+    from_text = getattr(TrainConfig.of(**{name: text if rule.kind is dict else value}), name)
+    assert from_text == value
+    assert getattr(TrainConfig.of(**{name: value}), name) == value
+
+
+def test_an_old_name_of_an_option_is_accepted():
+    args = train.parse_args(["--selector", "ohem", "coco", "x"])
+    assert args.sampler == {"name": "ohem"}
+
+
+def test_given_options_are_told_from_defaults():
+    args = train.parse_args(["--batch-size", "1", "--augment=blur", "--no-snapshots", "coco", "x"])
+    assert args.given == {"batch_size", "augment", "snapshots"}
+    assert train.config_of(args) == TrainConfig.of(augment=["blur"], snapshots=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch_size": 0}, "batch_size must be more than 0, got 0"),
+        ({"batch_size": 1.5}, "batch_size must be int, got 1.5"),
+        ({"batch_size": True}, "batch_size must be int, got True"),
+        ({"lr": float("nan")}, "lr must be more than 0"),
+        ({"lr": "fast"}, "lr"),
+        ({"multi_scale": (64, 0)}, "multi_scale must be more than 0"),
+        ({"repeat_threshold": 2}, "repeat_threshold must be from 0 to 1, got 2"),
+        ({"reduce_lr_factor": 1}, "reduce_lr_factor must be between 0 and 1, got 1"),
+        ({"seed": -1}, "seed must be from 0 to 4294967295, got -1"),
+        ({"freeze_stages": 6}, "freeze_stages must be from 0 to 5, got 6"),
+        ({"norm": "layer"}, "norm must be one of batch, sync_batch, group, got 'layer'"),
+        ({"box_loss": "focal"}, "'focal'"),
+        ({"box_loss": {"name": "focal"}}, "box_loss must be one of"),
+        ({"epoch": 3}, "Unknown option 'epoch'"),
+        ({"no_weights": True, "weights": "a.keras"}, "weights and no_weights exclude each other"),
+        ({"multi_scale": (64,), "no_resize": True}, "multi_scale and no_resize exclude each other"),
+        ({"warmup_loss": "focal"}, "warmup_loss_epochs must be given together"),
+        ({"augment": ["blur:chance=2"]}, "blur: chance must be from 0 to 1"),
+        ({"augment": ["blur:force=2"]}, "blur takes chance, strength"),
+    ],
+)
+def test_options_without_sense_are_refused(options, words):
+    with pytest.raises(InputError) as refused:
+        TrainConfig.of(**options)
+    assert words in str(refused.value)
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TrainConfig().epochs = 3
