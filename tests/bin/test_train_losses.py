@@ -265,8 +265,8 @@ def test_a_warm_up_longer_than_the_training(warm):
             "warmup_loss and warmup_loss_epochs must be given together",
         ),
         ("--warmup-loss-epochs 2", "warmup_loss and warmup_loss_epochs must be given together"),
-        ("--warmup-loss focal --warmup-loss-epochs 0", "warmup_loss_epochs must be more than 0"),
-        ("--warmup-loss focal --warmup-loss-epochs -1", "warmup_loss_epochs must be more than 0"),
+        ("--warmup-loss focal --warmup-loss-epochs 0", "must be more than 0, got 0"),
+        ("--warmup-loss focal --warmup-loss-epochs -1", "must be more than 0, got -1"),
         ("--classification-loss focal:gamma", "expected focal:argument=value,..."),
         ("--classification-loss focal:gamma=,", "expected focal:argument=value,..."),
         ("--classification-loss focal:gamma=two", "expected focal:argument=value,..."),
@@ -288,7 +288,7 @@ def test_options_that_make_no_sense(refuse_training, data, options, message):
     [
         ("--classification-loss focal:gama=1", "focal: unknown argument 'gama'"),
         (
-            "--classification-loss focal:alpha=(1,2,3)",
+            "--classification-loss focal:alpha=(0.2,0.5,0.9)",
             "focal: alpha must be a number, or one for each of the 4 classes",
         ),
         ("--box-loss dfl", "The box loss dfl needs a box coder with bins"),
