@@ -109,10 +109,10 @@ def inspect(
         except InputError as error:
             return record, None, str(error).rstrip(".")
 
-    bar = {"desc": name, "unit": "image", "disable": not (progress and thorough), "leave": False}
+    hidden, count = not (progress and thorough), len(dataset.records)
     with ThreadPoolExecutor() as pool:  # opening waits, and decoding releases Python's lock
         looks = pool.map(look, dataset.records)
-        results = list(tqdm(looks, total=len(dataset.records), **bar))
+        results = list(tqdm(looks, name, count, unit="image", disable=hidden, leave=False))
     records = [record for record, key, _ in results if key]
     return Split(
         name,

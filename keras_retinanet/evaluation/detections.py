@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,7 @@ def detect_dataset(
     images: Sequence[Any] = (
         range(len(dataset.records)) if read else [record.path for record in dataset.records]
     )
-    stream = detector.stream(images, on_error, read)
+    stream: Iterable[Detections] = detector.stream(images, on_error, read)
     if progress:
         stream = tqdm(stream, desc=progress, total=len(images), unit="image", mininterval=1)
     records, detections = [], []
