@@ -15,6 +15,7 @@ from PIL import Image
 from keras_retinanet.errors import InputError
 from keras_retinanet.layers.normalize import normalize
 from keras_retinanet.models import RetinaNet
+from keras_retinanet.options import check_sides
 from keras_retinanet.preprocessing.buckets import STRIDE
 from keras_retinanet.utils.image import read_image_rgb, upright_rgb
 from keras_retinanet.utils.resizing import RESIZES, Fit, stretched
@@ -69,13 +70,9 @@ class ModelInput:
         held = model.image_min_side, model.image_max_side
         low = min_side or held[0] or max_side
         high = max_side or held[1] or low
-        if low and high and low > high and (low, high) != held:
-            raise InputError(f"image_min_side ({low}) must not exceed image_max_side ({high}).")
-        preprocess = None
-        if model.normalization is None:
-            preprocess = functools.partial(normalize, mode=model.preprocessing)
+        check_sides(low, high, held)
         sides = (None, None) if no_resize else (low, high)
-        return cls(*sides, model.resize, model.canvases, preprocess)
+        return cls(*sides, model.resize, model.canvases, normalize_of(model))
 
     def prepare(
         self, source: Any, index: int = 0, read: Callable[[Any], np.ndarray] | None = None
@@ -118,6 +115,13 @@ class ModelInput:
         step = min(next((step for step in steps if step >= long), most), most)
         sides[sides.index(long)] = max(long, step)
         return sides[0], sides[1]
+
+
+def normalize_of(model: RetinaNet) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return the function that normalizes RGB images, None if the model does."""
+    if model.normalization is not None:
+        return None
+    return functools.partial(normalize, mode=model.preprocessing)
 
 
 def read_rgb(source: Any) -> np.ndarray:

@@ -126,5 +126,5 @@ def check_sides(
     sides = min_side, max_side
     if None not in sides and min_side > max_side and sides != of_model:
         raise InputError(
-            f"image_min_side ({min_side}) must be at most image_max_side ({max_side})."
+            f"image_min_side ({min_side}) must not exceed image_max_side ({max_side})."
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
+from ..model_input import normalize_of
 from ..preprocessing.collate import Anchoring
 from ..preprocessing.epochs import Batching
 from ..preprocessing.examples import Sizing
@@ -22,7 +22,8 @@ def create_loaders(
     """Return the loaders of the batches that `model` trains on and is validated on."""
     min_side = None if config.no_resize else model.image_min_side
     sizing = Sizing(min_side, model.image_max_side, model.resize, config.multi_scale)
-    anchoring = Anchoring(model.anchor_params, model.pyramid_levels, config.assigner)
+    assigner = dict(model.progress.get("assigner", config.assigner))
+    anchoring = Anchoring(model.anchor_params, model.pyramid_levels, assigner)
     batching = Batching(
         config.batch_size, config.group_method, repeat_threshold=config.repeat_threshold
     )
@@ -33,12 +34,3 @@ def create_loaders(
     sizing = Sizing(min_side, model.image_max_side, model.resize)
     batching = Batching(config.batch_size, shuffle=False)
     return training, Loader(val, sizing, anchoring, batching, "none", *rest)
-
-
-def normalize_of(model: RetinaNet) -> partial | None:
-    """Return the function that normalizes RGB images, None if the model does."""
-    if model.normalization is not None:
-        return None
-    from ..layers.normalize import normalize
-
-    return partial(normalize, mode=model.preprocessing)
