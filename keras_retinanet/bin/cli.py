@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NoReturn
 
 from ..errors import InputError
-from ..utils.outputs import check_outputs
+from ..utils.outputs import check_outputs, remove_temporary_folders
 
 
 @contextlib.contextmanager
 def user_errors(program: str) -> Iterator[None]:
-    """Turn an InputError or OSError into one sentence and exit status 2, and a warning into one
-    line.
+    """Turn an InputError or OSError into one sentence and exit status 2, a warning into one line,
+    and Ctrl-C or SIGTERM into one line and the exit status of the signal.
     """
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
@@ -24,7 +27,7 @@ def user_errors(program: str) -> Iterator[None]:
             print(f"{program}: warning: {message}", file=sys.stderr, flush=True)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), interruptible():
         warnings.showwarning = show
         try:
             yield
@@ -40,9 +43,38 @@ def user_errors(program: str) -> Iterator[None]:
             where = "" if error.filename is None else f"{error.filename}: "
             print(f"{program}: error: {where}{error.strerror}", file=sys.stderr)
             sys.exit(2)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             print(f"\n{program}: stopped", file=sys.stderr)
-            sys.exit(130)
+            leave(*stop.args or (128 + signal.SIGINT,))
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt inside the block at SIGTERM too, with the exit status as argument."""
+
+    def terminate(signum: int, _: object) -> None:
+        raise KeyboardInterrupt(128 + signum)
+
+    if threading.current_thread() is not threading.main_thread():  # which gets no signals
+        yield
+        return
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}
+    earlier = {each: signal.signal(each, handler) for each, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for each, handler in earlier.items():
+            signal.signal(each, handler)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process without Python's own shutdown, in which TensorFlow's threads fail aloud."""
+    remove_temporary_folders()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def check_folder(path: str | os.PathLike) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from keras_retinanet.errors import InputError
 
 _records: list[list[str | os.PathLike]] = []  # of the `recorded_inputs` blocks that are open
+_temporary: list[str] = []  # folders
 
 
 @contextlib.contextmanager
@@ -104,6 +108,20 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a UTF-8 file completely or not at all."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8", newline="")
+
+
+def temporary_folder() -> str:
+    """Return a new folder that is removed when the process ends."""
+    folder = tempfile.mkdtemp(prefix="keras-retinanet-")
+    _temporary.append(folder)
+    return folder
+
+
+@atexit.register
+def remove_temporary_folders() -> None:
+    """Remove the folders of `temporary_folder`."""
+    while _temporary:
+        shutil.rmtree(_temporary.pop(), ignore_errors=True)
 
 
 def _resolved(path: str | os.PathLike) -> Path:

@@ -2,10 +2,12 @@
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +26,7 @@ from keras_retinanet.models.loading import check_classes, load_retinanet
 from keras_retinanet.options import check_sides
 from keras_retinanet.utils.config import read_anchors
 
+ROOT = str(Path(__file__).parents[2])
 COMMANDS = {
     "retinanet-train": train,
     "retinanet-evaluate": evaluate,
@@ -92,7 +95,67 @@ def test_an_interrupted_command_says_so(capsys):
     with pytest.raises(SystemExit) as stop:
         fail_with(KeyboardInterrupt())
     assert stop.value.code == 130
-    assert "stopped" in capsys.readouterr().err
+    assert capsys.readouterr().err == "\ncommand: stopped\n"
+
+
+STOPPED_BY = """
+import os, signal, sys, threading, time
+from keras_retinanet.bin.cli import user_errors
+from keras_retinanet.utils.outputs import replacing, temporary_folder
+with user_errors("command"):
+    open(os.path.join(temporary_folder(), "image"), "w").close()
+    with replacing("out.txt") as part:
+        part.write_text("half")
+        print("ready", os.listdir("."), os.listdir(os.environ["TMPDIR"]))
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        os.kill(os.getpid(), signal.Signals[sys.argv[1]])
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_stopped_command_leaves_nothing_half_done_and_waits_for_no_thread(tmp_path, name, status):
+    out, temporary = tmp_path / "out", tmp_path / "temporary"
+    out.mkdir()
+    temporary.mkdir()
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_BY, name],
+        cwd=out,
+        env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": ROOT},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status
+    assert done.stderr == "\ncommand: stopped\n"
+    assert done.stdout.count("unfinished") == done.stdout.count("keras-retinanet-") == 1
+    assert not [*out.iterdir(), *temporary.iterdir()]
+    assert time.perf_counter() - start < 30
+
+
+@pytest.mark.parametrize("module", sorted(m.__name__ for m in COMMANDS.values()))
+def test_ctrl_c_while_a_command_starts_is_one_line(module):
+    name = module.rpartition(".")[2].replace("_", "-")
+    script = (  # stops the process where the command's first own module is imported
+        "import builtins, os, runpy, signal, sys\n"
+        "real = builtins.__import__\n"
+        "def stop(name, *args):\n"
+        "    if name == 'errors': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(name, *args)\n"
+        "builtins.__import__ = stop\n"
+        f"sys.argv = ['retinanet-{name}', '--help']\n"
+        f"import {module}"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (130, f"\nretinanet-{name}: stopped\n")
+
+
+def test_programs_that_import_commands_keep_their_own_ctrl_c():
+    script = (
+        "import signal, keras_retinanet.bin.train\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
 
 
 def test_warnings_are_one_line_each_and_only_those_for_people(capsys):

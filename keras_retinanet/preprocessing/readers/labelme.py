@@ -1,15 +1,13 @@
 """labelme: one JSON file an image."""
 
-import atexit
 import base64
 import binascii
 import math
 import os
-import shutil
-import tempfile
 from typing import Any
 
 from ...errors import InputError
+from ...utils.outputs import temporary_folder
 from ..dataset import Dataset
 from .files import files_under, find_file
 from .gather import Classes, Faults, Found, Object, gather
@@ -93,9 +91,7 @@ def _image(content: dict, file: str, images_dir: str | None) -> str:
         data = base64.b64decode(packed, validate=True)
     except binascii.Error as error:
         raise InputError(f"{file}: malformed imageData: {error}.") from None
-    folder = tempfile.mkdtemp(prefix="labelme-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    unpacked = os.path.join(folder, os.path.basename(image))
+    unpacked = os.path.join(temporary_folder(), os.path.basename(image))
     with open(unpacked, "wb") as copy:
         copy.write(data)
     return unpacked
