@@ -1,10 +1,10 @@
-"""What the backbones cost: parameters, work and time on this computer, as a table in markdown.
+"""Measure the parameters, work and time of the backbones, and print a table in markdown.
 
     python benchmarks/backbones.py [NAME ...]
 
-Images are of 800x1344 px, the canvas of 800x1333. Work counts a multiplication and an addition of
-convolutions and dense layers as two; time is the median of three after a first one, for one image,
-from normalised pixels to C2..C5. The table of docs/backbones.md is what it prints.
+Images are of 800x1344 px, the padding bucket of 800x1333. Work counts a multiplication and an
+addition in convolutions and dense layers as two operations. Time is the median of three calls after
+a first one, for one image, from normalized pixels to C2..C5. docs/backbones.md has the table.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from keras_retinanet.models import backbone, backbone_names
 from keras_retinanet.utils.model import all_layers
 
 SIDES = (800, 1344)
-# other sizes of the same network, and widths of ResNets without weights
+# the same network for other sizes, and widths of ResNets without weights
 LEFT_OUT = r"mobilenet(128|160|192)_.*|resnet(18|34)_.*|resnet10_(0\.50|1\.0)"
 
 
@@ -29,19 +29,19 @@ def names():
 
 
 def tapped(name, sides):
-    """(Backbone, model): its network as far as C2 to C5, on images of `sides` px."""
+    """Return a Backbone and the model from images of `sides` px to its C2 to C5."""
     made = backbone(name)
     network = made.network(keras.Input((*sides, 3)))
     return made, keras.Model(network.inputs, made.taps(network))
 
 
 def multiplications(model):
-    """How often the convolutions and dense layers of `model` multiply, for one image."""
+    """Return the multiplications in convolutions and dense layers of `model`, for one image."""
     total = 0
     for layer in all_layers(model):
         if getattr(layer, "kernel", None) is not None:
-            # a depthwise kernel (h, w, C, m) gives C·m values of h·w products, others (..., I, O)
-            # give O values of as many products as there are entries for each
+            # a depthwise kernel (h, w, C, m) has h·w products for each output value, any other
+            # kernel (..., I, O) the product of all sides but O
             depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
             each = layer.kernel.shape[:2] if depthwise else layer.kernel.shape[:-1]
             total += math.prod(layer.output.shape[1:]) * math.prod(each)
@@ -49,7 +49,7 @@ def multiplications(model):
 
 
 def seconds(model, sides):
-    """The median time of three calls after a first one, for one image."""
+    """Return the median time in s of three calls after a first one, for one image."""
     images = np.random.default_rng(0).normal(size=(1, *sides, 3)).astype("float32")
     times = []
     for _ in range(4):
@@ -73,7 +73,7 @@ def row(name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of backbones (all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="backbones (all)")
     args = parser.parse_args()
     print("| name | parameters, M | GFLOPs | CPU, s | ImageNet weights |")
     print("|---|---:|---:|---:|---|")

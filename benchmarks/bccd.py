@@ -1,11 +1,11 @@
-"""Blood cells (BCCD, 205 images to train on): AP on val and test, MobileNet 0.25 at 320 px.
+"""Train on blood cells (BCCD, 205 images) and evaluate: MobileNet 0.25 at 320 px.
 
     python benchmarks/bccd.py BCCD mobilenet_2_5_224_tf_no_top.h5 --output /tmp/bccd
 
 BCCD is the folder of https://github.com/Shenggan/BCCD_Dataset with Annotations, ImageSets and
-JPEGImages; the weights are keras.applications' own file.
+JPEGImages; the weights are the file of keras.applications.
 
-On 2 cores: val AP50 0.901, AP 0.557 (seed 0); the same model on test 0.909, 0.573.
+With seed 0: AP50 0.901 and AP 0.557 on val, 0.909 and 0.573 on test.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main():
     parser.add_argument("--output", type=Path, default=Path("bccd"))
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sets", nargs="+", default=["val"], help="to evaluate on (%(default)s)")
+    parser.add_argument("--splits", nargs="+", default=["val"], help="to evaluate on (%(default)s)")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
     config = args.output / "anchors.ini"
@@ -48,10 +48,10 @@ def main():
     model = args.output / "detector.keras"
     run("convert_model", args.output / "mobilenet224_0.25_pascal_last.keras", model)
     print(f"training took {seconds:.0f} s")
-    for name in args.sets:
+    for name in args.splits:
         figures = args.output / f"{name}.json"
         options = ["--batch-size", 8, "--json", figures]
-        run("evaluate", *options, "pascal", "--set", name, args.data, model)
+        run("evaluate", *options, "pascal", "--split", name, args.data, model)
         metrics = json.loads(figures.read_text())
         print(f"{name}: AP50 {metrics['AP50']:.3f}, AP {metrics['AP']:.3f}")
 

@@ -1,4 +1,4 @@
-"""Runs the commands of the package as a user does, and times them."""
+"""Run the commands of the package as a user does, and time them."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import time
 
 
 def run(name, *arguments):
-    """Runs `python -m keras_retinanet.bin.<name>` with these arguments; returns its seconds."""
+    """Run `python -m keras_retinanet.bin.<name>` with these arguments, and return its seconds."""
     command = [sys.executable, "-m", f"keras_retinanet.bin.{name}", *map(str, arguments)]
     print("$", " ".join(command[1:]), flush=True)
     start = time.perf_counter()

@@ -1,13 +1,13 @@
-"""Fine-tuning: how soon playing cards are learnt, from nothing, from ImageNet, from a detector.
+"""Count the steps to learn playing cards from scratch, from ImageNet and from a detector.
 
     python benchmarks/fine_tuning.py BCCD IMAGES mobilenet_2_5_224_tf_no_top.h5 --output /tmp/tuned
 
-BCCD is as for bccd.py, IMAGES as for playing_cards.py. A detector that starts from ImageNet learns
-blood cells and sees no card; then the same model learns the cards three times, alike but for its
-start and the learning rate that goes with it, evaluated on the test images after every epoch.
+BCCD is the folder for bccd.py, IMAGES the one for playing_cards.py. A detector learns blood cells,
+from ImageNet weights and without cards. Then the same model learns the cards from each of the three
+starts, with the learning rate of the start, and is evaluated on the test images after each epoch.
 
-On 2 cores, seed 0: AP50 0.5 after 375 steps from the detector, after 825 from ImageNet's backbone;
-from nothing AP50 is 0.258 at best in 1800 steps. The whole table is in docs/fine_tuning.md.
+With seed 0: AP50 0.5 after 375 steps from the detector, after 825 from ImageNet's backbone; from
+scratch AP50 is 0.258 at best in 1800 steps. docs/fine_tuning.md has the whole table.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from commands import run
 
 SIZES = "--image-min-side 256 --image-max-side 320 --batch-size 4 --box-loss giou"
 MODEL = "--backbone mobilenet224_0.25 --feature-size 64 --head-depth 2"
-LEVELS = {"AP50": (0.2, 0.3, 0.5), "AP": (0.3, 0.4)}  # to be reached
+LEVELS = {"AP50": (0.2, 0.3, 0.5), "AP": (0.3, 0.4)}  # whose steps are counted
 EPOCH = re.compile(r"AP ([\d.]+)  AP50 ([\d.]+)")
 
 
@@ -48,16 +48,16 @@ def main():
         "a detector of blood cells": ["--weights", detector],
     }
     columns = [f"steps to {name} {value}" for name, values in LEVELS.items() for value in values]
-    rows = [["start from", *columns, "best AP", "best AP50"]]
+    rows = [["start", *columns, "best AP", "best AP50"]]
     for number, (start, options) in enumerate(starts.items()):
         log = args.output / f"start_{number}_seed_{args.seed}.log"
-        rows.append([start, *told(*learnt(args, options, log))])
+        rows.append([start, *cells(*learn(args, options, log))])
     rows.insert(1, ["---"] * len(rows[0]))
     print("\n".join(f"| {' | '.join(row)} |" for row in rows))
 
 
-def learnt(args, options, log):
-    """(steps to an epoch, {figure: its value after each epoch}) of a training, from its log."""
+def learn(args, options, log):
+    """Train unless the log exists; return the steps of an epoch and {figure: [one per epoch]}."""
     if not log.exists():
         command = [
             sys.executable, "-m", "keras_retinanet.bin.train", *options, *SIZES.split(),
@@ -79,14 +79,14 @@ def learnt(args, options, log):
     }
 
 
-def told(steps, figures):
-    """The cells of a row: the steps after which each level was reached first, and the best."""
-    cells = []
+def cells(steps, figures):
+    """Return the cells of a row: the steps to each level, and the best figures."""
+    row = []
     for name, values in LEVELS.items():
         for value in values:
             epochs = [epoch for epoch, got in enumerate(figures[name], start=1) if got >= value]
-            cells.append(str(epochs[0] * steps) if epochs else "-")
-    return [*cells, *(f"{max(figures[name]):.3f}" for name in ("AP", "AP50"))]
+            row.append(str(epochs[0] * steps) if epochs else "-")
+    return [*row, *(f"{max(figures[name]):.3f}" for name in ("AP", "AP50"))]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""How fast images become batches: JPEG of 640x480 px to 800x1333, 20 boxes, flipped, 9 anchors a
-place.
+"""Measure the loader: JPEG of 640x480 px to 800x1333, 20 boxes, flips, 9 anchors per location.
 
     OMP_NUM_THREADS=1 python benchmarks/loading.py
 
-On 2 cores, ms an image on one, with light augmentation: decode 1.7, with flip and resize 2.9, match
-the 20 boxes 0.7, the whole batch 4.2 (240 images a second); with the default augmentation 4.6, with
-the strong one 7.1. Two threads make 374 images a second.
+In ms per image on one of two cores, with light augmentation: decode 1.7, with flip and resize 2.9,
+match the 20 boxes 0.7, the whole batch 4.2 (240 images per second); with default augmentation 4.6,
+with strong augmentation 7.1. Two threads load 374 images per second.
 """
 
 import argparse
@@ -21,8 +20,8 @@ from PIL import Image
 
 from keras_retinanet.preprocessing.dataset import Dataset, checked, make_record
 from keras_retinanet.preprocessing.loader import Loader
-from keras_retinanet.preprocessing.prefetch import prefetch
 from keras_retinanet.synthetic import draw_image
+from keras_retinanet.utils.threads import prefetch
 
 IMAGES, BOXES, SIZE = 64, 20, (640, 480)
 
@@ -56,7 +55,7 @@ def milliseconds(function):
 
 
 def time_steps(loader):
-    """Return {step: ms an image} on one core."""
+    """Return {step: ms per image} on one core."""
     examples = [loader.example(i, (0, i)) for i in range(IMAGES)]
     shape = loader.bucket_of(0)[::-1]
 
@@ -64,7 +63,7 @@ def time_steps(loader):
         image, annotations = examples[i]
         loader.anchoring.match(shape, annotations, image.shape[1::-1])
 
-    match(0)  # the anchors of a shape are made once
+    match(0)  # computes the anchors of the shape
     return {
         "decode": milliseconds(loader.reader.read),
         "decode, augment, resize": milliseconds(lambda i: loader.example(i, (0, i))),
@@ -74,7 +73,7 @@ def time_steps(loader):
 
 
 def throughput(loader, workers, steps=8 * IMAGES):
-    """Return the images a second of threads that load, after a quarter of the steps."""
+    """Return the images per second of `workers` threads, after a quarter of the steps."""
     start, warm = None, steps // 4
     for done, _ in enumerate(prefetch(loader.batch_at, range(steps), workers, 2 * workers)):
         if done == warm:
@@ -91,11 +90,11 @@ def main():
         dataset = write_images(folder)
         for level in ("light", "default", "strong"):
             loader = Loader(dataset, augmentation=level)
-            print(f"{level} augmentation, ms an image on one core:")
+            print(f"{level} augmentation, ms per image on one core:")
             for step, ms in time_steps(loader).items():
                 print(f"  {step:24} {ms:6.2f}")
             for workers in sorted({1, 2, args.workers}):
-                print(f"  images a second, {workers} threads: {throughput(loader, workers):.0f}")
+                print(f"  images per second, {workers} threads: {throughput(loader, workers):.0f}")
 
 
 if __name__ == "__main__":

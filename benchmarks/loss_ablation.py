@@ -1,13 +1,13 @@
-"""Losses, samplers, assigners and detectors side by side: same data, same budget, several seeds.
+"""Compare losses, samplers, assigners and detectors on the same data, over several seeds.
 
     python benchmarks/loss_ablation.py --output ablation
 
-Draws a data set, trains a small RetinaNet from scratch once for each row and seed, and writes
-`results.jsonl`, a line for each training as it ends, and `table.md`. Started again it goes on where
-it stopped; `--rows` chooses some rows, and the sizes are arguments, so that the same script fills a
-GPU: `--size 512 --images 20000 --width 256 --backbone resnet50`.
+The script draws a data set, trains a small RetinaNet from scratch once for each row and seed, and
+writes `results.jsonl`, a line for each training as it ends, and `table.md`. If it is stopped, run
+it again and it continues. `--rows` chooses rows. The sizes are arguments, so the same script can
+use a GPU: `--size 512 --images 20000 --width 256 --backbone resnet50`.
 
-With the defaults a training takes about 85 s of one core; the table is in docs/losses.md.
+With the defaults a training takes about 85 s of one core. docs/losses.md has the table.
 """
 
 import argparse
@@ -26,8 +26,8 @@ CE = "--classification-loss cross_entropy"
 GFL = "--detector gfl"
 BOX = "--box-loss"
 
-# Each row is the options of its training; the paper's focal loss with smooth L1 where they are
-# silent. Alphas are those that the focal loss paper pairs with gamma.
+# The options of each row; by default it trains the paper's focal loss with smooth L1. The values of
+# alpha are the ones that the focal loss paper pairs with gamma.
 CORE = {
     "cross entropy": CE,
     "cross entropy, α 0.75": f"{CE}:alpha=0.75",
@@ -86,7 +86,7 @@ MORE = {
     "cross entropy, α inverse frequency": f"{CE}:alpha=inverse_frequency",
 }
 ROWS = CORE | CLASSIFICATION | BOXES | QUALITY | CLAIMS | MORE
-# what a training is silent about
+# the options of all rows
 SAME = "--no-weights --augmentation light --no-evaluation"
 ANCHORS = """\
 [anchor_parameters]
@@ -129,7 +129,7 @@ def main():
     left = [job for job in jobs if key(args, *job) not in done]
     print(f"{len(jobs) - len(left)} trainings are done, {len(left)} are left", flush=True)
     spawn = multiprocessing.get_context("spawn")
-    # a process anew now and then: what Keras keeps of past models adds up
+    # a new process after 8 trainings, because Keras keeps memory of past models
     options = {"initializer": one_thread, "max_tasks_per_child": 8}
     with ProcessPoolExecutor(args.jobs, spawn, **options) as pool:
         for future in as_completed([pool.submit(measure, args, *job) for job in left]):
@@ -143,15 +143,17 @@ def main():
 
 
 def one_thread():
-    """Makes each training keep to one core, so that as many as there are cores run side by side."""
+    """Limit each training to one core, so that one training runs on each core."""
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[name] = "1"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # that each training is traced anew
+    logging.getLogger("tensorflow").setLevel(
+        logging.ERROR
+    )  # no warning that functions are traced again
 
 
 def draw(args):
-    """The data set and the anchors, made once."""
+    """Draw the data set, unless it exists, and write the anchors."""
     from keras_retinanet.synthetic import write_synthetic
 
     data = args.output / "data"
@@ -159,25 +161,25 @@ def draw(args):
         write_synthetic(data, args.images, args.held_out, args.size)
     sizes = " ".join(str(side * args.size // 128) for side in SIDES)
     several = ANCHORS.format(sizes=sizes, scales="1 1.26 1.587")
-    one_square = ANCHORS.format(sizes="64 128 256", scales="1")  # 8 strides, as GFL has it
+    one_square = ANCHORS.format(sizes="64 128 256", scales="1")  # 8 strides, as in GFL
     (args.output / "anchors.ini").write_text(several)
     (args.output / "one_square.ini").write_text(one_square)
 
 
 def key(args, options, seed):
-    """What tells a training from all others."""
+    """Return a text that identifies the training in the results."""
     size = [args.size, args.images, args.held_out, args.epochs, args.batch_size]
     return " ".join(map(str, [options, *size, args.backbone, args.width, args.depth, seed]))
 
 
 def read(results):
-    """The lines of the results by their keys."""
+    """Return {key: figures} of the results."""
     lines = results.read_text().splitlines() if results.exists() else []
     return {line["key"]: line for line in map(json.loads, lines)}
 
 
 def measure(args, options, seed):
-    """Trains and evaluates once; the figures."""
+    """Train and evaluate once, and return the figures."""
     import keras
 
     from keras_retinanet.bin import evaluate, train
@@ -207,7 +209,7 @@ def measure(args, options, seed):
 
 @contextlib.contextmanager
 def quiet():
-    """Without what the commands print."""
+    """Discard the output of the commands."""
     with (
         open(os.devnull, "w") as nowhere,
         contextlib.redirect_stdout(nowhere),
@@ -217,7 +219,7 @@ def quiet():
 
 
 def write_table(args, done):
-    """table.md: the mean of each row over its seeds, and the standard deviation."""
+    """Write table.md: the mean and the standard deviation of each row over its seeds."""
     lines = ["| row | AP | AP50 | AP75 | trainings |", "|---|---|---|---|---|"]
     for name, options in ROWS.items():
         found = [done.get(key(args, options, seed)) for seed in range(args.seeds)]
@@ -232,7 +234,7 @@ METRICS = ("AP", "AP50", "AP75")
 
 
 def spread(values):
-    """Mean and standard deviation."""
+    """Return mean and standard deviation as text."""
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.mean(values):.3f} ± {deviation:.3f}"
 

@@ -1,9 +1,9 @@
-"""The pictures of docs/losses.md, drawn from the losses themselves.
+"""Draw the plots of docs/losses.md with the functions of the package.
 
     python docs/plot_losses.py
 
-Values come from the closures of the package and slopes from TensorFlow's gradient of them; no
-formula stands here. Needs matplotlib: pip install -c requirements.txt -e '.[docs]'.
+Values come from the package's losses, and slopes from TensorFlow's gradients; this script has no
+formulas. It needs matplotlib: pip install -c requirements.txt -e '.[docs]'.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from keras_retinanet import coders, losses
 from keras_retinanet.losses.distribution import two_hot
 
-# Okabe and Ito's colours, which the colour-blind tell apart; the blues are ordered by lightness
+# Okabe and Ito's colours for the colour-blind; the blues are ordered by lightness
 BLACK, GREY, ORANGE, GREEN, BLUE = "#000000", "#777777", "#D55E00", "#009E73", "#0072B2"
 BLUES = ("#9CC9E8", "#56B4E9", "#0072B2", "#00355C")
 STYLE = {"linewidth": 1.8}
@@ -35,14 +35,14 @@ def main():
     parser.add_argument("--output", type=Path, default=folder, help="(%(default)s)")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
-    for name, draw in PICTURES.items():
+    for name, draw in PLOTS.items():
         path = args.output / f"{name}.png"
         draw().savefig(path, dpi=110, metadata={"Software": None})
         print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 def along(loss, target, points):
-    """Values (P,) and slopes (P, V) of a loss at points (P, V), each the one object of a batch."""
+    """Return values (P,) and slopes (P, V) at points (P, V), each a batch of one object."""
     points = tf.constant(points, "float32")
     y_true = tf.constant([[[*target, 1.0]]], "float32")  # (1, 1, V + 1)
     with tf.GradientTape() as tape:
@@ -53,14 +53,14 @@ def along(loss, target, points):
 
 
 def along_logits(loss, logits, target=1.0, others=0):
-    """Values (P,) and slopes (P,) at the logits (P,) of a class beside `others` classes at 0."""
+    """Return values (P,) and slopes (P,) at a class's logits (P,), with `others` classes at 0."""
     points = np.pad(logits[:, None], [(0, 0), (0, others)])  # (P, 1 + others)
     values, slopes = along(loss, [target] + [0.0] * others, points)
     return values, slopes[:, 0]
 
 
 def panels(count, width=10.0, height=3.9, **options):
-    """A figure and its axes, with light grids and no frame on top and right."""
+    """Return a figure and its axes, with light grids and no frame on top and right."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, count, **options))
     for axis in axes:
@@ -71,7 +71,7 @@ def panels(count, width=10.0, height=3.9, **options):
 
 
 def classification():
-    """Cross entropy and the focal losses against the logit of the true label."""
+    """Plot cross entropy and the focal losses against the logit of the true label."""
     logits = np.linspace(-4, 6, 101)
     figure, (left, right) = panels(2)
     lowest = 2e-6  # of the slopes that are drawn
@@ -110,7 +110,7 @@ def classification():
 
 
 def quality():
-    """Quality focal and varifocal loss for two IoU targets and for the background."""
+    """Plot quality focal and varifocal loss for two IoU targets and for the background."""
     logits = np.linspace(-6, 6, 121)
     figure, (left, right) = panels(2)
     targets = {"IoU 0.9": (0.9, BLUE), "IoU 0.5": (0.5, ORANGE), "background": (0.0, BLACK)}
@@ -132,13 +132,13 @@ def quality():
 
 
 def gaussian(mean, deviation, count):
-    """Numbers (count,) as evenly spread as those of a Gaussian sample are on average."""
+    """Return the quantiles (count,) of a Gaussian distribution."""
     places = (np.arange(count) + 0.5) / count
     return np.array([NormalDist(mean, deviation).inv_cdf(place) for place in places])
 
 
 def harmonizing():
-    """Which norms of the gradient are frequent, and what the anchors of each weigh in all."""
+    """Plot the frequency of each norm of the gradient, and its anchors' share of the gradient."""
     objects, background = gaussian(1, 2, 1_000), gaussian(-5, 1.5, 99_000)
     logits = tf.constant(np.concatenate([objects, background])[None, :, None], "float32")
     labels = np.repeat([1.0, 0.0], [len(objects), len(background)])
@@ -178,7 +178,7 @@ def harmonizing():
 
 
 def boxes():
-    """Box losses against how far a box is off: in box space and in delta space."""
+    """Plot box losses against the error of a box: in box space and in delta space."""
     figure, (left, middle, right) = panels(3, width=12)
     shift = np.linspace(0, 2.5, 101)
     target = np.array([0.0, 0.0, 100.0, 100.0])
@@ -219,7 +219,7 @@ def boxes():
 
 
 def distributions():
-    """Three distributions of one side that decode to the same box, and what they cost."""
+    """Plot three distributions of one side that decode to the same box, and their losses."""
     bins, distance = np.arange(17), 5.3
     bump = {centre: np.exp(-((bins - centre) ** 2) / 2 / 0.8**2) for centre in (4, 11)}
     near, far = (weights / weights.sum() for weights in bump.values())
@@ -256,7 +256,7 @@ def distributions():
     return figure
 
 
-PICTURES = {
+PLOTS = {
     "classification": classification,
     "quality": quality,
     "harmonizing": harmonizing,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import reprlib
 from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any
@@ -56,7 +57,7 @@ OPERATIONS = (
     *("colour", "blur", "noise", "jpeg"),  # pixels
     *("cutout", "mosaic", "mixup"),
 )
-USUAL = {"chance": 0.5, "strength": 1.0}  # of every operation that is named
+USUAL = {"chance": 0.5, "strength": 1.0}  # defaults of every operation that is named
 STRONGEST = 10
 LIGHT = {"flip": USUAL}
 DEFAULT = {
@@ -73,21 +74,27 @@ STRONG = {
 }
 AUGMENTATIONS = {"none": {}, "light": LIGHT, "default": DEFAULT, "strong": STRONG}
 
-GROUPINGS = ("bucket", "ratio", "random", "none")  # ways to choose the images of a batch
+TRAIN_SPLITS = ("train", "train2017", "training", "trainval")  # most preferred first
+VAL_SPLITS = ("val", "val2017", "valid", "validation")
+TEST_SPLITS = ("test", *VAL_SPLITS)
 
-INVERSE_FREQUENCY = "inverse_frequency"  # as alpha: from the data set
+GROUPINGS = ("bucket", "ratio", "random", "none")  # rules that choose the images of a batch
+
+INVERSE_FREQUENCY = "inverse_frequency"  # the value of alpha that is computed from the data set
 ARGUMENT = re.compile(r"\w+=(?:\([^()]*\)|[^,()]+)")  # name=value, the value perhaps a tuple
 SIGNED = (("focal_star", "beta"), ("corners", "mean"))  # the arguments that may be below 0
 SHARES = ("cutoff", "overlap", "share", "positive_overlap", "negative_overlap")  # 0 to 1
 POSITIVE = ("share", "positive_overlap", "top_k")
 SWITCHES = ("best_anchor", "log")  # True or False
+WORDS = ("name", "alpha", "clamp")
+WHOLE = {"bins": 256, "top_k": 10_000, "count": 10_000, "pool": 16}  # the largest
 LARGEST = 1e6  # beyond it float32 overflows in squares
 
 
 def lookup(choices: Mapping, config: str | dict, what: str) -> tuple[Any, dict]:
-    """Return the entry of `choices`, and its arguments, of a name or a {"name", **arguments}.
+    """Return the entry and the arguments of a name or a dict {"name": ..., **arguments}.
 
-    An entry that is text becomes the function that it names.
+    A text entry is replaced by the function that it names.
 
     Raises:
         ValueError: lists the known names when the name is unknown; `what` is the kind of choice.
@@ -111,21 +118,25 @@ def parse(text: str, choices: Collection[str]) -> dict:
     """
     name, _, arguments = text.partition(":")
     if name not in choices:
-        raise InputError(f"expected one of {', '.join(choices)}, got {name!r}.")
+        raise InputError(f"unknown name {name[:100]!r}; known: {', '.join(choices)}.")
     pairs = [pair.split("=", 1) for pair in ARGUMENT.findall(arguments)]
+    whole = ",".join(map("=".join, pairs)) == arguments
     try:
         given = {key: _value(value) for key, value in pairs}
-    except (ValueError, SyntaxError):
-        given = None
-    whole = ",".join(map("=".join, pairs)) == arguments
-    if given is None or not whole or {"name", "from_logits"} & set(given):
-        raise InputError(f"expected {name}:argument=value,..., got {text!r}.")
+    except (MemoryError, RecursionError, SyntaxError, ValueError):
+        whole = False
+    if not whole or {"name", "from_logits"} & set(given):
+        raise InputError(f"write {name}:argument=value,argument=value, not {text[:100]!r}.")
     return {"name": name, **given}
 
 
 def _value(text: str) -> Any:
-    """Return a number, True, False, None or a tuple of them."""
-    return text if text == INVERSE_FREQUENCY else ast.literal_eval(text)
+    """Return a number, a word, True, False, None or a tuple of them; ValueError for others."""
+    value = text if text == INVERSE_FREQUENCY else ast.literal_eval(text[:1000])
+    for each in value if isinstance(value, tuple) else (value,):
+        if each is not None and not isinstance(each, (int, float, str)):
+            raise ValueError("not a number or a word")
+    return value
 
 
 def written(config: str | float | dict) -> str:
@@ -145,15 +156,21 @@ def check_values(config: dict) -> None:
     name = config["name"]
     for key, value in config.items():
         values = value if isinstance(value, (list, tuple)) else [value]
-        numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
         low = -LARGEST if (name, key) in SIGNED else 0
-        high = 1 if key in SHARES else LARGEST
-        if any(not low <= number <= high for number in numbers):
-            raise InputError(f"{name}: {key} must be from {low} to {high:g}, got {value}.")
+        high = 1 if key in SHARES else WHOLE.get(key, LARGEST)
+        got = f"got {reprlib.repr(value)}."
+        for each in values:
+            if isinstance(each, str) and key not in WORDS:
+                raise InputError(f"{name}: {key} must be a number, {got}")
+            number = isinstance(each, (int, float)) and not isinstance(each, bool)
+            if number and not low <= each <= high:
+                raise InputError(f"{name}: {key} must be from {low} to {high:g}, {got}")
+            if key in WHOLE and not isinstance(each, int | None):
+                raise InputError(f"{name}: {key} must be a whole number, {got}")
         if key in SWITCHES and not isinstance(value, bool):
-            raise InputError(f"{name}: {key} must be True or False, got {value}.")
+            raise InputError(f"{name}: {key} must be True or False, {got}")
         if key in POSITIVE and value == 0:
-            raise InputError(f"{name}: {key} must be more than 0, got {value}.")
+            raise InputError(f"{name}: {key} must be more than 0, {got}")
 
 
 def complete(operations: Mapping[str, Mapping]) -> dict[str, dict[str, float]]:
@@ -167,7 +184,7 @@ def complete(operations: Mapping[str, Mapping]) -> dict[str, dict[str, float]]:
         if name not in OPERATIONS:
             raise ValueError(f"Unknown augmentation {name!r}; known: {', '.join(OPERATIONS)}.")
         if not isinstance(arguments, dict) or not set(arguments) <= set(USUAL):
-            raise ValueError(f"{name} takes {', '.join(USUAL)}, got {arguments!r}.")
+            raise ValueError(f"{name}: the arguments are {', '.join(USUAL)}, got {arguments!r}.")
         values = completed[name] = {**USUAL, **arguments}
         numbers = all(isinstance(value, int | float) for value in values.values())
         if not (numbers and 0 <= values["chance"] <= 1 and 0 <= values["strength"] <= STRONGEST):

@@ -17,7 +17,7 @@ class BoxCoder(NamedTuple):
     size: int
     encode: Callable[..., Tensor]  # (anchors, boxes, xp) -> values
     decode: Callable[..., Tensor]  # (anchors, values, xp) -> boxes
-    config: dict[str, Any]  # from which `get` makes the coder again
+    config: dict[str, Any]  # from which `get` rebuilds the coder
     start: float = 0.0  # the raw value that training starts from
 
 
@@ -26,13 +26,20 @@ LARGEST_GROWTH = math.log(1000 / 16)  # bounds exp() of a wild prediction, as R-
 CLAMPS = {
     "above": (-math.inf, LARGEST_GROWTH),
     "both": (-LARGEST_GROWTH, LARGEST_GROWTH),
-    "none": (-math.inf, 20.0),  # far beyond any image, where areas are finite still
+    "none": (-math.inf, 20.0),  # far beyond any image, but areas are still finite
 }
 
 
 def _center_size(boxes: Tensor, xp: ArrayModule) -> tuple[Tensor, Tensor]:
     size = boxes[..., 2:] - boxes[..., :2]  # (..., 2)
     return boxes[..., :2] + size / 2, size
+
+
+def _four(name: str, values: Sequence[float]) -> tuple[float, ...]:
+    numbers = tuple(float(value) for value in values)
+    if len(numbers) != 4:
+        raise InputError(f"{name} must be four numbers, got {len(numbers)}.")
+    return numbers
 
 
 def center_size(
@@ -54,7 +61,7 @@ def center_size(
     >>> print(center_size().decode(anchor, deltas))
     [ 5.  0. 15. 20.]
     """
-    variances = tuple(float(v) for v in variances)
+    variances = _four("variances", variances)
     if clamp not in CLAMPS:
         raise InputError(f"Unknown clamp {clamp!r}; known: {', '.join(CLAMPS)}.")
     smallest, largest = CLAMPS[clamp]
@@ -84,7 +91,7 @@ def corners(
 
     (x1 - x1ₐ) / wₐ, (y1 - y1ₐ) / hₐ, (x2 - x2ₐ) / wₐ, (y2 - y2ₐ) / hₐ, less `mean`, over `std`.
     """
-    mean, std = (tuple(float(v) for v in values) for values in (mean, std))
+    mean, std = _four("mean", mean), _four("std", std)
 
     def sides(anchors: Tensor, xp: ArrayModule) -> Tensor:
         size = anchors[..., 2:] - anchors[..., :2]  # (..., 2)

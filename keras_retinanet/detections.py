@@ -63,7 +63,9 @@ class Detections:
             InputError: the detections have dropped their image.
         """
         if self.image is None:
-            raise InputError("These detections hold no image to draw on.")
+            raise InputError(
+                "These detections have dropped their image; call the detector on it again."
+            )
         image = self.image[..., ::-1].copy()  # BGR, as `label_color` is
         draw_detections(
             image,

@@ -7,55 +7,29 @@ import dataclasses
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any
 
 import numpy as np
 
+from keras_retinanet.choices import TEST_SPLITS
 from keras_retinanet.detections import Detections
+from keras_retinanet.detector_options import DetectorOptions, check_threshold, inference_model
 from keras_retinanet.errors import InputError
-from keras_retinanet.evaluation import evaluate_coco, evaluate_voc, mean_average_precision
+from keras_retinanet.evaluation import evaluate_coco, evaluate_voc, voc_metric
 from keras_retinanet.evaluation.detections import detect_dataset
 from keras_retinanet.model_input import ModelInput, Prepared
-from keras_retinanet.models import RetinaNet, convert_model
+from keras_retinanet.models import RetinaNet
 from keras_retinanet.models.loading import load_retinanet
-from keras_retinanet.nms import config as nms_config
 from keras_retinanet.parts import PostProcess
 from keras_retinanet.preprocessing.dataset import Dataset, with_classes
-from keras_retinanet.preprocessing.prefetch import prefetch
 from keras_retinanet.preprocessing.source import open_dataset
-from keras_retinanet.preprocessing.splits import TEST_SPLITS
-from keras_retinanet.utils.anchors import AnchorParameters
 from keras_retinanet.utils.resizing import to_original, within_frame
 from keras_retinanet.utils.text import listed
+from keras_retinanet.utils.threads import prefetch
 
 READERS = 4  # threads that decode images ahead
 WINDOW = 8  # batches that an image may wait for others of its bucket
-
-
-@dataclasses.dataclass(frozen=True)
-class DetectorOptions:
-    """Options of a `Detector`; None takes the value of the model.
-
-    Args:
-        score_threshold: the least score of a detection, in 0..1.
-        max_detections: the most detections of an image.
-        batch_size: images that `stream` gives to the model at once.
-        image_min_side, image_max_side: px that images are resized to.
-        no_resize: leave images as they are.
-        nms, nms_threshold, anchors: post-processing of a training model, as `convert_model` takes
-            them; an inference model has them fixed.
-    """
-
-    score_threshold: float = 0.5
-    max_detections: int = 100
-    batch_size: int = 1
-    image_min_side: int | None = None
-    image_max_side: int | None = None
-    no_resize: bool = False
-    nms: str | dict | None = None
-    nms_threshold: float | None = None
-    anchors: AnchorParameters | None = None
 
 
 @dataclasses.dataclass
@@ -79,7 +53,7 @@ class Detector:
     Args:
         model: an inference model, or a training model, which is converted.
         inputs: how the model takes its images; None asks the model.
-        class_names: in label order; None takes those of the model.
+        class_names: in label order; None takes the model's.
         **options: of `DetectorOptions`.
 
     Raises:
@@ -109,7 +83,7 @@ class Detector:
         self.class_names = class_names
         self.clock = _Clock()
         if isinstance(model, RetinaNet):
-            self.model = _inference_model(model, self.options)
+            self.model = inference_model(model, self.options)
             self.class_names = class_names or model.class_names
         sides = self.options.image_min_side, self.options.image_max_side
         self.inputs = inputs or ModelInput.of(self.model, *sides, self.options.no_resize)
@@ -125,7 +99,7 @@ class Detector:
 
     @property
     def seconds_per_image(self) -> float:
-        """The time in the model, without the first batch of a shape; 0.0 before a second one."""
+        """The time per image in the model, without the first batch of each shape; else 0.0."""
         return self.clock.seconds / max(1, self.clock.images)
 
     def __call__(self, image: Any) -> Detections | list[Detections]:
@@ -157,14 +131,19 @@ class Detector:
             images: as for `__call__`, or the arguments of `read`.
             on_error: "raise" an InputError for an image that cannot be read, or "skip" it, with one
                 warning at the end; `index` identifies the others.
-            read: makes an RGB image (H, W, 3) uint8 of an element of `images`, in one thread.
+            read: turns an element of `images` into an RGB image (H, W, 3) uint8; called in one
+                thread.
 
         Raises:
             InputError: names the file that cannot be read, or says that none can.
         """
+        if isinstance(images, (str, bytes, os.PathLike)):
+            raise InputError("stream takes images one after the other, such as a list of paths.")
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
         size, first = self.options.batch_size, 0
+        if isinstance(images, Sized):
+            size = max(1, min(size, len(images)))
         broken: list[InputError] = []
         done: dict[int, Detections | None] = {}
 
@@ -223,10 +202,10 @@ class Detector:
         detector.options = dataclasses.replace(
             self.options, score_threshold=score_threshold, max_detections=max_detections
         )
-        _check_threshold(self.model, score_threshold)
+        check_threshold(self.model, score_threshold)
         data, detections = detect_dataset(detector, data, on_error="skip")
         metrics = evaluate_coco(data, detections, max_detections)
-        metrics["VOC"] = mean_average_precision(evaluate_voc(data, detections, iou_threshold))
+        metrics["VOC"] = voc_metric(evaluate_voc(data, detections, iou_threshold))
         return metrics
 
     def labelled(self, dataset: Dataset) -> Dataset:
@@ -283,10 +262,8 @@ class Detector:
 
 
 def _batches(items: Iterable[Prepared], size: int, window: int) -> Iterator[list[Prepared]]:
-    """Yield lists of up to `size` items of one bucket. No item waits for over `window` others."""
-    waiting: dict[
-        tuple[int, int], list[Prepared]
-    ] = {}  # bucket: items, those that wait longest first
+    """Yield lists of up to `size` items of one bucket; no item waits for more than `window`."""
+    waiting: dict[tuple[int, int], list[Prepared]] = {}  # in the order of their first items
     for item in items:
         group = waiting.setdefault(item.bucket, [])
         group.append(item)
@@ -299,7 +276,7 @@ def _batches(items: Iterable[Prepared], size: int, window: int) -> Iterator[list
 
 
 def _report(broken: list[InputError], count: int) -> None:
-    """Warn of images that were skipped; InputError if no other is left."""
+    """Warn of images that were skipped; raise an InputError if all were."""
     if len(broken) == count:
         raise InputError(f"None of {count} images can be read; the last: {broken[-1]}")
     warnings.warn(
@@ -307,39 +284,3 @@ def _report(broken: list[InputError], count: int) -> None:
         UserWarning,
         stacklevel=3,
     )
-
-
-def _inference_model(model: RetinaNet, options: DetectorOptions) -> RetinaNet:
-    """Return the inference model of a training model, or the model itself if it fits the options.
-
-    A training model is converted with a threshold low enough to be evaluated.
-    """
-    asked: dict[str, Any] = {"nms": options.nms, "nms_threshold": options.nms_threshold}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    held = model.detection
-    if model.is_training_model:
-        known = {**vars(PostProcess()), **held}
-        asked["score_threshold"] = min(options.score_threshold, known["score_threshold"])
-        asked["max_detections"] = max(options.max_detections, known["max_detections"])
-        return convert_model(model, anchor_params=options.anchors, **asked)
-    for name, value in asked.items():
-        value = nms_config(value) if name == "nms" else value
-        if held.get(name) != value:
-            raise InputError(
-                f"{name} {value!r} needs a training model; this inference model has "
-                f"{held.get(name)!r}."
-            )
-    _check_threshold(model, options.score_threshold)
-    return model
-
-
-def _check_threshold(model: RetinaNet, score_threshold: float) -> None:
-    """Warn if the model drops detections that the threshold would keep."""
-    held = model.detection.get("score_threshold", 0) if isinstance(model, RetinaNet) else 0
-    if score_threshold < held:
-        warnings.warn(
-            f"The model keeps no detections with a score below {held}; convert it again for the "
-            f"threshold {score_threshold}.",
-            UserWarning,
-            stacklevel=3,
-        )

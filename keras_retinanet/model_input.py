@@ -16,17 +16,17 @@ from keras_retinanet.errors import InputError
 from keras_retinanet.layers.normalize import normalize
 from keras_retinanet.models import RetinaNet
 from keras_retinanet.options import check_sides
-from keras_retinanet.preprocessing.buckets import STRIDE
-from keras_retinanet.utils.image import read_image_rgb, upright_rgb
+from keras_retinanet.preprocessing.buckets import rounded_up
+from keras_retinanet.utils.image_file import read_image_rgb, upright_rgb
 from keras_retinanet.utils.resizing import RESIZES, Fit, stretched
 
-# long side / short side of usual images, up to which others are padded
+# long side / short side of usual images; others are padded to the next one
 RATIOS = (1, 9 / 8, 5 / 4, 4 / 3, 3 / 2, 8 / 5)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prepared:
-    """An image and the model's input of it, before padding."""
+    """An image and the model's input made from it, before padding."""
 
     image: np.ndarray  # (H, W, 3) uint8 RGB
     pixels: np.ndarray  # (h, w, 3)
@@ -38,13 +38,13 @@ class Prepared:
 
 @dataclasses.dataclass(frozen=True)
 class ModelInput:
-    """The way from an image to the input of a model.
+    """The preparation of an image for a model.
 
     Args:
         min_side, max_side: px that images are resized to; None leaves images as they are.
         resize: the rule to resize by, a key of `RESIZES`.
         canvases: "few" pads each image to a bucket, "own" leaves it as large as it is.
-        preprocess: makes the input of an RGB image (H, W, 3) of 0..255; None for a model that
+        preprocess: turns an RGB image (H, W, 3) of 0..255 into the input; None for a model that
             normalizes in its graph.
     """
 
@@ -84,7 +84,7 @@ class ModelInput:
         return Prepared(image, self.pixels(image, fit), fit, self.bucket(fit), path, index)
 
     def fit(self, size: tuple[int, int]) -> Fit:
-        """Return how an image of `size` (width, height) px lies in the input."""
+        """Return the `Fit` of an image of `size` (width, height) px to the input."""
         if self.min_side is None:
             return stretched(size, size)
         return RESIZES[self.resize].fit(size, self.min_side, self.max_side)
@@ -97,9 +97,8 @@ class ModelInput:
     def bucket(self, fit: Fit) -> tuple[int, int]:
         """Return the (width, height) px that an image is padded to.
 
-        Both sides are rounded up to multiples of 32, the long side also to that of a usual aspect
-        ratio, so that a backend compiles the model a few times. It depends on nothing but the
-        image's size and the model's sides.
+        Both sides are rounded up to multiples of 32, and the long side further to a usual aspect
+        ratio; see `preprocessing.buckets`.
 
         >>> photo = ModelInput(800, 1333)
         >>> photo.bucket(photo.fit((640, 480))), photo.bucket(photo.fit((640, 490)))
@@ -107,11 +106,11 @@ class ModelInput:
         """
         if self.canvases == "own":
             return fit.frame
-        sides = [_rounded_up(side) for side in fit.frame]
+        sides = [rounded_up(side) for side in fit.frame]
         if self.min_side is None:
             return sides[0], sides[1]
-        long, most = max(sides), _rounded_up(self.max_side)
-        steps = (_rounded_up(round(self.min_side * ratio)) for ratio in RATIOS)
+        long, most = max(sides), rounded_up(self.max_side)
+        steps = (rounded_up(round(self.min_side * ratio)) for ratio in RATIOS)
         step = min(next((step for step in steps if step >= long), most), most)
         sides[sides.index(long)] = max(long, step)
         return sides[0], sides[1]
@@ -128,19 +127,21 @@ def read_rgb(source: Any) -> np.ndarray:
     """Return the image (H, W, 3) uint8 RGB of a path, bytes, array or PIL image.
 
     Raises:
-        InputError: names the file that cannot be read, or the array's shape if it is no image.
+        InputError: names the file that cannot be read, or the shape of an array that is not an
+            image.
     """
     if isinstance(source, np.ndarray):
-        if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8:
+        if source.ndim != 3 or source.shape[2] != 3 or source.dtype != np.uint8 or not source.size:
             raise InputError(
-                "An image must be (H, W, 3) of dtype uint8, got "
+                "An image must be (H, W, 3) of dtype uint8, with pixels, got "
                 f"shape {source.shape} of dtype {source.dtype}."
             )
         return source
     if isinstance(source, Image.Image):
+        if 0 in source.size:
+            raise InputError(f"An image must have pixels, got {source.width} x {source.height}.")
         return upright_rgb(source)
-    return read_image_rgb(io.BytesIO(source) if isinstance(source, bytes) else source)
-
-
-def _rounded_up(side: int) -> int:
-    return -(-side // STRIDE) * STRIDE
+    if not isinstance(source, (str, os.PathLike, bytes, bytearray)):
+        kind = type(source).__name__
+        raise InputError(f"An image must be a path, bytes, an array or a PIL image, got a {kind}.")
+    return read_image_rgb(source if isinstance(source, (str, os.PathLike)) else io.BytesIO(source))

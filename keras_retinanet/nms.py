@@ -1,13 +1,13 @@
 """Non-maximum suppression with static shapes, exact, on every backend.
 
-Every kind takes boxes (B, C, 4) xyxy px and labels (B, C) of scores (B, C) in descending order,
-and returns (rows, scores), both (B, max_detections): the rows of the kept candidates in descending
-order of the scores that they end with, -1 where there are fewer. Only soft NMS lowers scores.
+Every kind takes boxes (B, C, 4) xyxy px, scores (B, C) in descending order, labels (B, C) and
+`Limits`. It returns (rows, scores), both (B, max_detections): the rows of the kept candidates in
+descending order of their final scores, -1 in unused places. Only soft NMS lowers scores.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -17,6 +17,15 @@ from .errors import InputError
 from .typing import Tensor
 
 Kept = tuple[Tensor, Tensor]  # rows and scores of the kept candidates, see above
+
+
+class Limits(NamedTuple):
+    """The largest number of detections, the largest overlap of two, and the score to exceed."""
+
+    max_detections: int
+    threshold: float = 0.5
+    score_threshold: float = 0.0
+
 
 BLOCK = 1000  # candidates resolved at a time: the suppression matrix is BLOCK x BLOCK
 
@@ -37,7 +46,7 @@ def _suppresses(
     threshold: float,
     overlap: Callable[..., Tensor],
 ) -> Tensor:
-    """Return if boxes (B, S, 4) would suppress others (B, T, 4): (B, S, T) bool."""
+    """Return True where a box (B, S, 4) would suppress another (B, T, 4): (B, S, T) bool."""
     same = ops.equal(labels[:, :, None], other_labels[:, None, :])  # (B, S, T)
     return ops.logical_and(same, overlap(boxes[:, :, None], others[:, None], ops) > threshold)
 
@@ -45,14 +54,14 @@ def _suppresses(
 def _no_rows(labels: Tensor, length: int) -> Tensor:
     """Return `length` rows of -1 for each image of labels (B, C): (B, length).
 
-    A slice labels[:, :1] would have an unknown width in a graph of any number of candidates.
+    A slice labels[:, :1] has an unknown width in a graph for any number of candidates.
     """
     fresh = ops.zeros_like(labels[:, 0])[:, None]  # (B, 1)
     return ops.tile(fresh - 1, (1, length))
 
 
 def _fixed_point(alive: Tensor, suppresses: Tensor) -> Tensor:
-    """Return the part of alive (B, T) that greedy NMS keeps; suppresses (B, T, T) is upper."""
+    """Return the part of alive (B, T) that greedy NMS keeps; suppresses (B, T, T) is triangular."""
 
     def step(keep: Tensor, _: Any) -> tuple[Tensor, Tensor]:
         hit = ops.any(ops.logical_and(suppresses, keep[:, :, None]), axis=1)  # (B, T)
@@ -68,13 +77,11 @@ def hard(
     boxes: Tensor,
     scores: Tensor,
     labels: Tensor,
-    max_detections: int,
-    threshold: float = 0.5,
-    score_threshold: float = 0.0,
+    limits: Limits,
     overlap: Callable[..., Tensor] = iou,
 ) -> Kept:
-    """Greedy NMS: the candidate of highest score drops those of its class whose overlap with it is
-    above the threshold.
+    """Greedy NMS: the candidate of highest score drops the candidates of its class that overlap it
+    by more than the threshold.
 
     Candidates are worked through in blocks. Boxes that an earlier block kept suppress what they
     overlap; within a block, greedy NMS is the fixed point of `keep = alive and not suppressed by a
@@ -88,11 +95,11 @@ def hard(
     boxes = ops.pad(boxes, [*padding, [0, 0]])  # (B, C + block, 4)
     count = ops.shape(scores)[1] - block
     earlier = ops.arange(block)[:, None] < ops.arange(block)[None]  # (block, block)
-    kept = _no_rows(labels, max_detections)  # (B, D), -1 where empty
+    kept = _no_rows(labels, limits.max_detections)  # (B, D), -1 where empty
 
     def unfinished(start: Tensor, kept: Tensor) -> Tensor:
         best = ops.take(scores, ops.minimum(start, count), axis=1)  # (B,)
-        wanted = ops.logical_and(kept[:, -1] < 0, best > score_threshold)
+        wanted = ops.logical_and(kept[:, -1] < 0, best > limits.score_threshold)
         return ops.logical_and(start < count, ops.any(wanted))
 
     def resolve(start: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,16 +107,20 @@ def hard(
         block_scores = ops.take(scores, rows, axis=1)  # (B, block)
         block_boxes = ops.take(boxes, rows, axis=1)  # (B, block, 4)
         block_labels = ops.take(labels, rows, axis=1)  # (B, block)
-        alive = block_scores > score_threshold
+        alive = block_scores > limits.score_threshold
         held = ops.maximum(kept, 0)  # (B, D)
         held_boxes = gather(boxes, held)  # (B, D, 4)
         held_labels = ops.where(kept < 0, -2, gather(labels, held))  # (B, D)
-        hit = _suppresses(held_boxes, held_labels, block_boxes, block_labels, threshold, overlap)
+        hit = _suppresses(
+            held_boxes, held_labels, block_boxes, block_labels, limits.threshold, overlap
+        )
         alive = ops.logical_and(alive, ops.logical_not(ops.any(hit, axis=1)))  # (B, block)
-        hits = _suppresses(block_boxes, block_labels, block_boxes, block_labels, threshold, overlap)
+        hits = _suppresses(
+            block_boxes, block_labels, block_boxes, block_labels, limits.threshold, overlap
+        )
         keep = _fixed_point(alive, ops.logical_and(hits, earlier))  # (B, block)
         found = ops.concatenate([kept, ops.where(keep, rows, -1)], axis=1)  # (B, D + block)
-        return start + block, leading(found, max_detections)
+        return start + block, leading(found, limits.max_detections)
 
     kept = ops.while_loop(unfinished, resolve, (ops.cast(0, "int32"), kept))[1]
     return kept, ops.where(kept < 0, -1.0, gather(scores, ops.maximum(kept, 0)))
@@ -123,41 +134,25 @@ def leading(rows: Tensor, length: int) -> Tensor:
     return gather(rows, ops.top_k(order, length)[1])
 
 
-def by_diou(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    max_detections: int,
-    threshold: float = 0.5,
-    score_threshold: float = 0.0,
-) -> Kept:
+def by_diou(boxes: Tensor, scores: Tensor, labels: Tensor, limits: Limits) -> Kept:
     """Return `hard` by the DIoU of boxes instead of their IoU.
 
     Zheng et al. 2020, arXiv 1911.08287.
     """
-    return hard(boxes, scores, labels, max_detections, threshold, score_threshold, diou)
+    return hard(boxes, scores, labels, limits, diou)
 
 
-def class_agnostic(
-    boxes: Tensor, scores: Tensor, labels: Tensor, *args: Any, **kwargs: Any
-) -> Kept:
+def class_agnostic(boxes: Tensor, scores: Tensor, labels: Tensor, limits: Limits) -> Kept:
     """Return `hard` in which boxes of all classes suppress each other."""
-    return hard(boxes, scores, ops.zeros_like(labels), *args, **kwargs)
+    return hard(boxes, scores, ops.zeros_like(labels), limits)
 
 
-def top(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    max_detections: int,
-    threshold: float = 0.5,
-    score_threshold: float = 0.0,
-) -> Kept:
+def top(boxes: Tensor, scores: Tensor, labels: Tensor, limits: Limits) -> Kept:
     """Return the first candidates above the score threshold, without suppression."""
-    rows = ops.arange(max_detections, dtype="int32")  # (D,)
-    scores = ops.pad(scores, [[0, 0], [0, max_detections]], constant_values=-1.0)
-    best = scores[:, :max_detections]  # (B, D)
-    kept = best > score_threshold
+    rows = ops.arange(limits.max_detections, dtype="int32")  # (D,)
+    scores = ops.pad(scores, [[0, 0], [0, limits.max_detections]], constant_values=-1.0)
+    best = scores[:, : limits.max_detections]  # (B, D)
+    kept = best > limits.score_threshold
     return ops.where(kept, rows, -1), ops.where(kept, best, -1.0)
 
 
@@ -165,24 +160,25 @@ def soft(
     boxes: Tensor,
     scores: Tensor,
     labels: Tensor,
-    max_detections: int,
+    limits: Limits,
     decay: Callable[[Tensor], Tensor],
-    score_threshold: float = 0.0,
 ) -> Kept:
-    """Soft-NMS: the remaining candidate of the highest score is kept and multiplies the scores of
-    the others of its class by decay(IoU), until no score is above the threshold. Bodla et al. 2017,
-    arXiv 1704.04503.
+    """Soft-NMS: keep the candidate of the highest score, multiply the scores of the other
+    candidates of its class by decay(IoU), and repeat until no score is above the threshold. Bodla
+    et al. 2017, arXiv 1704.04503.
     """
     padding = [[0, 0], [0, 1]]  # one that is never kept: the highest of no scores is no score
     remaining = ops.pad(scores, padding, constant_values=-1.0)  # (B, C + 1)
     labels = ops.pad(ops.cast(labels, "int32"), padding, constant_values=-1)
     boxes = ops.pad(ops.cast(boxes, scores.dtype), [*padding, [0, 0]])  # (B, C + 1, 4)
     places = ops.arange(ops.shape(labels)[1], dtype="int32")  # (C + 1,)
-    steps = ops.arange(max_detections, dtype="int32")  # (D,)
-    rows = _no_rows(labels, max_detections)  # (B, D)
+    steps = ops.arange(limits.max_detections, dtype="int32")  # (D,)
+    rows = _no_rows(labels, limits.max_detections)  # (B, D)
 
     def unfinished(step: Tensor, remaining: Tensor, rows: Tensor, kept: Tensor) -> Tensor:
-        return ops.logical_and(step < max_detections, ops.any(remaining > score_threshold))
+        return ops.logical_and(
+            step < limits.max_detections, ops.any(remaining > limits.score_threshold)
+        )
 
     def keep(step: Tensor, remaining: Tensor, rows: Tensor, kept: Tensor) -> tuple[Tensor, ...]:
         best = ops.max(remaining, axis=1, keepdims=True)  # (B, 1)
@@ -191,44 +187,31 @@ def soft(
         lowered = remaining * decay(iou(gather(boxes, row), boxes, ops))
         remaining = ops.where(same, lowered, remaining)
         remaining = ops.where(ops.equal(places, row), -1.0, remaining)
-        here = ops.logical_and(ops.equal(steps, step), best > score_threshold)  # (B, D)
+        here = ops.logical_and(ops.equal(steps, step), best > limits.score_threshold)  # (B, D)
         return step + 1, remaining, ops.where(here, row, rows), ops.where(here, best, kept)
 
     start = ops.cast(0, "int32"), remaining, rows, ops.cast(rows, remaining.dtype)
     return ops.while_loop(unfinished, keep, start)[2:]
 
 
-def soft_linear(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    max_detections: int,
-    threshold: float = 0.5,
-    score_threshold: float = 0.0,
-) -> Kept:
+def soft_linear(boxes: Tensor, scores: Tensor, labels: Tensor, limits: Limits) -> Kept:
     """Soft-NMS with the factor 1 - IoU where the IoU is above the threshold."""
 
     def decay(overlap: Tensor) -> Tensor:
-        return ops.where(overlap > threshold, 1 - overlap, 1.0)
+        return ops.where(overlap > limits.threshold, 1 - overlap, 1.0)
 
-    return soft(boxes, scores, labels, max_detections, decay, score_threshold)
+    return soft(boxes, scores, labels, limits, decay)
 
 
 def soft_gaussian(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    max_detections: int,
-    threshold: float = 0.5,
-    score_threshold: float = 0.0,
-    sigma: float = 0.5,
+    boxes: Tensor, scores: Tensor, labels: Tensor, limits: Limits, sigma: float = 0.5
 ) -> Kept:
     """Soft-NMS with the factor exp(-IoU²/sigma), which does not depend on the threshold."""
 
     def decay(overlap: Tensor) -> Tensor:
         return ops.exp(-(overlap**2) / sigma)
 
-    return soft(boxes, scores, labels, max_detections, decay, score_threshold)
+    return soft(boxes, scores, labels, limits, decay)
 
 
 ARGUMENTS = {"soft_gaussian": {"sigma": 0.5}}  # arguments that a choice may set, and their defaults
@@ -261,6 +244,6 @@ def config(nms: str | bool | dict) -> str | dict:
 
 
 def get(nms: str | bool | dict) -> Callable[..., Kept]:
-    """Return the function of a choice of NMS, see `config`."""
+    """Return the NMS function of a choice; see `config` for its forms."""
     function, arguments = lookup(NMS, config(nms), "NMS")
     return partial(function, **arguments)

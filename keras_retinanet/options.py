@@ -9,21 +9,40 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
-from collections.abc import Callable, Collection
+import reprlib
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
 from .choices import parse
 from .errors import InputError
 
-RANGES = {
-    "more than 0": lambda value: 0 < value < math.inf,
-    "0 or more": lambda value: 0 <= value < math.inf,
-    "from 0 to 1": lambda value: 0 <= value <= 1,
-    "between 0 and 1": lambda value: 0 < value < 1,
-    "from 0 to 5": lambda value: 0 <= value <= 5,
-    "from 0 to 4294967295": lambda value: 0 <= value < 2**32,
-}
+# ranges that several options share; "between" leaves out both ends
+SHARE = "from 0 to 1"
+SIDE = "from 1 to 10000"  # px
+WIDTH = "from 1 to 1024"  # channels
+BATCH = "from 1 to 1024"  # images
+DEPTH = "from 0 to 32"  # convolutions
+DETECTIONS = "from 1 to 10000"
+COUNT = "from 1 to 1000000"
+EPOCH = "from 0 to 1000000"
+POSITIVE = "between 0 and 1000000"
+
+
+def fits(value: float, within: str) -> bool:
+    """Return True if a number is within a range such as "from 1 to 5" or "between 0 and 1"."""
+    kind, low, _, high = within.split()
+    if kind == "between":
+        return float(low) < value < float(high)
+    return float(low) <= value <= float(high)
+
+
+def check_number(name: str, value: Any, within: str, kind: type = int) -> None:
+    """Raise an InputError unless `value` is a number of a kind, int or float, within a range."""
+    right = isinstance(value, numbers.Integral if kind is int else numbers.Real)
+    if not right or isinstance(value, bool) or not fits(value, within):
+        whole = "a whole number " if kind is int else ""
+        raise InputError(f"{name} must be {whole}{within}, got {reprlib.repr(value)}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +54,12 @@ class Option:
         group: the heading under which `--help` lists it.
         kind: the type of a value: bool, int, float, str or dict (a choice with arguments).
         read: turns text into a value, by default `kind`.
-        within: a key of `RANGES` that every number must lie in.
+        within: the range that every number must lie in, see `fits`.
         known: the allowed values, or for a choice the table of allowed names.
         metavar: the placeholder of a value in `--help`.
         several: the option may be given several times, and its value is a tuple.
-        kept_by: "detector" when a detector to start from settles the value, and so does a
-            snapshot; "snapshot" when only a snapshot does.
+        kept_by: "detector" if a snapshot or a detector to start from decides the value, "snapshot"
+            if only a snapshot does.
         hidden: `--help` leaves it out.
         aliases: further names on the command line, such as old ones.
     """
@@ -64,17 +83,38 @@ class Option:
 
     def check(self, name: str, value: Any) -> None:
         """Raise an InputError unless `value` has the type and range of the option."""
-        values: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
-        for each in () if value is None or self.read is not None else values:
-            right = isinstance(each, numbers.Real if self.kind is float else self.kind)
-            if not right or isinstance(each, bool) != (self.kind is bool):
-                raise InputError(f"{name} must be {self.kind.__name__}, got {each!r}.")
-            word = each["name"] if self.kind is dict else each
-            if self.kind in (str, dict) and self.known and word not in self.known:
-                raise InputError(f"{name} must be one of {', '.join(self.known)}, got {word!r}.")
-        fits = RANGES.get(self.within, lambda value: True)
-        if not all(fits(each) for each in values if each is not None):
-            raise InputError(f"{name} must be {self.within}, got {value}.")
+        if value is None:
+            return
+        for each in value if isinstance(value, tuple) else (value,):
+            if self.within:
+                check_number(name, each, self.within, self.kind)
+            elif self.read is None:
+                self._check_kind(name, each)
+
+    def _check_kind(self, name: str, value: Any) -> None:
+        if not isinstance(value, self.kind) or isinstance(value, bool) != (self.kind is bool):
+            raise InputError(f"{name} must be {self.kind.__name__}, got {reprlib.repr(value)}.")
+        word = value.get("name") if isinstance(value, dict) else value
+        if self.kind in (str, dict) and self.known and word not in self.known:
+            known = ", ".join(self.known)
+            raise InputError(f"{name} must be one of {known}, got {reprlib.repr(word)}.")
+
+
+def number_or(words: Mapping[str, Any], kind: type, within: str) -> Callable[[str], Any]:
+    """Return a reader of options that are one of `words`, or a number within a range."""
+
+    def read(text: str) -> Any:
+        if text in words:
+            return words[text]
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if fits(value, within):
+            return value
+        raise InputError(f"must be {', '.join(words)} or a number {within}, got {text[:50]}.")
+
+    return read
 
 
 def option(group: str, default: Any, help: str, kind: type = str, **how: Any) -> Any:
@@ -96,7 +136,7 @@ def read_options(config: type, options: dict[str, Any]) -> dict[str, Any]:
     known = options_of(config)
     unknown = [name for name in options if name not in known]
     if unknown:
-        raise InputError(f"Unknown option {unknown[0]!r}; known: {', '.join(known)}.")
+        raise InputError(f"Unknown option {unknown[0][:100]!r}; known: {', '.join(known)}.")
     values = {}
     for name, value in options.items():
         try:
@@ -121,7 +161,7 @@ def check_sides(
 ) -> None:
     """Raise an InputError if the short side would be longer than the long one.
 
-    The sides of a model may: there they can be height and width.
+    The sides stored in a model may be in that order, because they can be its height and width.
     """
     sides = min_side, max_side
     if None not in sides and min_side > max_side and sides != of_model:

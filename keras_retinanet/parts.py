@@ -6,11 +6,18 @@ heavy.
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .errors import InputError
+from .options import DEPTH, DETECTIONS, SHARE, SIDE, WIDTH, check_number
+
 if TYPE_CHECKING:
     from .utils.anchors import AnchorParameters
+
+
+CLIPS = ("before", "dropping", "after")
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,11 @@ class Pyramid:
     p6_from: str = "C5"
     p7_relu: bool = True
     strided_padding: str = "same"
+
+    def __post_init__(self) -> None:
+        for level in self.levels:
+            check_number("A pyramid level", level, "from 2 to 7")
+        check_number("The pyramid's width", self.width, WIDTH)
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,13 @@ class Heads:
     iou_branch: bool = False
     level_scales: bool = False
 
+    def __post_init__(self) -> None:
+        if self.width is not None:
+            check_number("The width of the heads", self.width, WIDTH)
+        check_number("The depth of the heads", self.depth, DEPTH)
+        if self.prior_probability is not None:
+            check_number("prior_probability", self.prior_probability, "between 0 and 1", float)
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -71,7 +90,7 @@ class Inputs:
         image_min_side: px of the short side, None to leave images at their size.
         image_max_side: px that the long side may have at most.
         resize: the resize rule, a key of `utils.resizing.RESIZES`.
-        canvases: pad a batch to one of a "few" sizes, or to its "own" largest image.
+        canvases: "few" pads a batch to one of a few sizes, "own" to its largest image.
         pad_to: pad normalized images in the graph to a multiple of this many px.
     """
 
@@ -83,10 +102,17 @@ class Inputs:
     canvases: str = "few"
     pad_to: int | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("image_min_side", "image_max_side", "pad_to"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), SIDE)
+        if self.canvases not in ("few", "own"):
+            raise InputError(f"canvases must be 'few' or 'own', got {reprlib.repr(self.canvases)}.")
+
 
 @dataclass(frozen=True)
 class PostProcess:
-    """The way from raw outputs to detections.
+    """The post-processing: from raw outputs to detections.
 
     Attributes:
         nms: a key of `nms.NMS`, or {"name": key, **arguments}; True is "hard", False "none".
@@ -96,7 +122,7 @@ class PostProcess:
         max_detections: rows of the output.
         top_k: candidates of each level that enter NMS; None for all.
         clip: clip boxes to the image "before" NMS; "dropping" also drops boxes beyond the image;
-            "after" does both behind NMS.
+            "after" does both after NMS.
         clip_margin: px that clipped boxes stay away from the right and lower edge.
     """
 
@@ -108,6 +134,16 @@ class PostProcess:
     top_k: int | None = 1000
     clip: str = "before"
     clip_margin: int = 0
+
+    def __post_init__(self) -> None:
+        check_number("nms_threshold", self.nms_threshold, SHARE, float)
+        check_number("score_threshold", self.score_threshold, SHARE, float)
+        check_number("max_detections", self.max_detections, DETECTIONS)
+        check_number("clip_margin", self.clip_margin, "from 0 to 100")
+        if self.top_k is not None:
+            check_number("top_k", self.top_k, "from 1 to 100000")
+        if self.clip not in CLIPS:
+            raise InputError(f"Unknown clip {reprlib.repr(self.clip)}; known: {', '.join(CLIPS)}.")
 
 
 @dataclass(frozen=True)
@@ -127,7 +163,7 @@ class Freeze:
 
 @dataclass(frozen=True)
 class Design:
-    """A detector but for its backbone and its classes.
+    """A detector without its backbone and its classes.
 
     Attributes:
         anchors: `AnchorParameters`, or a dict of its arguments; None for its defaults.

@@ -1,4 +1,4 @@
-"""Synthetic data to try the commands on: drawn toys on textured ground, in the CSV format."""
+"""Synthetic data to try the commands on: drawn toys on textured ground, as a CSV data set."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from .errors import InputError
 
 EMPTY = 0.04  # share of images without objects
 SMALLEST, LARGEST = 14, 200  # px, the longer side of an object
-CONTRAST = 80  # of 255, between an object's colour and the pixels that it covers
+CONTRAST = 75  # of 255, between an object's colour and the pixels that it covers
 COVERED = 0.25  # share of an object's pixels that later objects may cover
-COLOURS = np.stack(np.meshgrid(*[(45.0, 145.0, 240.0)] * 3), axis=-1).reshape(-1, 3)  # RGB
+FINER = 4  # objects are drawn this much larger and reduced, which smooths their edges
+COLOURS = np.stack(np.meshgrid(*[(50.0, 140.0, 230.0)] * 3), axis=-1).reshape(-1, 3)  # RGB
 
 
 def write_synthetic(
@@ -65,10 +66,10 @@ def draw_image(rng: Generator, size: int) -> tuple[ndarray, list[tuple[str, tupl
     """Draw up to 11 objects on an image (size, size, 3) uint8 RGB.
 
     Returns:
-        The image, and [(class name, (x1, y1, x2, y2))]; a box, in px, spans all pixels of its
-        object, covered ones included.
+        The image, and [(class name, (x1, y1, x2, y2))]; a box, in px, spans the pixels of which
+        its object covers half or more, also those that later objects hide.
     """
-    image = draw_ground(rng, size)
+    image = draw_ground(rng, size).astype("float32")
     visible = np.zeros((size, size), int)  # number of the object at each pixel, 0 for the ground
     spare = np.array([np.inf])  # pixels of each that may still be covered
     objects = []
@@ -76,17 +77,25 @@ def draw_image(rng: Generator, size: int) -> tuple[ndarray, list[tuple[str, tupl
     sides = SMALLEST * (min(LARGEST, 0.75 * size) / SMALLEST) ** rng.uniform(0, 1, count) ** 1.25
     for side in np.sort(sides)[::-1]:  # large objects first, while there is room for them
         name = str(rng.choice(list(SHAPES)))
-        mask, light = render(rng, name, side)
+        alpha, light = render(rng, name, side)
+        mask = alpha >= 0.5
         place = find_place(rng, image, visible, spare, mask)
         if place is None:
             continue
         window, colour = place
+        rows, columns = window
+        drop = 2 + int(side / 40)  # px, right and down from the object to its shadow
+        shade = image[rows.start + drop :, columns.start + drop :][: len(mask), : mask.shape[1]]
+        dark = 0.4 * cv2.blur(alpha, (3, 3))[: len(shade), : shade.shape[1]]
+        shade *= 1 - dark[..., None]
         spare -= np.bincount(visible[window][mask], minlength=len(spare))
         spare = np.append(spare, COVERED * mask.sum())
         visible[window][mask] = len(spare) - 1
-        image[window][mask] = np.clip(colour + light[mask][:, None], 0, 255)
-        rows, columns = window
-        objects.append((name, (columns.start, rows.start, columns.stop, rows.stop)))
+        ink = np.clip(colour + light[..., None], 0, 255)
+        image[window] += alpha[..., None] * (ink - image[window])
+        x, y, width, height = cv2.boundingRect(mask.astype("uint8"))
+        x, y = x + columns.start, y + rows.start
+        objects.append((name, (x, y, x + width, y + height)))
     noise = rng.uniform(1, 4) * rng.standard_normal((size, size, 1))
     return np.clip(image + noise, 0, 255).astype("uint8"), objects
 
@@ -108,22 +117,28 @@ def find_place(
 
 
 def render(rng: Generator, name: str, side: float) -> tuple[ndarray, ndarray]:
-    """Return an object's mask (h, w) bool, `side` px or a little more, and its light (h, w) int."""
+    """Draw an object of `side` px, with a margin of 1 px.
+
+    Returns:
+        The share of each pixel that it covers (h, w), and the light added to its colour (h, w),
+        both float32.
+    """
     shape, most = SHAPES[name]
     outlines, lights = zip(*shape(rng), strict=True)
     angle = np.radians(rng.uniform(-most, most))
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     low, extent = (outlines[0] @ turn).min(axis=0), np.ptp(outlines[0] @ turn, axis=0)
     scale = max(side / extent.max(), SMALLEST / extent.min())
-    polygons = [(16 * (each @ turn - low) * scale).round().astype("int32") for each in outlines]
-    width, height = np.ceil(extent * scale).astype(int) + 1
-    mask, light = np.zeros((height, width), "uint8"), np.zeros((height, width), "int16")
-    cv2.fillPoly(mask, polygons[:1], 1, shift=4)  # of 1/16 px
+    polygons = [(each @ turn - low) * scale + 1 for each in outlines]  # px
+    polygons = [((FINER * each - 0.5) * 16).round().astype("int32") for each in polygons]
+    width, height = (int(each) for each in np.ceil(extent * scale) + 2)
+    alpha, light = np.zeros((2, FINER * height, FINER * width), "float32")
+    cv2.fillPoly(alpha, polygons[:1], 1, shift=4)  # of 1/16 px
     for polygon, value in zip(polygons, lights, strict=True):
         cv2.fillPoly(light, [polygon], value, shift=4)
-    cv2.polylines(light, polygons[:1], True, -110, 1 + int(side / 22), shift=4)
-    x, y, width, height = cv2.boundingRect(mask)
-    return mask[y : y + height, x : x + width] > 0, light[y : y + height, x : x + width]
+    cv2.polylines(light, polygons[:1], True, -60, FINER * max(1, int(side / 22)), shift=4)
+    reduced = [cv2.resize(x, (width, height), interpolation=cv2.INTER_AREA) for x in (alpha, light)]
+    return reduced[0], reduced[1]
 
 
 def ring(count: int) -> ndarray:
@@ -172,7 +187,7 @@ SHAPES = {"ball": (ball, 180), "crate": (crate, 20), "tent": (tent, 20), "star":
 def draw_ground(rng: Generator, size: int) -> ndarray:
     """Draw two related colours, mixed by noise and a pattern, under up to six bent strokes."""
     share = np.full((size, size), 0.5)
-    for cells, weight in ((3, 0.2), (7, 0.12), (16, 0.08), (size // 5, 0.15)):
+    for cells, weight in ((3, 0.2), (7, 0.12), (16, 0.08), (size // 5, 0.15), (size // 2, 0.16)):
         grid = rng.uniform(-weight, weight, (cells, cells))
         share += cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
     angle, step = rng.uniform(0, np.pi), rng.uniform(7, 15)  # px
@@ -181,7 +196,7 @@ def draw_ground(rng: Generator, size: int) -> ndarray:
     patterns = (0, np.sin(along), np.sign(np.sin(along / 2) * np.sin(across / 2)))
     share += 0.2 * patterns[rng.integers(3)]
     dark = rng.uniform(30, 190) + rng.uniform(-25, 25, 3)
-    image = dark + np.clip(share, 0, 1)[..., None] * rng.uniform(30, 60, 3)
+    image = dark + np.clip(share, 0, 1)[..., None] * rng.uniform(40, 75, 3)
     image = np.clip(image, 0, 255).astype("uint8")
     for _ in range(rng.integers(0, 7)):
         ends, bend = rng.uniform(0, size, (2, 2)), rng.normal(0, size / 5, 2)

@@ -1,7 +1,12 @@
 """Fixtures that every test may ask for."""
 
+import contextlib
+import fcntl
+import gc
 import importlib.util
 import os
+import resource
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +21,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--unit", action="store_true", help="skip what needs Keras")
+    parser.addoption("--unit", action="store_true", help="skip tests that need Keras")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -38,8 +43,8 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_configure(config):
-    """On JAX, compiling is most of what the tests do: without optimisation it takes half as long,
-    and what one process or an earlier run has compiled is taken from a cache.
+    """Halve the time of the tests on JAX, most of which is compiling: compile without optimization,
+    and cache the results of all processes and runs.
     """
     if config.getoption("unit"):
         sys.modules.update(dict.fromkeys(("keras", "tensorflow", "jax", "torch")))
@@ -49,9 +54,45 @@ def pytest_configure(config):
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
+def pytest_collection_finish(session):
+    """On TensorFlow, tests run step by step without graphs, which take longer to make than to run;
+    those of the `graphs` fixture do not. Python's garbage collector leaves out what is imported.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # models are many small objects
+    if sys.modules.get("tensorflow"):
+        sys.modules["tensorflow"].config.run_functions_eagerly(True)
+
+
+@pytest.fixture(scope="session")
+def within_graphs():
+    """A context in which steps of TensorFlow are graphs, as they are for users."""
+
+    @contextlib.contextmanager
+    def run():
+        tensorflow = sys.modules.get("tensorflow")
+        before = tensorflow and tensorflow.config.functions_run_eagerly()
+        if before:
+            tensorflow.config.run_functions_eagerly(False)
+        try:
+            yield
+        finally:
+            if before:
+                tensorflow.config.run_functions_eagerly(True)
+
+    return run
+
+
+@pytest.fixture
+def graphs(within_graphs):
+    """The whole test `within_graphs`."""
+    with within_graphs():
+        yield
+
+
 @pytest.fixture
 def shared():
-    """The folder of reference data beside the checkout; tests that want it skip without it."""
+    """Return the folder of reference data next to the checkout, or skip the test without it."""
     if not SHARED.is_dir():
         pytest.skip(f"reference data are not at {SHARED}")
     return SHARED
@@ -59,7 +100,7 @@ def shared():
 
 @pytest.fixture(scope="session")
 def torchvision():
-    """torchvision; tests that want it skip without it, and without PyTorch."""
+    """Return torchvision, or skip the test without it or PyTorch."""
     pytest.importorskip("torch")
     if importlib.util.find_spec("torchvision") is None:
         pytest.skip("torchvision is not installed")
@@ -68,7 +109,7 @@ def torchvision():
 
 @pytest.fixture(scope="session")
 def load_benchmark():
-    """Gives the script of benchmarks/ of a name as a module."""
+    """Return a function that imports a script of benchmarks/ by its name."""
 
     def load(name):
         spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
@@ -81,7 +122,7 @@ def load_benchmark():
 
 @pytest.fixture(params=["numpy", "ops"])
 def calculate(request):
-    """Calls f(*arrays, xp=...) with NumPy or with Keras's operations, and gives back NumPy."""
+    """Return a function that calls f(*arrays, xp=...) on NumPy or Keras and returns NumPy."""
     from keras import ops
 
     def call(f, *arrays, **kwargs):
@@ -95,7 +136,7 @@ def calculate(request):
 
 @pytest.fixture(scope="session")
 def gradient():
-    """The value of a scalar function f and its gradient at x, cast to dtype, as NumPy."""
+    """Return a function for the value and gradient, as NumPy, of a scalar f at x, cast to dtype."""
     import keras
     from keras import ops
 
@@ -139,7 +180,7 @@ levels = 3 4 5
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory):
-    """A folder of synthetic data: images of 64 px, 6 to train on and 4 held out, in train.csv,
+    """Return a folder of synthetic data of 64 px: 6 images to train on, 4 held out, in train.csv,
     val.csv and classes.csv, and anchors.ini for them."""
     from keras_retinanet.synthetic import write_synthetic
 
@@ -150,39 +191,74 @@ def sample(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny(sample):
-    """The options of retinanet-train for a model that is built and trained in seconds,
-    but for what it starts from."""
+    """Return options of retinanet-train for a model that trains in seconds; they name no start."""
     options = "--backbone resnet10_0.25 --feature-size 16 --head-depth 1 --norm batch"
     sides = "--image-min-side 64 --image-max-side 64 --batch-size 3"
     return [*options.split(), *sides.split(), "--config", str(sample / "anchors.ini")]
 
 
 @pytest.fixture(scope="session")
-def trained(sample, tiny, tmp_path_factory):
-    """The folder of snapshots of a training that learned the sample by heart."""
+def child_seconds():
+    """Return the CPU seconds of all ended child processes, which no load changes."""
+
+    def seconds():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    return seconds
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory):
+    """Return the folder of a name, which the first of all test processes to ask for it fills."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def make(name, fill):
+        folder = root / name
+        with open(root / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                part = root / f"{name}.part"
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir()
+                fill(part)
+                part.rename(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained(sample, tiny, within_graphs, make_once):
+    """Return the folder of snapshots of a training that overfitted the synthetic data."""
     from keras_retinanet.bin import train
 
-    folder = tmp_path_factory.mktemp("snapshots")
     how = ["--augmentation=none", "--lr=0.01", "--box-loss=giou", "--batch-size=6"]
     how += ["--epochs=2", "--steps=90"]
     data = [sample / "train.csv", sample / "classes.csv", "--val-annotations", sample / "val.csv"]
-    train.main(
-        ["--no-weights", *tiny, *how, "--snapshot-path", str(folder), "csv", *map(str, data)]
-    )
-    return folder
+
+    def fill(folder):
+        options = ["--no-weights", *tiny, *how, "--snapshot-path", str(folder)]
+        with within_graphs():  # 180 steps are worth one
+            train.main([*options, "csv", *map(str, data)])
+
+    return make_once("snapshots", fill)
 
 
 @pytest.fixture(scope="session")
 def snapshot(trained):
-    """The training model of `trained`, a file."""
+    """Return the path of the training model of `trained`."""
     return trained / "resnet10_0.25_csv_last.keras"
 
 
 @pytest.fixture(scope="session")
-def detector(snapshot, tmp_path_factory):
-    """The inference model of `trained`, a file."""
+def detector(snapshot, make_once):
+    """Return the path of the inference model of `trained`."""
     from keras_retinanet.bin import convert_model
 
-    path = tmp_path_factory.mktemp("detector") / "detector.keras"
-    convert_model.main([str(snapshot), str(path)])
-    return path
+    def fill(folder):
+        convert_model.main([str(snapshot), str(folder / "detector.keras")])
+
+    return make_once("detector", fill) / "detector.keras"

@@ -1,4 +1,4 @@
-"""benchmarks/backbones.py: what it counts."""
+"""benchmarks/backbones.py: the multiplications that it counts."""
 
 import keras
 import pytest
@@ -9,7 +9,7 @@ def benchmark(load_benchmark):
     return load_benchmark("backbones")
 
 
-def test_multiplications_by_hand(benchmark):
+def test_multiplications_equal_a_count_by_hand(benchmark):
     inputs = keras.Input((8, 6, 4))
     x = keras.layers.Conv2D(10, 3, 2, padding="same", groups=2)(inputs)  # 4·3·10 · 9·2
     x = keras.layers.DepthwiseConv2D(3, padding="valid", depth_multiplier=2)(x)  # 2·1·20 · 9
@@ -18,7 +18,7 @@ def test_multiplications_by_hand(benchmark):
     assert benchmark.multiplications(keras.Model(inputs, x)) == 2160 + 360 + 200
 
 
-def test_resnet50_by_hand(benchmark):
+def test_multiplications_of_resnet50_equal_a_count_by_hand(benchmark):
     # in units of 56²·64², a 1x1 convolution of 64 to 64 channels at the side of stage 1; each
     # later stage has half the side and twice the channels, so its convolutions cost the same
     unit = 56**2 * 64**2
@@ -36,7 +36,7 @@ def test_resnet50_by_hand(benchmark):
     assert benchmark.multiplications(model) / 1e9 == pytest.approx(4.09, abs=0.01)  # as published
 
 
-def test_names_are_of_different_networks(benchmark):
+def test_names_leave_out_equal_networks(benchmark):
     names = benchmark.names()
     assert {"resnet50", "mobilenet224_0.5", "mobilenetv2_0.5", "efficientnetb7"} < set(names)
     assert not {"mobilenet128_0.5", "mobilenet224_0.50", "resnet18_1.0"} & set(names)

@@ -1,4 +1,4 @@
-"""benchmarks/loss_ablation.py, as far as it goes without training."""
+"""benchmarks/loss_ablation.py, without training."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ def ablation(load_benchmark):
     return load_benchmark("loss_ablation")
 
 
-def test_every_row_is_options_of_the_command(ablation):
+def test_command_accepts_the_options_of_every_row(ablation):
     for options in ablation.ROWS.values():
         args = parse_args([*ablation.SAME.split(), *options.split(), "csv", "a", "b"])
         preset = DETECTORS[args.detector]
@@ -32,7 +32,7 @@ def test_every_row_is_options_of_the_command(ablation):
         assigners.get(args.assigner or preset.assigner)
 
 
-def test_rows_are_means_and_deviations_over_the_seeds_that_are_done(ablation, tmp_path):
+def test_table_has_means_and_deviations_of_finished_seeds(ablation, tmp_path):
     sizes = {"size": 8, "images": 1, "held_out": 1, "epochs": 1, "batch_size": 1}
     args = argparse.Namespace(
         **sizes, backbone="b", width=1, depth=1, seeds=3, output=tmp_path, jobs=1

@@ -1,4 +1,4 @@
-"""Box arithmetic: by hand, its bounds and symmetries, and the same on every array module."""
+"""Box arithmetic: values by hand, bounds, symmetries, and equal results of the array modules."""
 
 import numpy as np
 import pytest
@@ -35,13 +35,13 @@ def ordered(boxes):
     )
 
 
-def test_area(calculate):
+def test_area_equals_a_calculation_by_hand(calculate):
     # 10 x 10; 5 x 6; nothing for a point, an inverted box (8 x 8 were it not) and a line
     boxes = PAIRS[[0, 4, 5, 6, 7], 0]
     assert calculate(box_math.area, boxes).tolist() == [100, 30, 0, 0, 0]
 
 
-def test_intersection_and_union(calculate):
+def test_intersection_and_union_equal_a_calculation_by_hand(calculate):
     shared = calculate(box_math.intersection, PAIRS[:, 0], PAIRS[:, 1])
     assert shared.tolist() == [50, 25, 0, 0, 30, 0, 0, 0]
     # areas 100 + 100 - 50; 100 + 25 - 25; 100 + 100; 100 + 200; 30; 0; 0 + 100; 0 + 100
@@ -49,13 +49,13 @@ def test_intersection_and_union(calculate):
     assert covered.tolist() == [150, 100, 200, 300, 30, 0, 100, 100]
 
 
-def test_iou(calculate):
+def test_iou_equals_a_calculation_by_hand(calculate):
     expected = [50 / 150, 25 / 100, 0, 0, 1, 0, 0, 0]
     values = calculate(box_math.iou, PAIRS[:, 0], PAIRS[:, 1])
     np.testing.assert_allclose(values, expected, rtol=1e-6)
 
 
-def test_giou(calculate):
+def test_giou_equals_a_calculation_by_hand(calculate):
     # hulls: 15 x 10; 10 x 10; 20 x 10; 30 x 30; itself; a point;
     # [0, 0, 10, 10] for the inverted box, which covers nothing, and for the line
     expected = [1 / 3, 1 / 4, 0, 0 - (900 - 300) / 900, 1, 0, 0, 0]
@@ -63,13 +63,13 @@ def test_giou(calculate):
     np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-7)
 
 
-def test_hull(calculate):
+def test_hull_contains_both_boxes(calculate):
     hull = calculate(box_math.hull, PAIRS[:, 0], PAIRS[:, 1])
     assert hull[3].tolist() == [0, 0, 30, 30]
     assert hull[1].tolist() == [0, 0, 10, 10]
 
 
-def test_clip(calculate):
+def test_clip_moves_corners_into_the_image(calculate):
     boxes = np.array([[-5, -6, 200, 100], [20, 30, 40, 50], [130, 90, 140, 99]], "float32")
     clipped = calculate(box_math.clip, boxes, width=120, height=80)
     assert clipped.tolist() == [[0, 0, 120, 80], [20, 30, 40, 50], [120, 80, 120, 80]]
@@ -85,14 +85,14 @@ def test_leading_axes_broadcast(calculate):
 
 
 @pytest.mark.parametrize("function", [box_math.intersection, box_math.iou, box_math.giou])
-def test_no_boxes(calculate, function):
+def test_no_boxes_give_no_values(calculate, function):
     none = np.zeros((0, 4), "float32")
     assert calculate(function, none, none).shape == (0,)
 
 
 @settings(max_examples=200, deadline=None)
 @given(pairs)
-def test_bounds_and_symmetry(boxes):
+def test_iou_and_giou_are_bounded_and_symmetric(boxes):
     a, b = boxes[:, 0], boxes[:, 1]
     iou, giou = box_math.iou(a, b), box_math.giou(a, b)
     assert np.isfinite(iou).all()
@@ -127,7 +127,7 @@ def test_clipped_boxes_lie_inside_and_stay_there(boxes):
 
 
 @pytest.mark.parametrize("function", [box_math.iou, box_math.giou])
-def test_modules_agree(function):
+def test_keras_equals_numpy(function):
     from keras import ops
 
     boxes = np.random.default_rng(0).uniform(-50, 1400, (300, 2, 4)).astype("float32")

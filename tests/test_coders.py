@@ -1,4 +1,4 @@
-"""Box coders: by hand, back and forth, and where predictions are wild."""
+"""Box coders: values by hand, round trips, and extreme predictions."""
 
 import math
 
@@ -37,7 +37,7 @@ def some_boxes(count, seed):
     return np.concatenate([low, low + random.uniform(12, 600, (count, 2))], 1).astype("float32")
 
 
-def test_center_size_by_hand(calculate):
+def test_center_size_equals_a_calculation_by_hand(calculate):
     # The anchor is 20 x 10 about (10, 5); the box is 40 x 5 about (30, 10):
     # dx = 20 / 20, dy = 5 / 10, dw = log 2, dh = log 0.5; variances 0.1 and 0.2 divide them.
     anchor = np.array([[0, 0, 20, 10]], "float32")
@@ -51,7 +51,7 @@ def test_center_size_by_hand(calculate):
     np.testing.assert_allclose(calculate(ssd.decode, anchor, values), box, rtol=1e-5)
 
 
-def test_corners_by_hand(calculate):
+def test_corners_equals_a_calculation_by_hand(calculate):
     # The anchor is 20 x 10. x1 moves by 4 / 20 = 0.2 and y1 by -1 / 10, x2 by 0, y2 by 5 / 10;
     # all are divided by 0.2.
     anchor = np.array([[0, 0, 20, 10]], "float32")
@@ -62,7 +62,7 @@ def test_corners_by_hand(calculate):
     np.testing.assert_allclose(calculate(coder.decode, anchor, values), box, rtol=1e-6)
 
 
-def test_corners_mean_and_std(calculate):
+def test_corners_subtracts_mean_and_divides_by_std(calculate):
     # x1 moves by 0.2 of the width: (0.2 - 0.1) / 0.5
     coder = coders.corners(mean=(0.1, 0, 0, 0), std=(0.5, 1, 1, 1))
     anchor = np.array([[0, 0, 20, 10]], "float32")
@@ -70,14 +70,14 @@ def test_corners_mean_and_std(calculate):
     np.testing.assert_allclose(values, [[0.2, 0, 0, 0]], rtol=1e-6)
 
 
-def test_zero_is_the_anchor(calculate):
+def test_zero_decodes_to_the_anchor(calculate):
     anchors = some_boxes(7, 1)
     for coder in (coders.center_size(), coders.corners()):
         decoded = calculate(coder.decode, anchors, np.zeros((7, 4), "float32"))
         np.testing.assert_allclose(decoded, anchors, rtol=1e-5)
 
 
-def test_round_trip(calculate, coder):
+def test_decode_inverts_encode(calculate, coder):
     anchors, boxes = some_boxes(50, 2), some_boxes(50, 3)
     values = calculate(coder.encode, anchors, boxes)
     decoded = calculate(coder.decode, anchors, values)
@@ -91,7 +91,7 @@ def test_round_trip(calculate, coder):
     st.tuples(*[st.floats(-500, 500)] * 2, *[st.floats(1, 800)] * 2),
     st.tuples(*[st.floats(-500, 500)] * 2, *[st.floats(16, 512)] * 2),
 )
-def test_round_trip_of_any_box(box, anchor):
+def test_decode_inverts_encode_of_any_box(box, anchor):
     box, anchor = (np.array([[x, y, x + w, y + h]], "float64") for x, y, w, h in (box, anchor))
     for config in ALL:
         if config.get("clamp") == "both":
@@ -140,7 +140,7 @@ def test_growth_is_free_if_asked(calculate):
     np.testing.assert_allclose(decoded, [[*(8 - half), *(8 + half)]], rtol=1e-4)
 
 
-def test_without_a_clamp_boxes_are_those_of_keras():
+def test_without_a_clamp_boxes_equal_keras():
     random = np.random.default_rng(0)
     values = random.uniform(-6, 6, (50, 4)).astype("float32")  # exp(6) = 403 > 62.5
     anchors = some_boxes(50, 1)
@@ -152,12 +152,12 @@ def test_without_a_clamp_boxes_are_those_of_keras():
     assert (np.abs(ours - coders.center_size().decode(anchors, values)) > 100).any()
 
 
-def test_an_unknown_clamp_names_the_known():
+def test_unknown_clamp_lists_known_ones():
     with pytest.raises(InputError, match="'below'; known: above, both, none"):
         coders.center_size(clamp="below")
 
 
-def test_the_clamp_is_on_the_growth_and_not_on_the_value(calculate):
+def test_clamp_limits_growth_and_not_the_value(calculate):
     # 10 · 0.2 = 2 < log(1000 / 16): not clamped
     coder = coders.center_size((0.1, 0.1, 0.2, 0.2))
     anchor = np.array([[-1, -1, 1, 1]], "float32")
@@ -182,13 +182,13 @@ def test_gradient_of_decoding_is_finite(gradient, coder):
     assert np.isfinite(gradient(total, values)[1]).all()
 
 
-def test_no_boxes(calculate, coder):
+def test_no_boxes_keep_their_shape(calculate, coder):
     none = np.zeros((0, 4), "float32")
     assert calculate(coder.encode, none, none).shape == (0, 4)
     assert calculate(coder.decode, none, none).shape == (0, 4)
 
 
-def test_modules_agree(coder):
+def test_keras_equals_numpy(coder):
     anchors, boxes = some_boxes(200, 8), some_boxes(200, 9)
     tensors = [ops.convert_to_tensor(array) for array in (anchors, boxes)]
     theirs = ops.convert_to_numpy(coder.encode(*tensors, ops))
@@ -203,7 +203,7 @@ def test_modules_agree(coder):
     )
 
 
-def test_get(coder):
+def test_get_rebuilds_a_coder_from_its_config(coder):
     again = coders.get(coder.config)
     assert again.config == coder.config
     assert coders.get(coder) is coder
@@ -211,7 +211,7 @@ def test_get(coder):
     np.testing.assert_array_equal(again.encode(anchors, boxes), coder.encode(anchors, boxes))
 
 
-def test_get_by_name_does_not_use_up_the_dict():
+def test_get_does_not_change_the_config():
     config = {"name": "corners", "std": [0.1] * 4}
     assert coders.get(config).config == coders.get(config).config
     assert coders.get("center_size").config["variances"] == (1, 1, 1, 1)
@@ -224,7 +224,7 @@ BOX = np.array([[4, 4, 16, 36]], "float32")
 DISTANCES = np.array([[4 / 2, 12 / 4, 8 / 2, 20 / 4]], "float32")  # left, top, right, bottom
 
 
-def test_distances_by_hand(calculate):
+def test_distances_equals_a_calculation_by_hand(calculate):
     for coder in (coders.distances(), coders.distances(bins=16)):
         np.testing.assert_allclose(calculate(coder.encode, ANCHOR, BOX), DISTANCES, rtol=1e-6)
         np.testing.assert_allclose(calculate(coder.decode, ANCHOR, DISTANCES), BOX, rtol=1e-6)
@@ -252,7 +252,7 @@ def test_distances_start_at_the_anchor(calculate):
     assert coders.center_size().start == coders.corners().start == 0
 
 
-def test_sizes_of_distances():
+def test_size_of_distances_follows_from_bins():
     assert coders.distances().size == 4
     assert coders.distances(bins=16).size == 4 * 17
     assert coders.distances(bins=7).size == 4 * 8
@@ -266,7 +266,7 @@ def test_sharp_distributions_decode_to_their_bins(calculate):
     np.testing.assert_allclose(decoded, BOX, rtol=1e-6)
 
 
-def test_between_two_bins(calculate):
+def test_probability_on_two_bins_decodes_between_them(calculate):
     # weights 1/4 and 3/4 of the bins 2 and 3: 2.75 units of 2 px to the left of 8, 4 px above 16
     logits = np.full((1, 4, 8), -100, "float32")
     logits[..., 2], logits[..., 3] = math.log(1), math.log(3)
@@ -281,7 +281,7 @@ def test_uniform_distributions_decode_to_the_middle(calculate):
     np.testing.assert_allclose(decoded, [[-8, -16, 24, 48]], rtol=1e-6)
 
 
-def test_distributions_of_two_hot_weights_are_a_round_trip(calculate):
+def test_decode_inverts_two_hot_weights(calculate):
     anchors = some_boxes(20, 13)
     center, size = (anchors[:, :2] + anchors[:, 2:]) / 2, anchors[:, 2:] - anchors[:, :2]
     reach = np.random.default_rng(14).uniform(0.1, 1.9, (20, 4)).astype("float32")  # of 2 sides
@@ -295,7 +295,7 @@ def test_distributions_of_two_hot_weights_are_a_round_trip(calculate):
     np.testing.assert_allclose(decoded, boxes, rtol=1e-4, atol=1e-2)
 
 
-def test_distributions_of_a_batch_and_of_no_boxes(calculate):
+def test_distributions_decode_batches_and_no_boxes(calculate):
     coder, anchors = coders.distances(bins=7), some_boxes(6, 15)
     logits = np.random.default_rng(16).normal(0, 3, (2, 6, 32)).astype("float32")
     together = calculate(coder.decode, anchors[None], logits)
@@ -322,7 +322,7 @@ def test_wild_distributions_decode_within_the_bins(gradient):
     assert (sides <= np.array([14, 28, 14, 28])).all()
 
 
-def test_distances_are_made_again_from_their_config():
+def test_get_rebuilds_distances_from_their_config():
     for arguments in ({}, {"bins": 16}, {"bins": 7, "unit": 0.25}):
         coder = coders.distances(**arguments)
         assert coder.config == {"name": "distances", "bins": None, "unit": 0.125, **arguments}
@@ -335,6 +335,6 @@ def test_distances_are_made_again_from_their_config():
         np.testing.assert_array_equal(again.decode(ANCHOR, values), decoded)
 
 
-def test_an_unknown_coder_names_the_known():
+def test_unknown_coder_lists_known_ones():
     with pytest.raises(ValueError, match="'polar'; known: center_size, corners, distances"):
         coders.get("polar")

@@ -180,7 +180,7 @@ ENTRIES = [(module, entry) for module, entries in CONTRACT.items() for entry in 
 
 
 def arguments_of(text):
-    """Return {argument: default} of "a, b=1", with `empty` where there is no default."""
+    """Return {argument: default} of "a, b=1", with `empty` for an argument without default."""
     found = {}
     listed = ast.parse(f"[{text.replace('=', ':=')}]", mode="eval").body.elts
     for argument in listed:

@@ -1,4 +1,4 @@
-"""Detections in the forms that other programs take."""
+"""Detections and their conversions for other programs."""
 
 import sys
 import types
@@ -37,7 +37,7 @@ def test_plot_draws_on_a_copy(found):
         Detections(found.boxes, found.scores, found.labels).plot()
 
 
-def test_coco_rows_are_numbered_from_one_unless_told(found):
+def test_coco_rows_count_from_one_by_default(found):
     first, second = found.to_coco()
     assert first == {
         "image_id": 5,
@@ -50,19 +50,19 @@ def test_coco_rows_are_numbered_from_one_unless_told(found):
     assert ids == [(9, 20), (9, 10)]
 
 
-def test_coco_rows_leave_out_padding_and_what_is_not_finite():
+def test_coco_rows_leave_out_padding_and_non_finite_values():
     boxes = np.array([[0, 0, 9, 9], [0, 0, 9, np.nan], [0, 0, 9, 9], [0, 0, 9, 9]], "float32")
     scores = np.array([0.9, 0.8, np.nan, 0.6], "float32")
     found = Detections(boxes, scores, np.array([0, 0, 0, -1]))
     assert [row["score"] for row in found.to_coco()] == pytest.approx([0.9])
 
 
-def test_nothing_found_has_every_form():
+def test_no_detections_convert_to_empty_rows():
     none = Detections(np.zeros((0, 4), "float32"), np.zeros(0, "float32"), np.zeros(0, "int32"))
     assert (len(none), none.names, none.to_coco()) == (0, [], [])
 
 
-def test_missing_packages_are_named_with_the_command(found, monkeypatch):
+def test_missing_package_names_its_pip_command(found, monkeypatch):
     for name, convert in (
         ("supervision", found.to_supervision),
         ("pandas", found.to_dataframe),
@@ -72,7 +72,7 @@ def test_missing_packages_are_named_with_the_command(found, monkeypatch):
             convert()
 
 
-def test_other_packages_get_the_columns(found, monkeypatch):
+def test_dataframe_and_supervision_get_the_columns(found, monkeypatch):
     given = types.SimpleNamespace(Detections=lambda **columns: columns, DataFrame=dict)
     monkeypatch.setitem(sys.modules, "supervision", given)
     monkeypatch.setitem(sys.modules, "pandas", given)

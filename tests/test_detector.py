@@ -1,6 +1,7 @@
-"""From images of every kind to boxes in their pixels."""
+"""Detector: images of every kind in, boxes in their pixels out."""
 
 import json
+import os
 import sys
 import threading
 
@@ -9,10 +10,11 @@ import pytest
 from PIL import Image
 
 from keras_retinanet import Detector, detector, model_input, open_dataset
+from keras_retinanet.detector_options import DetectorOptions
 from keras_retinanet.errors import InputError
 from keras_retinanet.evaluation import evaluate_coco, evaluate_voc
 from keras_retinanet.evaluation.detections import detect_dataset
-from keras_retinanet.model_input import ModelInput, Prepared
+from keras_retinanet.model_input import ModelInput, Prepared, read_rgb
 from keras_retinanet.models import backbone, convert_model
 from keras_retinanet.parts import Design, Heads, Inputs, Pyramid
 from keras_retinanet.preprocessing.dataset import checked
@@ -20,7 +22,7 @@ from keras_retinanet.preprocessing.readers import read_coco, read_csv, read_pasc
 from keras_retinanet.utils.resizing import RESIZES, Fit, stretched
 
 # name: (size (w, h), [(class, box)]); the sizes round when they are resized to 64 / 90
-PICTURES = {
+IMAGES = {
     "a": ((101, 73), [("dog", (10, 5, 60, 70)), ("cat", (0, 0, 101, 73))]),
     "b": ((73, 150), [("cat", (3, 90, 40, 149))]),
     "c": ((64, 64), []),
@@ -31,7 +33,7 @@ SIDES = ModelInput(64, 90)
 
 
 class Perfect:
-    """A model that finds every box: it knows a picture by its grey, 20 times its place."""
+    """Find every box; the grey value of an image, 20 times its index, identifies it."""
 
     def __init__(self, dataset, inputs=SIDES):
         self.dataset = dataset
@@ -44,8 +46,8 @@ class Perfect:
         scores = np.full((len(images), 6), -1, "float32")
         labels = np.full((len(images), 6), -1, "int32")
         for row, image in enumerate(images):
-            place = round(image[..., 0].max() / 20)  # padding is black
-            record = self.dataset.records[place]
+            index = round(image[..., 0].max() / 20)  # padding is black
+            record = self.dataset.records[index]
             fit = self.inputs.fit(record.size)
             count = len(record.boxes)
             boxes[row, :count] = record.boxes * np.tile(fit.scale, 2) + np.tile(fit.offset, 2)
@@ -54,17 +56,17 @@ class Perfect:
         return boxes, scores, labels
 
 
-def pictures(folder):
+def write_images(folder):
     folder.mkdir(parents=True)
-    for place, (name, (size, _)) in enumerate(PICTURES.items()):
-        Image.new("RGB", size, (20 * place,) * 3).save(folder / f"{name}.png")
+    for index, (name, (size, _)) in enumerate(IMAGES.items()):
+        Image.new("RGB", size, (20 * index,) * 3).save(folder / f"{name}.png")
 
 
 def csv_set(folder):
-    pictures(folder / "images")
+    write_images(folder / "images")
     rows = [
         f"images/{name}.png,{','.join(map(str, box))},{label}"
-        for name, (_, boxes) in PICTURES.items()
+        for name, (_, boxes) in IMAGES.items()
         for label, box in boxes
     ]
     rows.insert(3, "images/c.png,,,,,")
@@ -74,19 +76,19 @@ def csv_set(folder):
 
 
 def coco_set(folder):
-    pictures(folder / "images")
+    write_images(folder / "images")
     annotations = [
         {
-            "id": 10 * place + row,
-            "image_id": place,
+            "id": 10 * index + row,
+            "image_id": index,
             "category_id": {"cat": 3, "dog": 18}[label],
             "bbox": [x1, y1, x2 - x1, y2 - y1],
         }
-        for place, (_, boxes) in enumerate(PICTURES.values())
+        for index, (_, boxes) in enumerate(IMAGES.values())
         for row, (label, (x1, y1, x2, y2)) in enumerate(boxes)
     ]
     content = {
-        "images": [{"id": i, "file_name": f"{name}.png"} for i, name in enumerate(PICTURES)],
+        "images": [{"id": i, "file_name": f"{name}.png"} for i, name in enumerate(IMAGES)],
         "annotations": annotations,
         "categories": [{"id": 18, "name": "dog"}, {"id": 3, "name": "cat"}],
     }
@@ -95,11 +97,11 @@ def coco_set(folder):
 
 
 def pascal_set(folder):
-    pictures(folder / "JPEGImages")
+    write_images(folder / "JPEGImages")
     (folder / "Annotations").mkdir()
     (folder / "ImageSets" / "Main").mkdir(parents=True)
-    (folder / "ImageSets" / "Main" / "val.txt").write_text("\n".join(PICTURES))
-    for name, (_, boxes) in PICTURES.items():
+    (folder / "ImageSets" / "Main" / "val.txt").write_text("\n".join(IMAGES))
+    for name, (_, boxes) in IMAGES.items():
         objects = "".join(
             f"<object><name>{label}</name><bndbox><xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin>"
             f"<xmax>{x2 + 1}</xmax><ymax>{y2 + 1}</ymax></bndbox></object>"
@@ -114,7 +116,7 @@ READERS = {"csv": csv_set, "coco": coco_set, "pascal": pascal_set}
 
 
 def perfect(dataset, inputs=SIDES, **options):
-    """A detector whose model finds every box."""
+    """Return a detector whose model finds every box."""
     options = {"score_threshold": 0.05, **options}
     return Detector(Perfect(dataset, inputs), inputs, dataset.class_names, **options)
 
@@ -126,7 +128,7 @@ def data(tmp_path):
 
 @pytest.fixture(scope="module")
 def tiny_model():
-    """An untrained training model of the classes cat and dog, for images of 64 px."""
+    """Return an untrained training model of the classes cat and dog, for images of 64 px."""
     inputs = Inputs(image_min_side=64, image_max_side=64)
     design = Design(Pyramid(width=8), Heads(depth=1), inputs=inputs)
     return backbone("resnet10_0.25").detector(["cat", "dog"], design=design)
@@ -134,7 +136,7 @@ def tiny_model():
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_perfect_model_has_perfect_figures(tmp_path, reader, batch_size):
+def test_perfect_model_gets_perfect_figures(tmp_path, reader, batch_size):
     dataset = checked(READERS[reader](tmp_path))
     assert dataset.class_names == NAMES
     finder = perfect(dataset, batch_size=batch_size)
@@ -168,7 +170,7 @@ def test_evaluate_takes_data_sets_and_paths_and_prints_nothing(data, tmp_path, c
         finder.evaluate(data.__class__(data.records, ["cat", "owl"], [1, 2]))
 
 
-def test_evaluate_takes_the_usual_test_split(tmp_path):
+def test_evaluate_reads_the_usual_test_split(tmp_path):
     data = checked(pascal_set(tmp_path / "voc"))
     (tmp_path / "voc" / "ImageSets" / "Main" / "train.txt").write_text("a")
     assert perfect(data).evaluate(tmp_path / "voc")["AP"] == pytest.approx(1)
@@ -176,7 +178,7 @@ def test_evaluate_takes_the_usual_test_split(tmp_path):
         open_dataset(tmp_path / "voc", classes=data.class_names)
 
 
-def test_thresholds_and_limits_hold(data):
+def test_thresholds_and_limits_drop_detections(data):
     [*found] = perfect(data, score_threshold=0.85).stream(record.path for record in data.records)
     assert [len(image) for image in found] == [1, 1, 0, 1]
     found = perfect(data, max_detections=1)([record.path for record in data.records])
@@ -185,7 +187,7 @@ def test_thresholds_and_limits_hold(data):
 
 @pytest.mark.parametrize("resize", RESIZES)
 @pytest.mark.parametrize("canvases", ["few", "own"])
-def test_boxes_come_back_by_every_resize_rule(data, resize, canvases):
+def test_every_resize_rule_is_inverted(data, resize, canvases):
     inputs = ModelInput(64, 90, resize, canvases)
     finder = perfect(data, inputs)
     for record in data.records:
@@ -198,7 +200,7 @@ def test_boxes_come_back_by_every_resize_rule(data, resize, canvases):
 # the forms of an image
 
 
-def test_every_form_of_an_image_gives_the_same(data):
+def test_every_form_of_an_image_gives_the_same_boxes(data):
     finder, path = perfect(data), data.records[1].path
     with open(path, "rb") as file:
         encoded = file.read()
@@ -223,7 +225,7 @@ def test_images_are_turned_upright(data, tmp_path):
         np.testing.assert_allclose(perfect(data)(source).boxes, data.records[1].boxes, atol=1e-3)
 
 
-def test_images_that_cannot_be_read_are_named(data, tmp_path):
+def test_errors_name_unreadable_images(data, tmp_path):
     finder = perfect(data)
     (tmp_path / "text.jpg").write_text("no image")
     for path in (tmp_path / "text.jpg", tmp_path / "missing.jpg"):
@@ -243,7 +245,7 @@ def test_images_that_cannot_be_read_are_named(data, tmp_path):
 # streams
 
 
-def test_stream_skips_what_cannot_be_read(data, tmp_path):
+def test_stream_skips_unreadable_images(data, tmp_path):
     (tmp_path / "text.jpg").write_text("no image")
     paths = [record.path for record in data.records]
     mixed = [tmp_path / "text.jpg", *paths[:2], tmp_path / "gone.jpg", *paths[2:], "gone.png"]
@@ -261,19 +263,19 @@ def test_stream_skips_what_cannot_be_read(data, tmp_path):
 
 
 def test_detections_do_not_depend_on_the_other_images(data):
-    alone = [perfect(data)(record.path) for record in data.records]
+    separate = [perfect(data)(record.path) for record in data.records]
     order = [3, 0, 2, 1, 0, 3, 3, 1]
     finder = perfect(data, batch_size=3)
     found = list(finder.stream(data.records[i].path for i in order))
     assert [image.index for image in found] == list(range(8))
     for image, i in zip(found, order, strict=True):
-        np.testing.assert_array_equal(image.boxes, alone[i].boxes)
+        np.testing.assert_array_equal(image.boxes, separate[i].boxes)
     assert len({shape[1:3] for shape in finder.model.shapes}) == len(
         {SIDES.bucket(SIDES.fit(record.size)) for record in data.records}
     )
 
 
-def test_stream_of_any_length_is_read_as_it_is_used(data):
+def test_stream_reads_at_most_50_images_ahead(data):
     finder, read = perfect(data, batch_size=2), []
 
     def endless():
@@ -289,7 +291,7 @@ def test_stream_of_any_length_is_read_as_it_is_used(data):
     stream.close()
 
 
-def test_images_of_a_rare_bucket_wait_a_bounded_time():
+def test_images_of_a_rare_bucket_are_detected_within_8_images():
     def prepared(index, bucket):
         return Prepared(None, None, None, bucket, None, index)
 
@@ -300,7 +302,7 @@ def test_images_of_a_rare_bucket_wait_a_bounded_time():
     assert all(len({item.bucket for item in group}) == 1 for group in groups)
 
 
-def test_images_are_read_in_threads_and_by_the_given_function_in_one(data, monkeypatch):
+def test_given_read_function_runs_in_one_other_thread(data, monkeypatch):
     finder, threads = perfect(data), set()
 
     def read(index):
@@ -318,7 +320,7 @@ def test_images_are_read_in_threads_and_by_the_given_function_in_one(data, monke
 
 
 def in_image(*boxes, scores=None, labels=None, size=(50, 50), fit=None, **options):
-    """The detections that follow from the outputs for one image of `size` (w, h) px."""
+    """Return the detections of the model's outputs for one image of `size` (w, h) px."""
     boxes = np.array(boxes, "float32").reshape(-1, 4)
     scores = np.linspace(0.9, 0.5, len(boxes)) if scores is None else scores
     labels = np.zeros(len(boxes)) if labels is None else labels
@@ -329,7 +331,7 @@ def in_image(*boxes, scores=None, labels=None, size=(50, 50), fit=None, **option
     return finder._in_image(item, *outputs)
 
 
-def test_each_axis_has_its_own_scale():
+def test_boxes_are_scaled_by_axis():
     # 101 x 73 px at a short side of 64: scale 64/73, width 88.547.. rounds to 89
     fit = SIDES.fit((101, 73))
     assert fit.size == (89, 64)
@@ -337,7 +339,7 @@ def test_each_axis_has_its_own_scale():
     assert np.allclose(found.boxes, [[10.1, 7.3, 101, 73]], atol=1e-4)
 
 
-def test_boxes_are_clipped_to_the_image_and_not_the_padding():
+def test_boxes_are_clipped_to_the_image_without_its_padding():
     fit = stretched((100, 120), (50, 60))
     found = in_image((-5, -5, 60, 70), (40, 40, 80, 55), size=(100, 120), fit=fit)
     assert found.boxes.tolist() == [[0, 0, 100, 120]]  # the other is centred at 60 of 50 px
@@ -348,7 +350,7 @@ def test_detections_centred_in_the_padding_are_dropped():
     assert in_image(*boxes, size=(50, 60)).boxes.tolist() == [[40, 10, 50, 20]]
 
 
-def test_boxes_lie_off_from_where_the_image_begins():
+def test_offset_of_the_image_is_subtracted():
     # an image of 20 x 10 px, three times as wide and twice as high, 4 px from the left and 7 from
     # the top of what the model sees; a box in the border is at the edge of the image
     fit = Fit((60, 20), (3, 2), (4, 7), (64, 40))
@@ -356,17 +358,17 @@ def test_boxes_lie_off_from_where_the_image_begins():
     assert found.boxes.tolist() == [[2, 1, 12, 5], [0, 0, 0, 0]]
 
 
-def test_padding_rows_and_rows_that_are_not_finite_are_dropped():
+def test_padding_rows_and_non_finite_rows_are_dropped():
     found = in_image(
         *((0, 0, 9, 9), (-1, -1, -1, -1), (np.nan,) * 4, (0, 0, 9, 9)),
         scores=[0.9, -1, 0.9, np.nan],
         labels=[2, -1, 0, 0],
-        score_threshold=-2,
+        score_threshold=0,
     )
     assert found.labels.tolist() == [2]
 
 
-def test_best_come_first_and_equal_scores_keep_their_order():
+def test_detections_are_sorted_by_score_and_keep_the_order_of_equals():
     boxes = [(0, 0, i + 1, 9) for i in range(4)]
     found = in_image(
         *boxes,
@@ -380,11 +382,11 @@ def test_best_come_first_and_equal_scores_keep_their_order():
     assert found.boxes[:, 2].tolist() == [2, 4]
 
 
-def test_score_at_the_threshold_counts():
+def test_score_at_the_threshold_is_kept():
     assert len(in_image((0, 0, 9, 9), scores=[0.5], score_threshold=0.5)) == 1
 
 
-def test_nothing_found_keeps_shapes_and_dtypes():
+def test_no_detections_keep_shapes_and_dtypes():
     found = in_image()
     assert (found.boxes.shape, found.boxes.dtype) == ((0, 4), np.float32)
     assert found.scores.shape == found.labels.shape == (0,)
@@ -393,7 +395,7 @@ def test_nothing_found_keeps_shapes_and_dtypes():
 # the input of the model
 
 
-def test_buckets_are_few_and_follow_from_the_size_of_the_image():
+def test_buckets_are_few_and_follow_from_image_size():
     inputs = ModelInput(800, 1333)
     sizes = [(w, h) for w in range(100, 1000, 37) for h in range(100, 1000, 41)]
     buckets = set()
@@ -423,7 +425,7 @@ def test_buckets_are_few_and_follow_from_the_size_of_the_image():
     assert own.bucket(own.fit((640, 480))) == (1067, 800)
 
 
-def test_input_is_what_the_model_says(tiny_model):
+def test_input_follows_the_model(tiny_model):
     old = backbone("resnet10_0.25").retinanet(2)
     pixel = np.array([[[255, 127, 0]]], "uint8")  # RGB
     prepared = ModelInput.of(old).preprocess(pixel)
@@ -457,7 +459,7 @@ def test_training_and_inference_models_detect_alike(tiny_model, tmp_path):
     assert training.seconds_per_image > 0
 
 
-def test_post_processing_is_fixed_in_an_inference_model(tiny_model):
+def test_inference_model_refuses_other_post_processing(tiny_model):
     inference = convert_model(tiny_model)
     assert Detector(inference, nms="hard", nms_threshold=0.5).model is inference
     assert Detector(tiny_model, nms="diou").model.detection["nms"] == "diou"
@@ -471,14 +473,14 @@ def test_post_processing_is_fixed_in_an_inference_model(tiny_model):
         Detector(inference, threshold=0.5)
 
 
-def test_files_without_a_detector_are_named(tmp_path):
+def test_errors_name_files_without_a_detector(tmp_path):
     (tmp_path / "text.keras").write_text("no model")
     for name in ("text.keras", "missing.keras"):
         with pytest.raises(InputError, match=name):
             Detector.load(tmp_path / name)
 
 
-def test_models_without_names_need_their_number_of_classes(data):
+def test_models_without_names_refuse_another_number_of_classes(data):
     finder = Detector(backbone("resnet10_0.25").retinanet(3), image_min_side=64, image_max_side=64)
     with pytest.raises(InputError, match="cat, dog, but the model has 3"):
         finder.evaluate(data)
@@ -488,7 +490,7 @@ def test_models_without_names_need_their_number_of_classes(data):
     )
 
 
-def test_path_from_file_to_model_is_short(tiny_model, tmp_path):
+def test_at_most_30_functions_run_from_file_to_model(tiny_model, tmp_path):
     Image.new("RGB", (64, 48)).save(tmp_path / "a.jpg")
     finder, seen = Detector(tiny_model), set()
     predict = finder.model.predict_on_batch
@@ -513,13 +515,61 @@ def test_path_from_file_to_model_is_short(tiny_model, tmp_path):
     assert len({file for file, _ in seen}) <= 12
 
 
-def test_examples_run():
+def test_examples_in_docstrings_are_true():
     import doctest
 
     from keras_retinanet import detections
-    from keras_retinanet.preprocessing import splits
+    from keras_retinanet.preprocessing import source
 
-    for module in (detections, detector, model_input, splits):
+    for module in (detections, detector, model_input, source):
         result = doctest.testmod(module)
         assert result.attempted > 0
         assert result.failed == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_size": 0},
+        {"batch_size": 1.5},
+        {"batch_size": True},
+        {"max_detections": -1},
+        {"score_threshold": 2},
+        {"score_threshold": "a"},
+        {"image_min_side": 0},
+        {"image_max_side": float("inf")},
+        {"nms_threshold": -0.1},
+        {"nms": "gentle"},
+    ],
+)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(InputError):
+        DetectorOptions(**options)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((0, 0, 3), "uint8"),
+        np.zeros((4, 4), "uint8"),
+        np.zeros((4, 4, 4), "uint8"),
+        np.zeros((4, 4, 3), "float32"),
+        Image.new("RGB", (0, 0)),
+        b"",
+        bytearray(b"x" * 300_000),
+        ["x" * 100_000],
+        "x" * 5_000,
+        3,
+    ],
+)
+def test_what_is_no_image_is_refused_in_a_short_sentence(image):
+    with pytest.raises(InputError) as refused:
+        read_rgb(image)
+    assert len(str(refused.value)) < 2000
+    assert "object at" not in str(refused.value)
+
+
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(InputError, match=r"pipe\.jpg is not a regular file"):
+        read_rgb(tmp_path / "pipe.jpg")

@@ -1,4 +1,4 @@
-"""The examples in docstrings give what they show."""
+"""The examples in docstrings are true."""
 
 import doctest
 import importlib
@@ -19,7 +19,7 @@ MODULES = [
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_give_what_they_show(name):
+def test_examples_in_docstrings_are_true(name):
     module = importlib.import_module(name)
     result = doctest.testmod(module, extraglobs={"np": np})
     assert result.attempted > 0

@@ -1,4 +1,4 @@
-"""Non-maximum suppression against a plain greedy loop, and TensorFlow's own where that runs."""
+"""Non-maximum suppression against a plain greedy loop, and against TensorFlow's."""
 
 import functools
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.core
 
 
 def greedy(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=0.0, overlap=iou):
-    """Rows kept of one image's candidates, in descending order of score, and their scores."""
+    """Return the rows kept of one image's candidates, best first, and their scores."""
     kept = []
     for row in range(len(boxes)):
         if scores[row] <= score_threshold or len(kept) == max_detections:
@@ -42,7 +42,7 @@ def first(boxes, scores, labels, max_detections, threshold=0.5, score_threshold=
 
 
 def soft(boxes, scores, labels, max_detections, threshold, score_threshold, decay):
-    """Rows of one image's candidates as Soft-NMS takes them, and the scores they end with."""
+    """Return the rows of one image's candidates in the order of Soft-NMS, and their last scores."""
     left, kept = dict(enumerate(scores)), {}
     while left and len(kept) < max_detections:
         best = max(left, key=left.get)  # the first of equal ones
@@ -81,7 +81,7 @@ SOFT = ["soft_linear", "soft_gaussian"]
 
 
 def candidates(count, seed, classes=3, crowded=100.0, images=1):
-    """Random candidates in descending order of score, many of them overlapping."""
+    """Return random candidates in descending order of score, many of them overlapping."""
     random = np.random.default_rng(seed)
     low = random.uniform(0, crowded, (images, count, 2))
     boxes = np.concatenate([low, low + random.uniform(5, 60, (images, count, 2))], -1)
@@ -92,11 +92,11 @@ def candidates(count, seed, classes=3, crowded=100.0, images=1):
 
 @functools.lru_cache
 def compiled(kind, sigma, block, *options):
-    """The NMS of that name, compiled once where single operations would each be compiled."""
+    """Return the NMS of that name, compiled as a whole on JAX."""
     method = nms.get(kind if sigma is None else {"name": kind, "sigma": sigma})
 
     def suppress(boxes, scores, labels):
-        return method(boxes, scores, labels, *options)
+        return method(boxes, scores, labels, nms.Limits(*options))
 
     if keras.backend.backend() == "jax":
         import jax
@@ -115,7 +115,7 @@ def run(
     kind="hard",
     sigma=None,
 ):
-    """(rows, scores) that the NMS of that name keeps, as NumPy."""
+    """Return the (rows, scores) that the NMS of that name keeps, as NumPy."""
     tensors = [ops.convert_to_tensor(value) for value in (boxes, scores, labels)]
     suppress = compiled(kind, sigma, nms.BLOCK, max_detections, threshold, score_threshold)
     rows, kept = (ops.convert_to_numpy(value) for value in suppress(*tensors))
@@ -129,7 +129,7 @@ def keep(*args, **kwargs):
 
 
 def expect(values, max_detections, kind="hard", **kwargs):
-    """The rows, once they and their scores are those of the loop."""
+    """Return the rows, after checking that rows and scores equal the loop's."""
     rows, kept = run(*values, max_detections, kind=kind, **kwargs)
     for image in range(len(rows)):
         arrays = [value[image] for value in values]
@@ -140,8 +140,8 @@ def expect(values, max_detections, kind="hard", **kwargs):
     return rows
 
 
-def test_by_hand():
-    # 1 overlaps 0 with IoU 80 / 120 and goes; 2 overlaps 1 alone, which is gone, and stays;
+def test_kept_rows_equal_a_calculation_by_hand():
+    # 1 overlaps 0 with IoU 80 / 120 and goes; 2 overlaps only 1, which is gone, and stays;
     # 3 lies on 0 but is of another class; 4 is at the score threshold and not above it.
     boxes = [[0, 0, 10, 10], [2, 0, 12, 10], [5, 0, 15, 10], [0, 0, 10, 10], [50, 0, 60, 10]]
     boxes = np.array([boxes], "float32")
@@ -153,7 +153,7 @@ def test_by_hand():
     assert keep(boxes, scores, labels * 0, 5, 0.5, 0.2).tolist() == [[0, 2, 4, -1, -1]]
 
 
-def test_overlap_at_the_threshold_stays():
+def test_overlap_at_the_threshold_is_kept():
     # IoU 50 / 100 = 0.5 exactly
     boxes = np.array([[[0, 0, 10, 10], [0, 0, 10, 5]]], "float32")
     scores = np.array([[0.9, 0.8]], "float32")
@@ -161,7 +161,7 @@ def test_overlap_at_the_threshold_stays():
     assert keep(boxes, scores, np.zeros((1, 2), "int32"), 2, 0.499).tolist() == [[0, -1]]
 
 
-def test_chain_within_a_block():
+def test_chain_of_overlaps_keeps_every_second_box():
     # each box overlaps the next, so greedy keeps every second one: the fixed point takes as many
     # steps as the chain is long
     left = np.arange(40, dtype="float32") * 3
@@ -175,7 +175,7 @@ def test_chain_within_a_block():
 @pytest.mark.parametrize("kind", nms.NMS)
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
-def test_equals_the_loop(kind, classes, threshold):
+def test_result_equals_a_plain_loop(kind, classes, threshold):
     values = candidates(200, seed=classes, classes=classes, images=3)
     expect(values, 40, kind, threshold=threshold, score_threshold=0.3)
 
@@ -183,13 +183,13 @@ def test_equals_the_loop(kind, classes, threshold):
 @pytest.mark.parametrize("kind", nms.NMS)
 @settings(max_examples=25, deadline=None, derandomize=True)  # a backend's exp is not NumPy's
 @given(st.integers(0, 2**32 - 1), st.sampled_from([5.0, 40.0, 400.0]))
-def test_equals_the_loop_anywhere(kind, seed, crowded):
+def test_result_equals_a_plain_loop_for_any_candidates(kind, seed, crowded):
     expect(candidates(60, seed, crowded=crowded, images=2), 25, kind)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_small_blocks(seed):
+def test_result_does_not_depend_on_the_block(seed):
     # a block of 7 candidates: kept boxes of earlier blocks suppress, and the loop stops early
     before, nms.BLOCK = nms.BLOCK, 7
     try:
@@ -198,7 +198,7 @@ def test_small_blocks(seed):
         nms.BLOCK = before
 
 
-def test_more_candidates_than_a_block():
+def test_candidates_of_later_blocks_are_kept():
     values = candidates(nms.BLOCK + 700, seed=5, classes=2, crowded=300.0, images=2)
     rows = expect(values, 180, threshold=0.02)
     assert rows.max() > nms.BLOCK  # some come from the second block
@@ -225,13 +225,13 @@ def test_images_do_not_mix(kind):
 
 
 @pytest.mark.parametrize("kind", nms.NMS)
-def test_fewer_candidates_than_detections(kind):
+def test_missing_candidates_give_padding_rows(kind):
     rows = expect(candidates(3, seed=7), 50, kind)
     assert (rows[0, 3:] == -1).all()
 
 
 @pytest.mark.parametrize("kind", nms.NMS)
-def test_no_candidates(kind):
+def test_no_candidates_give_padding_rows(kind):
     values = np.zeros((2, 0, 4), "float32"), np.zeros((2, 0), "float32"), np.zeros((2, 0), "int32")
     assert keep(*values, 4, kind=kind).tolist() == [[-1] * 4] * 2
 
@@ -247,7 +247,7 @@ def test_padding_is_never_kept(kind):
 
 
 @pytest.mark.parametrize("kind", nms.NMS)
-def test_boxes_without_area_all_stay(kind):
+def test_boxes_without_area_are_kept(kind):
     boxes = np.zeros((1, 4, 4), "float32")
     scores = np.linspace(0.9, 0.6, 4, dtype="float32")[None]
     rows, kept = run(boxes, scores, np.zeros((1, 4), "int32"), 4, kind=kind)
@@ -255,7 +255,7 @@ def test_boxes_without_area_all_stay(kind):
     assert kept.tolist() == scores.tolist()
 
 
-def test_no_suppression():
+def test_none_keeps_the_best_scores():
     boxes, scores, labels = candidates(20, seed=8, crowded=1.0)
     above = int((scores > 0.5).sum())
     rows = keep(boxes, scores, labels, 25, 0.5, 0.5, kind="none")
@@ -271,7 +271,7 @@ SCORES = np.array([[0.9, 0.8, 0.7]], "float32")
 ONE_CLASS = np.zeros((1, 3), "int32")
 
 
-def test_soft_linear_by_hand():
+def test_soft_linear_equals_a_calculation_by_hand():
     # 0 leaves 1 a third of 0.8 and does not touch 2, whose IoU with it is not above a half; then 2,
     # with 0.7, leaves 1 the share 60 / 130 of that: 0.8 / 3 * 6 / 13 = 0.1231
     rows, scores = run(THREE, SCORES, ONE_CLASS, 4, kind="soft_linear")
@@ -285,7 +285,7 @@ def test_soft_linear_by_hand():
     np.testing.assert_allclose(scores, [[0.9, 1.4 / 3, 0.8 / 3 * 6 / 13]], rtol=1e-6)
 
 
-def test_soft_gaussian_by_hand():
+def test_soft_gaussian_equals_a_calculation_by_hand():
     # 0 leaves 1: 0.8 exp(-4/9 / 0.5) = 0.3289 and 2: 0.7 exp(-1/9 / 0.5) = 0.5605; 2 leaves 1:
     # 0.3289 exp(-(7/13)² / 0.5) = 0.1842
     rows, scores = run(THREE, SCORES, ONE_CLASS, 4, kind="soft_gaussian")
@@ -305,7 +305,7 @@ def test_other_classes_keep_their_scores(kind):
 
 
 @pytest.mark.parametrize("kind", SOFT)
-def test_no_more_than_the_detections_that_are_wanted(kind):
+def test_fewer_detections_are_the_first_of_more(kind):
     values = candidates(50, seed=9)
     for many, few in zip(run(*values, 30, kind=kind), run(*values, 4, kind=kind), strict=True):
         assert many[:, :4].tolist() == few.tolist()
@@ -341,7 +341,7 @@ def test_linear_with_threshold_1_suppresses_nothing():
     ]
 
 
-def test_a_narrow_gaussian_is_hard_with_threshold_0():
+def test_narrow_gaussian_equals_hard_with_threshold_0():
     # exp(-IoU² / 0.001) is below the score threshold from an IoU of 0.06 on; boxes on a grid of
     # 5 px overlap by more than that or not at all
     random = np.random.default_rng(13)
@@ -366,7 +366,7 @@ def test_diou_equals_hard_for_boxes_around_one_center():
     assert rows[0].tolist() == rows[1].tolist()
 
 
-def test_diou_spares_boxes_whose_centers_are_apart():
+def test_diou_keeps_boxes_with_distant_centers():
     # IoU 2/3; centres 2 px apart in a hull of 12 x 10 px: DIoU = 2/3 - 4 / 244 = 0.6503
     values = THREE[:, :2], SCORES[:, :2], ONE_CLASS[:, :2]
     assert keep(*values, 2, 0.66, kind="hard").tolist() == [[0, -1]]
@@ -374,7 +374,7 @@ def test_diou_spares_boxes_whose_centers_are_apart():
     assert keep(*values, 2, 0.65, kind="diou").tolist() == [[0, -1]]
 
 
-def test_class_agnostic_is_hard_with_one_class():
+def test_class_agnostic_equals_hard_with_one_class():
     boxes, scores, labels = candidates(60, seed=15, images=2)
     rows = keep(boxes, scores, labels, 30, kind="class_agnostic")
     assert rows.tolist() == keep(boxes, scores, labels * 0, 30).tolist()
@@ -384,7 +384,7 @@ def test_class_agnostic_is_hard_with_one_class():
 # choices
 
 
-def test_choices_as_plain_values():
+def test_config_normalizes_every_form_of_a_choice():
     gaussian = {"name": "soft_gaussian", "sigma": 0.3}
     for choice, expected in (
         (True, "hard"),
@@ -412,13 +412,13 @@ def test_choices_as_plain_values():
         ({"name": "soft_gaussian", "sigma": "wide"}, "got 'wide'"),
     ],
 )
-def test_choices_that_are_none(choice, message):
+def test_wrong_choices_are_refused(choice, message):
     for read in (nms.config, nms.get):
         with pytest.raises(InputError, match=message):
             read(choice)
 
 
-def test_gather():
+def test_gather_takes_rows_of_each_image():
     values = np.arange(12, dtype="float32").reshape(2, 3, 2)
     rows = np.array([[2, 0], [1, 1]], "int32")
     gathered = ops.convert_to_numpy(nms.gather(ops.convert_to_tensor(values), rows))
@@ -427,7 +427,7 @@ def test_gather():
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's own NMS")
 @pytest.mark.parametrize("seed", range(4))
-def test_equals_tensorflow(seed):
+def test_hard_equals_tensorflow(seed):
     import tensorflow as tf
 
     boxes, scores, labels = candidates(1500, seed, classes=1, crowded=400.0)

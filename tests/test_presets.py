@@ -1,4 +1,4 @@
-"""Presets name choices of the package, and models are built as they say."""
+"""Presets name known choices, and models follow them."""
 
 import dataclasses
 
@@ -7,10 +7,10 @@ import pytest
 from keras_retinanet import coders, presets
 from keras_retinanet.layers.normalize import NORMALIZATIONS
 from keras_retinanet.models import backbone
-from keras_retinanet.models.inference import CLIPS, postprocess_of
+from keras_retinanet.models.inference import postprocess_of
 from keras_retinanet.models.norms import NORMS
 from keras_retinanet.nms import NMS
-from keras_retinanet.parts import Design
+from keras_retinanet.parts import CLIPS, Design
 from keras_retinanet.utils.anchors import AnchorParameters, square_anchors
 from keras_retinanet.utils.resizing import RESIZES
 
@@ -21,7 +21,7 @@ DESIGNS = {
 
 
 @pytest.mark.parametrize("name", DESIGNS)
-def test_a_design_names_known_choices(name):
+def test_designs_name_known_choices(name):
     design = DESIGNS[name]
     assert {design.pyramid.norm, design.heads.norm} <= set(NORMS)
     assert design.inputs.normalization in (None, "auto", *NORMALIZATIONS)
@@ -36,7 +36,7 @@ def test_gfl_of_mmdetection_has_square_anchors_of_8_strides():
     assert anchors.rows() == square_anchors(Design().pyramid.levels, 8).rows()
 
 
-def test_a_model_knows_its_design():
+def test_model_keeps_the_values_of_its_design():
     design = dataclasses.replace(
         presets.DETECTRON2, anchors={"ratios": (1,), "scales": (1,), "offset": 0}
     )

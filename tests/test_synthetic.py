@@ -54,14 +54,19 @@ def test_boxes_are_tight_to_the_pixels_of_each_object(scenes):
             assert box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
 
 
-def test_drawing_changes_only_the_pixels_of_the_object(scenes):
-    changed = []
+def test_drawing_changes_only_the_object_its_edge_and_its_shadow(scenes):
+    changed, shaded = [], 0
     for _, _, steps in scenes:
         for (mask, _, before), (_, _, after) in pairwise(steps):
             different = (before != after).any(axis=-1)
-            assert not different[~mask].any()
             changed.append(different[mask].mean())
+            edge = cv2.dilate(mask.astype("uint8"), np.ones((3, 3))) > 0
+            shadow = different & ~edge
+            assert (after[shadow] < before[shadow] + 1e-3).all()
+            assert (after[shadow] >= 0.599 * before[shadow]).all()
+            shaded += shadow.any()
     assert min(changed) > 0.9
+    assert shaded > 0.9 * len(changed)
 
 
 def test_no_object_is_covered_by_more_than_a_quarter(scenes):
@@ -85,15 +90,18 @@ def test_colours_contrast_with_the_pixels_under_them(scenes):
 
 
 @pytest.mark.parametrize("name", list(synthetic.SHAPES))
-def test_longer_side_of_an_object_is_as_asked_for(name):
+def test_longer_side_of_an_object_equals_the_request(name):
     for seed, side in enumerate((20, 60, 150)):
-        mask, light = synthetic.render(np.random.default_rng(seed), name, side)
-        assert side - 1 <= max(mask.shape) <= side + 2
-        assert mask.shape == light.shape
-        assert cv2.boundingRect(mask.astype("uint8")) == (0, 0, *mask.shape[::-1])
+        alpha, light = synthetic.render(np.random.default_rng(seed), name, side)
+        x, y, width, height = cv2.boundingRect((alpha >= 0.5).astype("uint8"))
+        assert side - 1 <= max(width, height) <= side + 1
+        assert alpha.shape == light.shape
+        assert 0 < x < 3
+        assert 0 < y < 3
+        assert 0 <= alpha.min() < alpha.max() <= 1
 
 
-def test_a_star_is_lit_on_five_sides():
+def test_star_has_an_outline_and_five_light_faces():
     polygons = synthetic.star(np.random.default_rng(0))
     outline = polygons[0][0]
     np.testing.assert_allclose(np.linalg.norm(outline[::2], axis=1), 1)
@@ -118,14 +126,14 @@ def test_data_has_many_objects_of_every_class_and_size():
     assert all(names.count(name) > 0.18 * len(names) for name in synthetic.SHAPES)
 
 
-def test_empty_images(monkeypatch):
+def test_empty_images_have_no_objects(monkeypatch):
     monkeypatch.setattr(synthetic, "EMPTY", 1)
     image, objects = synthetic.draw_image(np.random.default_rng(0), size=64)
     assert (image.shape, image.dtype) == ((64, 64, 3), np.uint8)
     assert objects == []
 
 
-def test_files_rows_and_classes(tmp_path, monkeypatch):
+def test_rows_name_every_image_and_valid_boxes(tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic, "EMPTY", 0.5)
     folder = synthetic.write_synthetic(tmp_path / "new" / "set", train=6, val=2, size=96)
     assert rows_of(folder / "classes.csv") == [
@@ -152,7 +160,7 @@ def test_files_rows_and_classes(tmp_path, monkeypatch):
     assert 0 < len(empty) < 6
 
 
-def test_same_seed_same_bytes_and_a_larger_set_begins_with_the_smaller(tmp_path):
+def test_same_seed_gives_same_bytes_for_any_number_of_images(tmp_path):
     first = files_of(synthetic.write_synthetic(tmp_path / "a", train=3, val=2, size=96))
     again = files_of(synthetic.write_synthetic(tmp_path / "b", train=3, val=2, size=96))
     assert first == again
@@ -164,14 +172,14 @@ def test_same_seed_same_bytes_and_a_larger_set_begins_with_the_smaller(tmp_path)
     assert first["images/val/00000.jpg"] != first["images/train/00000.jpg"]
 
 
-def test_a_set_without_images_has_empty_tables(tmp_path):
+def test_no_images_give_empty_tables(tmp_path):
     folder = synthetic.write_synthetic(tmp_path, train=0, val=0)
     assert rows_of(folder / "train.csv") == []
     assert rows_of(folder / "val.csv") == []
 
 
 @pytest.mark.parametrize("wrong", [{"size": 63}, {"train": -1}, {"val": -1}, {"seed": -1}])
-def test_impossible_requests_are_refused(tmp_path, wrong):
+def test_values_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(InputError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
         synthetic.write_synthetic(tmp_path / "never", **wrong)
     assert not (tmp_path / "never").exists()

@@ -1,4 +1,4 @@
-"""torchvision as an oracle, also beside a PyTorch of another build."""
+"""torchvision as a reference, also with a PyTorch of another build."""
 
 import importlib
 
@@ -6,8 +6,8 @@ LIBRARIES = []  # torch forgets the operators of a library that nobody holds
 
 
 def import_torchvision():
-    """torchvision. Where its compiled operators do not load, as those of a CUDA build beside a
-    PyTorch for CPUs, its NMS is `greedy`; others that it would need are missing.
+    """Return torchvision. If its compiled operators do not load, as in a CUDA build with a PyTorch
+    for CPUs, its NMS is `greedy` and its other compiled operators are missing.
     """
     try:
         return importlib.import_module("torchvision")
@@ -19,7 +19,7 @@ def import_torchvision():
 
 
 def declare():
-    """Declares what torchvision wants to be there when it is imported."""
+    """Declare the operators that importing torchvision needs."""
     import torch
 
     library = torch.library.Library("torchvision", "DEF")
@@ -30,9 +30,7 @@ def declare():
 
 
 def greedy(boxes, scores, iou_threshold):
-    """The rows of boxes (n, 4) that no box of a higher score and IoU above the threshold drops,
-    best first, as torch.Tensor (m,) int64.
-    """
+    """Return the rows (m,) int64 of boxes (n, 4) that hard NMS keeps, best first."""
     import torch
 
     order = scores.argsort(descending=True, stable=True).tolist()

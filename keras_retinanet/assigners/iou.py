@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BACKGROUND = -1
 IGNORE = -2
-SLACK = 0.99  # of an IoU, for rounding
+SLACK = 0.99  # factor of an IoU that allows for rounding
 
 
 def assign(

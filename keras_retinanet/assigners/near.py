@@ -17,7 +17,7 @@ from ..boxes import iou
 if TYPE_CHECKING:
     from ..utils.anchors import Grid
 
-MARGIN = 0.01  # of a stride, more than float32 moves an anchor
+MARGIN = 0.01  # share of a stride; float32 moves an anchor by less
 
 
 def middles(boxes: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The commands. While Python imports or ends one of them, Ctrl-C is answered with one line."""
+"""The commands. Ctrl-C prints one line, also while Python imports or ends one of them."""
 
 import os
 import signal
@@ -21,5 +21,5 @@ def _stop(signum: int, _: object) -> None:
 
 
 COMMAND = _command()
-if COMMAND:
+if COMMAND and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _stop)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..choices import NMS
 from ..errors import InputError
-from ..options import RANGES, Option, options_of
+from ..options import DETECTIONS, SHARE, Option, fits, options_of
 from ..training.config import TrainConfig
 from .cli import start_backend
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..detector import Detector
 
 SIZES = ("image_min_side", "image_max_side", "no_resize")
+NUMBERS = {int: "N", float: "X"}  # their placeholders in --help
 UNSET = argparse.SUPPRESS  # the namespace then holds only what was given
 
 
@@ -52,9 +53,12 @@ def add_option(parser: Any, name: str, rule: Option, default: Any, shown: Any) -
     if rule.known and rule.kind is str:
         how["choices"] = tuple(rule.known)
     else:
-        how["metavar"] = rule.metavar
+        how["metavar"] = rule.metavar or NUMBERS.get(rule.kind)
     how["action"] = "append" if rule.several else "store"
-    parser.add_argument(f"--{flag}", *rule.aliases, type=_reader(rule), **how)
+    how["type"] = _reader(rule)
+    parser.add_argument(f"--{flag}", **how)
+    for alias in rule.aliases:
+        parser.add_argument(alias, **{**how, "help": argparse.SUPPRESS, "default": UNSET})
 
 
 def _reader(rule: Option) -> Callable[[str], Any]:
@@ -72,21 +76,16 @@ def _reader(rule: Option) -> Callable[[str], Any]:
 
 
 def number(kind: type, within: str) -> Callable[[str], Any]:
-    """Return a type of argparse: int or float, within a key of `RANGES`."""
+    """Return a type of argparse: int or float, within a range, see `options.fits`."""
 
     def read(text: str) -> Any:
         value = kind(text)
-        if not RANGES[within](value):
-            raise argparse.ArgumentTypeError(f"must be {within}, got {text}.")
+        if not fits(value, within):
+            raise argparse.ArgumentTypeError(f"must be {within}, got {text[:50]}.")
         return value
 
     read.__name__ = kind.__name__  # argparse names it
     return read
-
-
-def choice_of(choices: Mapping) -> Callable[[str], dict]:
-    """Return `choices.parse` for these choices as a type of argparse."""
-    return _reader(Option("", "", dict, known=choices))
 
 
 def add_nms_options(parser: argparse.ArgumentParser, when: str = "") -> Any:
@@ -94,16 +93,17 @@ def add_nms_options(parser: argparse.ArgumentParser, when: str = "") -> Any:
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument(
         "--nms",
-        type=choice_of(NMS),
+        type=_reader(Option("", "", dict, known=NMS)),
         metavar="NAME",
-        help=f"{when}how to suppress boxes that overlap: {', '.join(NMS)}, or with its argument "
-        "soft_gaussian:sigma=0.5 (the model's, or hard)",
+        help=f"{when}rule that suppresses overlapping boxes: {', '.join(NMS)}, or with its "
+        "argument soft_gaussian:sigma=0.5 (the model's, or hard)",
     )
     parser.add_argument(
         "--nms-threshold",
-        type=number(float, "from 0 to 1"),
-        help=f"{when}IoU, for diou DIoU, above which boxes suppress each other; none and "
-        "soft_gaussian do not use it (the model's, or 0.5)",
+        type=number(float, SHARE),
+        metavar="X",
+        help=f"{when}overlap above which boxes suppress each other, IoU or for diou DIoU; "
+        "unused by none and soft_gaussian (the model's, or 0.5)",
     )
     return kinds
 
@@ -112,20 +112,26 @@ def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float
     """Add the options of a `Detector` that a command runs."""
     parser.add_argument(
         "--score-threshold",
-        type=number(float, "from 0 to 1"),
+        type=number(float, SHARE),
         default=score_threshold,
+        metavar="X",
         help="least score of a detection (%(default)s)",
     )
     parser.add_argument(
         "--max-detections",
-        type=number(int, "more than 0"),
+        type=number(int, DETECTIONS),
         default=100,
-        help="most detections of an image (%(default)s)",
+        metavar="N",
+        help="largest number of detections in an image (%(default)s)",
     )
     parser.add_argument("--convert-model", action="store_true", help=argparse.SUPPRESS)
-    add_nms_options(parser, "of a training model: ")
-    parser.add_argument("--backbone", help="refuse a model with another one")
-    parser.add_argument("--config", metavar="FILE", help="anchors of a training model (its own)")
+    add_nms_options(parser, "for a training model: ")
+    parser.add_argument("--backbone", help="refuse a model with another backbone")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="INI file with the anchors of a training model (the model's)",
+    )
     of_model = dict.fromkeys(("image_min_side", "image_max_side"))
     add_options(parser, ("batch_size", *SIZES, "strict", "gpu"), of_model)
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import NoReturn
 
 from ..errors import InputError
-from ..utils.outputs import check_outputs, remove_temporary_folders
+from ..utils.outputs import check_outputs
+from ..utils.terminal import one_line, paint
+
+ANNOTATIONS = (".csv", ".txt", ".xml", ".yaml", ".yml")  # and .json
 
 
 @contextlib.contextmanager
@@ -24,15 +29,22 @@ def user_errors(program: str) -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         if issubclass(category, UserWarning):
-            print(f"{program}: warning: {message}", file=sys.stderr, flush=True)
+            say("warning", message)
 
+    def say(tone: str, message: object) -> None:
+        label = paint(f"{tone}:", tone, sys.stderr)
+        print(f"{program}: {label} {one_line(message)}", file=sys.stderr, flush=True)
+
+    for stream in (sys.stdout, sys.stderr):  # a character from a file never stops a command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with warnings.catch_warnings(), interruptible():
         warnings.showwarning = show
         try:
             yield
         except InputError as error:
-            print(f"{program}: error: {error}", file=sys.stderr)
+            say("error", error)
             sys.exit(2)
         except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -41,7 +53,7 @@ def user_errors(program: str) -> Iterator[None]:
             if error.errno is None:
                 raise
             where = "" if error.filename is None else f"{error.filename}: "
-            print(f"{program}: error: {where}{error.strerror}", file=sys.stderr)
+            say("error", f"{where}{error.strerror}")
             sys.exit(2)
         except KeyboardInterrupt as stop:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -60,17 +72,20 @@ def interruptible() -> Iterator[None]:
         yield
         return
     handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}
-    earlier = {each: signal.signal(each, handler) for each, handler in handlers.items()}
+    # a job in the background of a script ignores Ctrl-C
+    earlier = {each: signal.getsignal(each) for each in handlers}
+    earlier = {each: old for each, old in earlier.items() if old not in (signal.SIG_IGN, None)}
     try:
+        for each in earlier:
+            signal.signal(each, handlers[each])
         yield
     finally:
-        for each, handler in earlier.items():
-            signal.signal(each, handler)
+        for each, old in earlier.items():
+            signal.signal(each, old)
 
 
 def leave(status: int) -> NoReturn:
-    """End the process without Python's own shutdown, in which TensorFlow's threads fail aloud."""
-    remove_temporary_folders()
+    """End the process without Python's shutdown, during which TensorFlow's threads print errors."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -78,7 +93,7 @@ def leave(status: int) -> NoReturn:
 
 
 def check_folder(path: str | os.PathLike) -> None:
-    """Make a folder to write into; InputError if that is impossible."""
+    """Make a folder to write into; raise an InputError if that is impossible."""
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
@@ -96,7 +111,8 @@ def check_output_options(
     """Check that the options of these names can be written without losing an input.
 
     Args:
-        names: arguments that name files to write; files that other arguments name are inputs.
+        names: arguments that name files to write. Files that other arguments name are inputs, and
+            so are the annotation files of splits that are not read.
         inputs: further files that are read.
         more: {option: further files that it writes}.
 
@@ -108,7 +124,24 @@ def check_output_options(
     others = [value for name, value in vars(args).items() if name not in names]
     named = [path for value in others for path in (value if isinstance(value, list) else [value])]
     files = [path for path in named if isinstance(path, str) and os.path.isfile(path)]
+    data = getattr(args, "path", None)
+    files += [path for (path,) in outputs.values() if _may_be_data(path, data)]
     check_outputs({**outputs, **(more or {})}, [*files, *inputs])
+
+
+def _may_be_data(path: str, data: str | None) -> bool:
+    """Return True if a file may hold annotations, and is not the output of an earlier command.
+
+    Args:
+        data: the data set's folder or file. A JSON file outside its folder counts as earlier
+            output.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix != ".json":
+        return suffix in ANNOTATIONS
+    if data is None or not os.path.isdir(data):
+        return False
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(data))
 
 
 def choose_gpu(gpu: str | None) -> None:

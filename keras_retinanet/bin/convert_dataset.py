@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ..utils.outputs import check_outputs, recorded_inputs
+from ..utils.outputs import all_or_none, check_outputs, recorded_inputs
+from ..utils.terminal import one_line
+from ..utils.text import counted
 from .arguments import add_options
 from .cli import user_errors
 from .data_options import parse_with_data, source_of
@@ -20,15 +22,15 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-convert-dataset",
         usage="%(prog)s [options] DATASET ... FORMAT FOLDER",
-        description="Write all splits of a data set, or those of --set, into FOLDER in the FORMAT "
-        f"{', '.join(FORMATS)}.",
+        description="Write all splits of a data set, or those of --split, into FOLDER in the "
+        f"FORMAT {', '.join(FORMATS)}.",
         add_help=False,
     )
     parser.add_argument(
         "--pictures",
         default="copy",
         choices=["copy", "link", "none"],
-        help="copy the images, link them, or only name them in the annotations: csv and coco "
+        help="copy the images, link them, or, for csv and coco, only name them in the annotations "
         "(%(default)s)",
     )
     add_options(parser, ["strict"])
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     from ..preprocessing.writers import WRITERS
 
     with recorded_inputs() as files:
-        found = read_splits(source_of(args), args.set, args.val_annotations, tolerant=False)
+        found = read_splits(source_of(args), args.split, args.val_annotations, tolerant=False)
     if args.format == "yolo":  # the one file that may exist: further splits are added
         check_outputs({"FOLDER": [os.path.join(args.folder, "data.yaml")]}, files)
     if len(found) == 1 and not next(iter(found)).startswith(KNOWN):
@@ -55,10 +57,12 @@ def run(args: argparse.Namespace) -> None:
         name: checked(dataset, args.strict, need_boxes=False)
         for name, (dataset, _) in found.items()
     }
-    for name, dataset in splits.items():
-        WRITERS[args.format](dataset, args.folder, name, pictures=args.pictures)
-        boxes = sum(len(record.boxes) for record in dataset.records)
-        print(f"{name}: read {len(dataset.records)} images with {boxes} boxes")
+    with all_or_none():
+        for name, dataset in splits.items():
+            WRITERS[args.format](dataset, args.folder, name, pictures=args.pictures)
+            boxes = sum(len(record.boxes) for record in dataset.records)
+            read = f"{counted(len(dataset.records), 'image')} with {counted(boxes, 'box')}"
+            print(f"{one_line(name)}: read {read}")
     print(f"wrote {args.folder}")
 
 

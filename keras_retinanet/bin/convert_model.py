@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..choices import written
 from ..errors import InputError
+from ..options import DETECTIONS, SHARE
 from ..parts import PostProcess
 from ..utils.outputs import check_outputs
 from .arguments import add_nms_options, number
@@ -35,10 +36,10 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("model_in", metavar="IN", help="a .keras file")
     parser.add_argument("model_out", metavar="OUT", help="FILE.keras, or a folder for a SavedModel")
-    parser.add_argument("--backbone", help="refuse a model with another one")
+    parser.add_argument("--backbone", help="refuse a model with another backbone")
     kinds = add_nms_options(parser)
     kinds.add_argument(
-        "--no-nms", dest="nms", action="store_const", const="none", help="as --nms none"
+        "--no-nms", dest="nms", action="store_const", const="none", help="same as --nms none"
     )
     parser.add_argument(
         "--no-class-specific-filter",
@@ -50,15 +51,16 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--config", metavar="FILE", help="INI file with anchors (the model's)")
     parser.add_argument(
         "--score-threshold",
-        type=number(float, "from 0 to 1"),
-        help=f"(the model's, or {PostProcess.score_threshold})",
+        type=number(float, SHARE),
+        help=f"least score of a detection (the model's, or {PostProcess.score_threshold})",
     )
     parser.add_argument(
         "--max-detections",
-        type=number(int, "more than 0"),
-        help=f"(the model's, or {PostProcess.max_detections})",
+        type=number(int, DETECTIONS),
+        help="largest number of detections in an image (the model's, or "
+        f"{PostProcess.max_detections})",
     )
-    parser.add_argument("--parallel-iterations", type=int, default=32, help=argparse.SUPPRESS)
+    parser.add_argument("--parallel-iterations", help=argparse.SUPPRESS)
     return parser.parse_args(args)
 
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..preprocessing.splits import TEST_SPLITS, TRAIN_SPLITS, VAL_SPLITS
+from ..choices import TEST_SPLITS, TRAIN_SPLITS, VAL_SPLITS
 from ..utils.text import listed
 
 if TYPE_CHECKING:
     from ..preprocessing.source import DataSource
 
-Options = dict[tuple[str, ...], dict]  # {names: keywords of `add_argument`}
+Options = dict[tuple[str, ...], dict]  # {(flag, *old names): keywords of `add_argument`}
 
 KINDS = {  # kind: its PATH
     "csv": "a CSV file of rows path,x1,y1,x2,y2,class, or with a header that names its columns",
-    "coco": "a COCO folder, annotations/instances_SET.json and images/SET, or a JSON file",
-    "pascal": "a Pascal VOC folder, Annotations, ImageSets/Main, JPEGImages, or one of XML files",
-    "kitti": "a KITTI folder, training/label_2 and training/image_2",
-    "oid": "an Open Images folder, SET-annotations-bbox.csv and images/SET",
+    "coco": "a COCO folder with annotations/instances_SPLIT.json and images/SPLIT, or a JSON file",
+    "pascal": "a Pascal VOC folder with Annotations, ImageSets/Main and JPEGImages, or a folder of "
+    "XML files",
+    "kitti": "a KITTI folder with training/label_2 and training/image_2",
+    "oid": "an Open Images folder with SPLIT-annotations-bbox.csv and images/SPLIT",
     "yolo": "a YOLO data.yaml, or its folder",
     "labelme": "a folder of labelme's JSON files",
     "cvat": "an XML file of CVAT",
@@ -39,10 +42,13 @@ OF_ALL: Options = {
 OF_KIND: dict[str, Options] = {
     "pascal": {
         **CLASSES,
-        ("--image-extension",): {"default": ".jpg", "help": "tried first (%(default)s)"},
+        ("--image-extension",): {
+            "default": ".jpg",
+            "help": "file name extension of the images to try first (%(default)s)",
+        },
         ("--zero-based",): {
             "action": "store_true",
-            "help": "coordinates count from 0: do not subtract 1, as for VOC",
+            "help": "coordinates count from 0, so do not subtract the 1 of VOC files",
         },
         ("--skip-difficult",): {
             "action": "store_true",
@@ -57,7 +63,7 @@ OF_KIND: dict[str, Options] = {
     "labelme": CLASSES,
     "cvat": CLASSES,
     "oid": {
-        ("--version",): {"help": "such as v4; the file names are found without it"},
+        ("--version",): {"help": "such as v4; not needed to find the files"},
         ("--labels-filter",): {"metavar": "A,B", "help": "only these classes"},
         ("--parent-label",): {"metavar": "NAME", "help": "only this class and those below it"},
         ("--annotation-cache-dir",): {"help": argparse.SUPPRESS},
@@ -65,13 +71,13 @@ OF_KIND: dict[str, Options] = {
 }
 OF_USE: dict[str, Options] = {
     "train": {
-        ("--train-set",): {
-            "metavar": "SET",
-            "help": f"split to train on ({', '.join(TRAIN_SPLITS)})",
+        ("--train-split", "--train-set"): {
+            "metavar": "SPLIT",
+            "help": f"split to train on (the first there is of {', '.join(TRAIN_SPLITS)})",
         },
-        ("--val-set",): {
-            "metavar": "SET",
-            "help": f"split to evaluate on ({', '.join(VAL_SPLITS)})",
+        ("--val-split", "--val-set"): {
+            "metavar": "SPLIT",
+            "help": f"split to evaluate on (the first there is of {', '.join(VAL_SPLITS)})",
         },
         ("--val-annotations",): {
             "metavar": "PATH",
@@ -79,11 +85,14 @@ OF_USE: dict[str, Options] = {
         },
     },
     "evaluate": {
-        ("--set",): {"metavar": "SET", "help": f"split to evaluate on ({', '.join(TEST_SPLITS)})"},
+        ("--split", "--set"): {
+            "metavar": "SPLIT",
+            "help": f"split to evaluate on (the first there is of {', '.join(TEST_SPLITS)})",
+        },
     },
     "look": {
-        ("--set",): {
-            "metavar": "SET",
+        ("--split", "--set"): {
+            "metavar": "SPLIT",
             "action": "append",
             "help": "split to read, may be repeated (all)",
         },
@@ -104,7 +113,7 @@ def parse_with_data(
     """Return the arguments of a command and of its data set.
 
     Options may be anywhere. The other arguments are [KIND] PATH, CLASSES after a csv PATH, and
-    those of `last`.
+    `last`.
 
     Args:
         parser: holds the options of the command, made with `add_help=False`.
@@ -115,26 +124,38 @@ def parse_with_data(
     known: Options = {}
     for kind in KINDS:
         known.update(options_of(kind, use))
-    _add_words(parser)
+    parser.add_argument(
+        "-h",
+        "--help",
+        dest="wants_help",
+        action="store_true",
+        help="show this help message and exit",
+    )
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     for names, keywords in known.items():
         keywords = {**keywords, "default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
         parser.add_argument(*names, **keywords)
     args = parser.parse_intermixed_args(argv)
     words, wants_help = args.__dict__.pop("words"), args.__dict__.pop("wants_help")
+    if wants_help and words and words[0] in KINDS:
+        _kind_parser(parser, words[0], use, last).print_help()
+        parser.exit()
     if wants_help:
-        is_kind = words and words[0] in KINDS
-        (_kind_parser(parser, words[0], use, last) if is_kind else parser).print_help()
+        _print_help(parser, _examples(parser, use, last))
         parser.exit()
     if not words:
-        parser.error("the following arguments are required: DATASET")
+        parser.error(
+            "required: DATASET, an annotation file or a folder. For example:\n"
+            f"{_examples(parser, use, last)}\n{parser.prog} --help lists the options."
+        )
     kind = words.pop(0) if words[0] in KINDS else _kind_of(parser, words[0])
     for names in known.keys() - options_of(kind, use).keys():
-        if _dest(names) in args:
-            parser.error(f"{names[0]} is not an option of {kind} data sets")
+        if _dest(names[0]) in args:
+            parser.error(f"{names[0]} is not an option of {kind} data sets.")
     args.dataset_type = kind
     args = _kind_parser(parser, kind, use, last).parse_args(words, args)
     if args.images is not None and not os.path.isdir(args.images):
-        parser.error(f"--images: no such folder: {args.images!r}")
+        parser.error(f"--images: no such folder: {args.images!r}.")
     return args
 
 
@@ -143,15 +164,19 @@ def options_of(kind: str, use: str) -> Options:
     return {**OF_ALL, **OF_KIND.get(kind, {}), **OF_USE[use]}
 
 
-def _dest(names: tuple[str, ...]) -> str:
-    return names[0].removeprefix("--").replace("-", "_")
+def _dest(flag: str) -> str:
+    return flag.removeprefix("--").replace("-", "_")
 
 
-def _add_words(parser: argparse.ArgumentParser) -> None:
-    """Add --help and the arguments that are no options to the parser of a command."""
-    parser.add_argument("-h", "--help", dest="wants_help", action="store_true", help="show this")
-    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    kinds = [f"  {kind:8} {text}" for kind, text in KINDS.items()]
+def _print_help(parser: argparse.ArgumentParser, examples: str) -> None:
+    """Print the help of a command with examples and the kinds of data sets, as wide as the
+    terminal."""
+    width = shutil.get_terminal_size().columns - 2
+    kinds = [
+        textwrap.fill(text, width, initial_indent=f"  {kind:8} ", subsequent_indent=" " * 11)
+        for kind, text in KINDS.items()
+    ]
+    parser.description = f"{textwrap.fill(parser.description, width)}\n\nFor example:\n{examples}"
     parser.epilog = "\n".join(
         [
             "DATASET is a path, whose kind is recognised, or a kind and its arguments:",
@@ -160,6 +185,15 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
         ]
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.print_help()
+
+
+def _examples(parser: argparse.ArgumentParser, use: str, last: Mapping[str, dict] | None) -> str:
+    """Return two command lines that name a data set, indented."""
+    held_out = " --val-annotations val.csv" if use == "train" else ""
+    rest = "".join(f" {keywords['metavar']}" for keywords in (last or {}).values())
+    lines = [f"{parser.prog} {words}{rest}" for words in (f"boxes.csv{held_out}", "my_dataset/")]
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def _kind_of(parser: argparse.ArgumentParser, path: str) -> str:
@@ -167,7 +201,7 @@ def _kind_of(parser: argparse.ArgumentParser, path: str) -> str:
 
     if not os.path.exists(path):
         parser.error(
-            f"DATASET: no such file or folder: {path!r}, nor a kind of data set ({listed(KINDS)})"
+            f"DATASET: no such file, folder or kind: {path!r}; known kinds: {listed(KINDS)}."
         )
     return kind_of(path)
 
@@ -175,7 +209,6 @@ def _kind_of(parser: argparse.ArgumentParser, path: str) -> str:
 def _kind_parser(
     parser: argparse.ArgumentParser, kind: str, use: str, last: Mapping[str, dict] | None
 ) -> argparse.ArgumentParser:
-    """Return the parser of what follows the kind of a data set."""
     data = argparse.ArgumentParser(prog=f"{parser.prog} {kind}", description=f"PATH: {KINDS[kind]}")
     data.add_argument("path", metavar="PATH", help=KINDS[kind])
     if kind == "csv":
@@ -183,7 +216,7 @@ def _kind_parser(
     for name, keywords in (last or {}).items():
         data.add_argument(name, **keywords)
     for names, keywords in options_of(kind, use).items():
-        data.add_argument(*names, **keywords)
+        data.add_argument(names[0], **keywords)
     data.set_defaults(classes=None)
     return data
 
@@ -208,3 +241,21 @@ def source_of(args: argparse.Namespace) -> DataSource:
             "parent_label": args.parent_label,
         }
     return DataSource(args.dataset_type, args.path, args.classes, args.images, options)
+
+
+def evaluation_words(args: argparse.Namespace) -> list[str]:
+    """Return the words of a command line that name the validation data of a training."""
+    kind, split = args.dataset_type, args.val_split
+    if not (split or args.val_annotations):
+        split = source_of(args).choose_split(usual=VAL_SPLITS)
+    words = [kind, args.val_annotations or args.path]
+    given = {**vars(args), "split": split}
+    if kind == "csv" and args.classes:
+        words.append(args.classes)
+    for (flag, *_), keywords in options_of(kind, "evaluate").items():
+        value, default = given[_dest(flag)], keywords.get("default")
+        if keywords.get("action") == "store_true":
+            words += [flag] * value
+        elif value not in (None, default):
+            words += [flag, value]
+    return words

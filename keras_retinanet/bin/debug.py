@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..options import check_sides
+from ..options import COUNT, check_sides
 from ..training.config import TrainConfig
-from ..utils.outputs import check_image_folders, recorded_inputs
+from ..utils.outputs import all_or_none, check_image_folders, recorded_inputs
+from ..utils.text import counted
 from .arguments import SIZES, add_options, number
-from .cli import check_folder, check_output_options, user_errors
+from .cli import check_folder, check_output_options, start_backend, user_errors
 from .data_options import parse_with_data, source_of
 
 if TYPE_CHECKING:
@@ -47,13 +48,16 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     add_options(parser, names, USUAL)
     parser.add_argument(
         "--number",
-        type=number(int, "more than 0"),
+        type=number(int, COUNT),
         default=48,
-        help="of images, with --no-gui (%(default)s)",
+        help="number of images to write with --no-gui (%(default)s)",
     )
     parser.add_argument("--no-gui", action="store_true", help="write files, open no window")
     parser.add_argument(
-        "--output-dir", default="debug", metavar="DIR", help="with --no-gui (%(default)s)"
+        "--output-dir",
+        default="debug",
+        metavar="DIR",
+        help="folder to write to with --no-gui (%(default)s)",
     )
     parser.add_argument(
         "--flatten-output", action="store_true", help="write all images into one folder"
@@ -63,19 +67,23 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
 
 def create_loader(args: argparse.Namespace) -> Loader:
     """Return the loader of the data set as training has it."""
+    from ..choices import TRAIN_SPLITS
     from ..preprocessing.collate import Anchoring
     from ..preprocessing.dataset import checked
     from ..preprocessing.epochs import Batching
     from ..preprocessing.examples import Sizing
     from ..preprocessing.loader import Loader
-    from ..preprocessing.splits import TRAIN_SPLITS
     from ..utils.config import read_anchors
 
     check_sides(args.image_min_side, args.image_max_side)
+    if len(args.assigner) > 1:
+        from ..training.sanity import check_assigner
+
+        check_assigner(args.assigner)
     augmentation = TrainConfig.of(**{name: getattr(args, name) for name in AUGMENTATION})
     anchors, levels = read_anchors(args.config)
     source = source_of(args)
-    dataset = source.read(source.choose_split(args.set, TRAIN_SPLITS))
+    dataset = source.read(source.choose_split(args.split, TRAIN_SPLITS))
     return Loader(
         checked(dataset, need_boxes=False),
         Sizing(None if args.no_resize else args.image_min_side, args.image_max_side),
@@ -89,7 +97,7 @@ def create_loader(args: argparse.Namespace) -> Loader:
 def draw(
     loader: Loader, index: int, epoch: int, args: argparse.Namespace
 ) -> tuple[np.ndarray | None, int, int]:
-    """Return an image with its boxes (H, W, 3) BGR, the number of boxes, and without an anchor."""
+    """Return the image with its boxes (H, W, 3) BGR, and how many boxes and misses it has."""
     import numpy as np
 
     from ..utils.visualization import draw_annotations, draw_boxes, draw_caption
@@ -114,7 +122,7 @@ def draw(
 
 
 def output_paths(images: Sequence[str], flatten: bool) -> list[str]:
-    """Return a path in the output folder for each image, as it is in the images' common folder."""
+    """Return an output path for each image, the same as below the images' common folder."""
     from .detect import output_names
 
     paths = [os.path.abspath(path) for path in images]
@@ -132,15 +140,14 @@ def write(
     args: argparse.Namespace,
     files: Sequence[str | os.PathLike],
 ) -> None:
-    """Write the images and a contact sheet of them; the `files` that were read stay as they are."""
+    """Write the images and a contact sheet, without replacing one of the `files` that were read."""
     from ..utils.image import write_image_bgr
     from ..utils.visualization import contact_sheet
 
     sheet = os.path.join(args.output_dir, SHEET)
     if os.path.isdir(args.output_dir) and os.listdir(args.output_dir) and not os.path.exists(sheet):
         raise InputError(
-            f"{args.output_dir} has other files than those of this command; name a new or empty "
-            "folder."
+            f"{args.output_dir} has files but no {SHEET} of this command; choose a new folder."
         )
     images = [record.path for record in loader.dataset.records]
     names = output_paths([images[index] for index in indices], args.flatten_output)
@@ -151,15 +158,17 @@ def write(
     for folder in {args.output_dir, *folders}:
         check_folder(folder)
     small, boxes, missed = [], 0, 0
-    for index, path in zip(indices, paths, strict=True):
-        image, count, without = draw(loader, index, 0, args)
-        if image is None:
-            continue
-        boxes, missed = boxes + count, missed + without
-        write_image_bgr(path, image)
-        small.append(image)
-    write_image_bgr(sheet, contact_sheet(small))
-    print(f"{len(small)} images with {boxes} boxes, {missed} of them without an anchor")
+    with all_or_none():
+        for index, path in zip(indices, paths, strict=True):
+            image, count, without = draw(loader, index, 0, args)
+            if image is None:
+                continue
+            boxes, missed = boxes + count, missed + without
+            write_image_bgr(path, image)
+            small.append(image)
+        write_image_bgr(sheet, contact_sheet(small))
+    shown = f"{counted(len(small), 'image')} with {counted(boxes, 'box')}"
+    print(f"{shown}, {missed} of them without an anchor")
     print(f"wrote {sheet} and the images beside it")
 
 
@@ -184,6 +193,11 @@ def show(loader: Loader, indices: Sequence[int], args: argparse.Namespace) -> No
 
 
 def run(args: argparse.Namespace) -> None:
+    if len(args.assigner) > 1:  # has arguments
+        start_backend()
+        from ..training.sanity import check_assigner
+
+        check_assigner(args.assigner)
     with recorded_inputs() as files:
         loader = create_loader(args)
     indices = [index for group in loader.groups_of(0) for index in group]

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+from ..options import COUNT
 from . import convert_model, detect, evaluate, train
+from .arguments import number
 from .cli import user_errors
 
 ANCHORS = """\
@@ -34,9 +36,13 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         "convert and detect.",
     )
     parser.add_argument("--output", default="demo", metavar="DIR", help="(%(default)s)")
-    parser.add_argument("--images", type=int, default=800, help="to train on (%(default)s)")
-    parser.add_argument("--held-out", type=int, default=150, help="to evaluate on (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=8, help="(%(default)s)")
+    parser.add_argument(
+        "--images", type=number(int, COUNT), default=800, help="to train on (%(default)s)"
+    )
+    parser.add_argument(
+        "--held-out", type=number(int, COUNT), default=150, help="to evaluate on (%(default)s)"
+    )
+    parser.add_argument("--epochs", type=number(int, COUNT), default=8, help="(%(default)s)")
     return parser.parse_args(args)
 
 
@@ -49,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     def path(*parts: str) -> str:
         return os.path.join(folder, *parts)
 
-    def stage(name: str, function: Callable, *arguments: object) -> Any:
+    def step(name: str, function: Callable, *arguments: object) -> Any:
         print(f"\n{name}", flush=True)
         start = time.perf_counter()
         result = function(*arguments)
@@ -62,10 +68,10 @@ def run(args: argparse.Namespace) -> None:
     data = [path("data", "train.csv"), path("data", "classes.csv")]
     held_out = [path("data", "val.csv"), path("data", "classes.csv")]
     snapshot, model = path("snapshots", "resnet10_0.25_csv_last.keras"), path("detector.keras")
-    stage("draw", write_synthetic, path("data"), args.images, args.held_out, SIZE)
+    step("draw", write_synthetic, path("data"), args.images, args.held_out, SIZE)
     with open(path("anchors.ini"), "w", encoding="utf-8") as file:
         file.write(ANCHORS)
-    stage(
+    step(
         "train", command, train,
         "--no-weights", "--backbone", "resnet10_0.25", "--config", path("anchors.ini"),
         "--feature-size", 64, "--head-depth", 1, "--box-loss", "giou",
@@ -73,19 +79,19 @@ def run(args: argparse.Namespace) -> None:
         "--image-min-side", SIZE, "--image-max-side", SIZE,
         "--snapshot-path", path("snapshots"), "--no-evaluation", "csv", *data,
     )  # fmt: skip
-    stage("convert", command, convert_model, snapshot, model)
-    metrics = stage(
+    step("convert", command, convert_model, snapshot, model)
+    metrics = step(
         "evaluate", command, evaluate, "--batch-size", 8,
         "--detections", path("detections.json"), "--ground-truth", path("ground_truth.json"),
         "csv", *held_out, model,
     )  # fmt: skip
     images = sorted(glob.glob(path("data", "images", "val", "*")))[:12]
-    stage("detect", command, detect, model, *images, "--output", path("pictures"))
+    step("detect", command, detect, model, *images, "--output", path("found"))
     figures = {"AP": metrics["AP"], "AP50": metrics["AP50"], "seconds": seconds}
     write_json(path("metrics.json"), figures)
     print(
         f"\nAP50 {metrics['AP50']:.3f}, AP {metrics['AP']:.3f} on {args.held_out} held-out images "
-        f"after {sum(seconds.values()):.0f} s; look at {path('pictures')}"
+        f"after {sum(seconds.values()):.0f} s; look at {path('found')}"
     )
 
 

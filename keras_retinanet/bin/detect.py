@@ -6,7 +6,7 @@ import argparse
 import glob
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ..errors import InputError
 from ..utils.outputs import check_image_folders
@@ -25,21 +25,25 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--output", metavar="DIR", help="write the annotated images there")
     parser.add_argument("--json", metavar="FILE", help="write the detections as COCO results")
     add_detector_options(parser, 0.5)
+    if not args:
+        parser.error(
+            f"required: MODEL, SOURCE. For example:\n  {parser.prog} "
+            f"detector.keras images/ --output detections\n{parser.prog} --help lists the options."
+        )
     parsed = parser.parse_args(args)
     if not (parsed.output or parsed.json):
-        parser.error("give --output DIR, --json FILE, or both")
+        parser.error("give --output DIR, --json FILE, or both.")
     return parsed
 
 
 def find_images(sources: Sequence[str]) -> list[str]:
     """Return the image files that the sources name, in order, each once."""
-    from ..preprocessing.readers.files import PICTURES
+    from ..preprocessing.readers.files import IMAGE_SUFFIXES, names_in
 
     paths = []
     for source in sources:
         if os.path.isdir(source):
-            inside = sorted(os.path.join(source, name) for name in os.listdir(source))
-            found = [path for path in inside if path.lower().endswith(PICTURES)]
+            found = [os.path.join(source, name) for name in names_in(source, IMAGE_SUFFIXES)]
         else:
             found = (
                 [source] if os.path.exists(source) else sorted(glob.glob(source, recursive=True))
@@ -52,22 +56,14 @@ def find_images(sources: Sequence[str]) -> list[str]:
 
 def output_names(paths: Sequence[str]) -> list[str]:
     """Return a file name for each image, numbered if names repeat."""
-    names: list[str] = []
-    taken = set()
+    names: dict[str, None] = {}
     for path in paths:
         stem = os.path.splitext(os.path.basename(path))[0]
-        name = next(n for n in _numbered(stem) if n not in taken)
-        taken.add(name)
-        names.append(f"{name}.png")
-    return names
-
-
-def _numbered(stem: str) -> Iterator[str]:
-    yield stem
-    number = 2
-    while True:
-        yield f"{stem}_{number}"
-        number += 1
+        name, number = stem, 2
+        while f"{name}.png" in names:
+            name, number = f"{stem}_{number}", number + 1
+        names[f"{name}.png"] = None
+    return list(names)
 
 
 def check_images_are_spared(args: argparse.Namespace, paths: Sequence[str]) -> None:
@@ -107,6 +103,8 @@ def run(args: argparse.Namespace) -> None:
     seconds = detector.seconds_per_image
     time = f", {seconds:.3f} s an image in the model" if seconds else ""
     print(f"{count} objects in {images} images{time}")
+    for written in filter(None, (args.output, args.json)):
+        print(f"saved {written}")
 
 
 def main(args: Sequence[str] | None = None) -> None:

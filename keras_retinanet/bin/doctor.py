@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..options import check_sides
-from ..utils.outputs import recorded_inputs
+from ..utils.outputs import all_or_none, recorded_inputs, write_text
+from ..utils.terminal import one_line
 from .arguments import SIZES, add_options
 from .cli import check_folder, check_output_options, user_errors
 from .convert_dataset import FORMATS
@@ -35,7 +37,9 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--html", default="doctor.html", metavar="FILE", help="report with images (%(default)s)"
     )
-    parser.add_argument("--no-html", dest="html", action="store_const", const=None)
+    parser.add_argument(
+        "--no-html", dest="html", action="store_const", const=None, help="write no HTML report"
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -56,7 +60,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         help=f"write a cleaned copy there, and {CHANGES}, the list of what was changed",
     )
     parser.add_argument(
-        "--format", choices=FORMATS, help="of --fix (that of the data set, or coco)"
+        "--format", choices=FORMATS, help="format of the copy of --fix (the data set's, or coco)"
     )
     parsed = parse_with_data(parser, args, "look")
     if not parsed.format:
@@ -74,7 +78,7 @@ def check_fix(args: argparse.Namespace) -> None:
         path = getattr(args, name)
         if path and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(args.fix)):
             option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option} {path} lies in the folder of --fix; choose another path.")
+            raise InputError(f"{option} {path} is in the folder of --fix; choose another path.")
 
 
 def fix(args: argparse.Namespace, examination: Examination) -> None:
@@ -84,13 +88,23 @@ def fix(args: argparse.Namespace, examination: Examination) -> None:
 
     cleaned, changes = repair(examination.splits)
     path = os.path.join(args.fix, CHANGES)
-    write_changes(path, changes)
-    for name, dataset in cleaned.items():
-        if dataset.records and dataset.class_names:
-            WRITERS[args.format](dataset, args.fix, name)
-        else:
-            print(f"{name}: nothing is left to write")
-    print(f"wrote {args.fix} ({args.format}); what was changed, in {len(changes)} rows: {path}")
+    with all_or_none():
+        for name, dataset in cleaned.items():
+            if dataset.records and dataset.class_names:
+                WRITERS[args.format](dataset, args.fix, name)
+            else:
+                print(f"{one_line(name)}: nothing is left to write")
+        write_changes(path, changes)
+    print(f"wrote {args.fix} ({args.format}); the {len(changes)} changes are in {path}")
+
+
+def next_step(args: argparse.Namespace, examination: Examination) -> str:
+    """Return a sentence on what to do first."""
+    from ..doctor.tables import first_step
+
+    if args.fix:
+        return f"Next: read {os.path.join(args.fix, CHANGES)}, then retinanet-doctor {args.fix}."
+    return first_step(examination.findings)
 
 
 def run(args: argparse.Namespace) -> bool:
@@ -98,8 +112,8 @@ def run(args: argparse.Namespace) -> bool:
     from ..doctor.anchors import suggest
     from ..doctor.checks import examine
     from ..doctor.findings import spoils
-    from ..doctor.page import write_page
-    from ..doctor.report import report
+    from ..doctor.page import page
+    from ..doctor.report import report, wrap
     from ..preprocessing.source import read_splits
     from ..utils.config import read_anchors, write_config
 
@@ -107,31 +121,32 @@ def run(args: argparse.Namespace) -> bool:
     check_fix(args)
     check_output_options(args, *OUTPUTS)
     with recorded_inputs() as files:
-        sets = read_splits(source_of(args), args.set, args.val_annotations)
-    images = [record.path for dataset, _ in sets.values() for record in dataset.records]
+        splits = read_splits(source_of(args), args.split, args.val_annotations)
+    images = [record.path for dataset, _ in splits.values() for record in dataset.records]
     check_output_options(args, *OUTPUTS, inputs=[*files, *images])
     if args.fix:
         check_folder(args.fix)
     anchors, levels = read_anchors(args.config)
     examination = examine(
-        sets,
+        splits,
         not args.quick,
-        None if args.no_resize else args.image_min_side,
-        args.image_max_side,
+        None if args.no_resize else (args.image_min_side, args.image_max_side),
         anchors,
         levels,
         progress=sys.stderr.isatty(),
     )
     suggestion = suggest(examination.splits[0], examination.coverage)
-    print(report(examination, suggestion))
+    width = min(shutil.get_terminal_size().columns, 100)
+    print(report(examination, suggestion, width))
     if args.write_config:
         write_config(args.write_config, suggestion.params, suggestion.levels)
         print(f"wrote {args.write_config}")
     if args.html:
-        write_page(args.html, examination, args.path, suggestion)
+        write_text(args.html, page(examination, args.path, suggestion))
         print(f"wrote {args.html}")
     if args.fix:
         fix(args, examination)
+    print(*wrap(one_line(next_step(args, examination)), width), sep="\n")
     return spoils(examination.findings)
 
 

@@ -34,7 +34,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         "--iou-threshold",
         type=number(float, "from 0 to 1"),
         default=0.5,
-        help="of the Pascal VOC figure (%(default)s)",
+        help="least IoU of a hit in the Pascal VOC figure (%(default)s)",
     )
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     parser.add_argument("--detections", metavar="FILE", help="write the detections as COCO results")
@@ -47,12 +47,12 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
 
 def read_dataset(args: argparse.Namespace, detector: Detector) -> Dataset:
     """Return the checked data set with the labels of the detector; no output replaces its files."""
+    from ..choices import TEST_SPLITS
     from ..preprocessing.dataset import checked
-    from ..preprocessing.splits import TEST_SPLITS
 
     with recorded_inputs() as files:
         source = source_of(args)
-        split = source.choose_split(args.set, TEST_SPLITS)
+        split = source.choose_split(args.split, TEST_SPLITS)
         dataset = source.read(split, detector.class_names)
     check_data_is_spared(args, dataset, files)
     try:
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.save_path:
         check_folder(args.save_path)
 
-    from ..evaluation import evaluate_coco, evaluate_voc, mean_average_precision
+    from ..evaluation import evaluate_coco, evaluate_voc, voc_metric
     from ..evaluation.coco import ground_truth, results
     from ..evaluation.detections import detect_dataset
     from ..evaluation.report import report, write_json
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     )
     metrics = evaluate_coco(dataset, detections, args.max_detections)
     voc = evaluate_voc(dataset, detections, args.iou_threshold)
-    metrics["VOC"] = mean_average_precision(voc)
+    metrics["VOC"] = voc_metric(voc)
     print(report(metrics, voc))
     if detector.seconds_per_image:
         print(f"{detector.seconds_per_image:.3f} s an image in the model")
@@ -110,6 +110,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         write_json(args.ground_truth, ground_truth(dataset), indent=None)
     if args.detections:
         write_json(args.detections, results(dataset, detections), indent=None)
+    for written in filter(None, (args.json, args.ground_truth, args.detections, args.save_path)):
+        print(f"saved {written}")
     return metrics
 
 

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from ..errors import InputError
+from ..options import SHARE
 from ..utils.outputs import check_outputs
 from ..utils.text import listed
 from ..weights import SOURCES, Imported, import_weights
 from ..weights.coco import COCO_80
+from .arguments import number
 from .cli import start_backend, user_errors
 
 
@@ -37,9 +39,9 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--epsilon",
-        type=float,
+        type=number(float, SHARE),
         metavar="E",
-        help="torchvision: of the batch norm (1e-5 if the file counts batches, else 0)",
+        help="torchvision: epsilon of batch norm (1e-5 if the file counts batches, else 0)",
     )
     parser.add_argument(
         "--config",
@@ -72,11 +74,11 @@ def run(args: argparse.Namespace) -> None:
         class_names = sorted(ids, key=ids.get)
     anchors, levels = read_anchors(args.config) if args.config else (None, None)
     start_backend()
-    from ..training.building import chosen_backbone
+    from ..models import backbone
     from ..training.snapshots import save_whole
 
-    backbone = args.backbone and chosen_backbone(args.backbone).backbone
-    imported = import_weights(args.source, args.file, class_names, backbone, args.epsilon, anchors)
+    name = args.backbone and backbone(args.backbone).backbone
+    imported = import_weights(args.source, args.file, class_names, name, args.epsilon, anchors)
     model = imported.model
     if levels and levels != model.pyramid_levels:
         raise InputError(

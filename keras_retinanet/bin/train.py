@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ from ..options import options_of
 from ..training.config import TrainConfig
 from .arguments import add_config
 from .cli import start_backend, user_errors
-from .data_options import parse_with_data, source_of
+from .data_options import evaluation_words, parse_with_data, source_of
 
 if TYPE_CHECKING:
     import keras
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ..models import RetinaNet
     from ..preprocessing.dataset import Dataset
     from ..preprocessing.loader import Loader
+    from ..training.run import Trained
 
 
 def parse_args(args: Sequence[str]) -> argparse.Namespace:
@@ -63,7 +66,7 @@ def create_generators(
     args: argparse.Namespace, train: Dataset, val: Dataset | None, model: RetinaNet
 ) -> tuple[Loader, Loader | None]:
     """Return the loaders of the batches that `model` trains on and is validated on."""
-    from ..training.loading import create_loaders
+    from ..training.building import create_loaders
 
     return create_loaders(config_of(args), train, val, model)
 
@@ -81,18 +84,31 @@ def create_callbacks(
 
 
 def run(args: argparse.Namespace) -> None:
+    start_backend()
     from ..preprocessing.source import read_training
     from ..training.run import run as train
 
-    start_backend()
     config = config_of(args)
-    want_val = config.evaluation or config.compute_val_loss
 
     def read() -> tuple[Dataset, Dataset | None]:
-        splits = args.train_set, args.val_set
-        return read_training(source_of(args), *splits, args.val_annotations, want_val)
+        splits = args.train_split, args.val_split
+        return read_training(source_of(args), *splits, args.val_annotations, config.wants_val)
 
-    train(config, args.given, read, args.dataset_type)
+    trained = train(config, args.given, read, args.dataset_type)
+    if trained.snapshots:
+        print("\n".join(["next:", *next_commands(args, trained)]))
+
+
+def next_commands(args: argparse.Namespace, trained: Trained) -> list[str]:
+    """Return the commands that detect with and evaluate the best snapshot, else the last one."""
+    snapshot = trained.snapshots[0]
+    images = os.path.dirname((trained.val or trained.train).records[0].path) or "."
+    held_out = evaluation_words(args) if trained.val else ["DATASET"]
+    commands = [
+        ["retinanet-detect", snapshot, images, "--output", "detections"],
+        ["retinanet-evaluate", *held_out, snapshot],
+    ]
+    return [f"  {shlex.join(command)}" for command in commands]
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..preprocessing.best_recall import SIZES, Objects
-from ..utils.anchor_fit import fit_anchors, reach
+from ..utils.anchor_fit import fit_anchors
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
 from .findings import Finding, box_place, found
 from .splits import Split
 
-OVERLAP = 0.5  # IoU at which training matches an anchor to an object
 TOLERABLE = 0.05  # share of a class's objects that may be missed
-SPOILING = 0.5  # share of all objects that, missed, leave nothing to learn
-MANY = 20  # objects, from which on a share is meaningful
-GAIN = 0.005  # of the best possible recall, for which fitted anchors are suggested
+SPOILING = 0.5  # share of missed objects above which training is spoiled
+MANY = 20  # least number of objects for a meaningful share
+GAIN = 0.005  # least gain of recall for which fitted anchors are suggested
 ADVICE = (
     "Fit the anchors to the data (--write-config, or retinanet-train --fit-anchors), or train with "
     "larger images."
@@ -26,7 +25,8 @@ ADVICE = (
 class Coverage:
     """The objects of a split that anchors reach, for the best possible recall.
 
-    `counts` and `reached` are of the K classes and all together, by small, medium, large and all.
+    `counts` and `reached` are (K + 1, 4): a row for each class and one for all; columns for small,
+    medium, large and all objects.
     """
 
     class_names: list[str]  # K
@@ -34,7 +34,6 @@ class Coverage:
     reached: np.ndarray  # (K + 1, 4) int
     missed: np.ndarray  # (N,) bool: which boxes of the split no anchor reaches
     params: AnchorParameters
-    levels: list[int]
 
 
 def coverage(
@@ -46,24 +45,24 @@ def coverage(
     params = anchor_params or AnchorParameters.default
     levels = list(PYRAMID_LEVELS if pyramid_levels is None else pyramid_levels)
     objects = _objects(split)
-    hit = reach(objects.boxes, objects.image_sizes, params, levels) >= OVERLAP
+    hit = objects.reached(params, levels)
     missed = np.zeros(len(split.boxes), bool)
     missed[split.placed] = ~hit
     names, sizes = split.dataset.class_names, objects.size_classes
     counts = _table(objects.labels, sizes, len(names))
     reached = _table(objects.labels[hit], sizes[hit], len(names))
-    return Coverage(names, counts, reached, missed, params, levels)
+    return Coverage(names, counts, reached, missed, params)
 
 
 def _objects(split: Split) -> Objects:
-    """Return the objects of a split that are in px of their image."""
+    """Return the objects of a split whose boxes are in px of their image."""
     known = split.placed
     sizes = split.seen_sizes[split.image[known]]
     return Objects(split.seen[known].astype("float32"), split.labels[known], sizes)
 
 
 def _table(labels: np.ndarray, columns: np.ndarray, kinds: int) -> np.ndarray:
-    """Count the objects of each class and size, with sums: (K + 1, 4)."""
+    """Count the objects of each class and size, with a row and a column of sums: (K + 1, 4)."""
     table = np.zeros((kinds + 1, len(SIZES) + 1), int)
     np.add.at(table, (labels, columns), 1)
     table[-1] = table.sum(axis=0)
@@ -107,7 +106,7 @@ class Suggestion:
 
 
 def suggest(split: Split, seen: Coverage) -> Suggestion:
-    """Fit as many anchors a place as there are to the objects of a split."""
+    """Fit anchors to the objects of a split, as many per place as the model has."""
     objects = _objects(split)
     total = max(len(objects.boxes), 1)
     params, levels = fit_anchors(
@@ -117,5 +116,5 @@ def suggest(split: Split, seen: Coverage) -> Suggestion:
         num_ratios=len(seen.params.ratios),
         num_scales=len(seen.params.scales),
     )
-    hit = reach(objects.boxes, objects.image_sizes, params, levels) >= OVERLAP
-    return Suggestion(params, levels, float(seen.reached[-1, -1] / total), float(hit.sum() / total))
+    before, after = (c.reached[-1, -1] / total for c in (seen, coverage(split, params, levels)))
+    return Suggestion(params, levels, float(before), float(after))

@@ -11,15 +11,15 @@ from .splits import Split
 
 NEAR = 0.9  # IoU above which two boxes of a class in an image are taken for one object
 TINY = 2  # px of the model's input
-WHOLE = 0.95  # share of the image from which on a box counts as the whole of it
+WHOLE = 0.95  # share of the image above which a box counts as the whole image
 SHARES, FROM_ZERO, SMALL, LARGE = "shares", "from zero", "small", "large"
 COUNTED_FROM_ZERO = "The coordinates seem to count from 0: read Pascal VOC with --zero-based. "
 
 DEFECTS: dict[int | str, tuple[str, str, str]] = {  # state or other key: (name, severity, advice)
     NOT_FINITE: (
-        "boxes that are no numbers",
+        "boxes with NaN or infinite coordinates",
         "error",
-        "Repair the tool that wrote NaN or infinity; --fix leaves these boxes out.",
+        "Repair the tool that wrote them; --fix leaves these boxes out.",
     ),
     INVERTED: (
         "inverted boxes",
@@ -30,7 +30,7 @@ DEFECTS: dict[int | str, tuple[str, str, str]] = {  # state or other key: (name,
     EMPTY: (
         "boxes without width or height",
         "error",
-        "They are slips of the mouse, mostly; --fix leaves them out.",
+        "Most are accidental clicks; --fix leaves them out.",
     ),
     OUTSIDE: (
         "boxes outside their image",
@@ -40,7 +40,7 @@ DEFECTS: dict[int | str, tuple[str, str, str]] = {  # state or other key: (name,
     CUT: (
         f"boxes that stick out of their image by more than {TOLERANCE} px",
         "warning",
-        "Training clips them, and so does --fix; many of them mean px of another size.",
+        "Training clips them, and so does --fix; if there are many, check the unit of the boxes.",
     ),
     SHARES: (
         "boxes that look like shares of the image, not px",
@@ -75,7 +75,7 @@ TWINS = {  # kind of `twins`: (name, advice)
     ),
     "near": (
         f"boxes of a class that nearly coincide (IoU above {NEAR})",
-        "They are one object drawn twice, mostly: look at them.",
+        "Most are one object drawn twice: look at them.",
     ),
 }
 
@@ -85,7 +85,7 @@ def check_boxes(splits: Sequence[Split]) -> list[Finding]:
     every = [(split, masks_of(split)) for split in splits]
     findings = []
     for kind, (name, severity, advice) in DEFECTS.items():
-        # a 0 that is read as counted from 1 becomes -1, and nothing lies further out
+        # a 0 read as counted from 1 becomes -1, and no box begins further out
         from_zero = not any((masks[kind] & (split.begin != -1)).any() for split, masks in every)
         if kind == FROM_ZERO and not from_zero:
             continue
@@ -103,7 +103,7 @@ def check_boxes(splits: Sequence[Split]) -> list[Finding]:
 
 
 def masks_of(split: Split) -> dict[int | str, np.ndarray]:
-    """Return {key of `DEFECTS`: which boxes it concerns, (N,) bool}."""
+    """Return {key of `DEFECTS`: the boxes with this defect, (N,) bool}."""
     states = {state: split.states == state for state in (NOT_FINITE, INVERTED, EMPTY, OUTSIDE, CUT)}
     sides = (split.seen[:, 2:] - split.seen[:, :2]).min(axis=1, initial=np.inf)  # (N,)
     share = box_math.area(split.boxes) / split.sizes.prod(axis=1)[split.image]  # (N,)
@@ -115,42 +115,59 @@ def masks_of(split: Split) -> dict[int | str, np.ndarray]:
     }
 
 
-def pairs(split: Split) -> np.ndarray:
-    """Return (2, P) int: boxes a, and boxes b of the same image after them at IoU above `NEAR`.
+def twins(split: Split) -> dict[str, dict[int, int]]:
+    """Return {kind: {index of a box: index of an earlier box of the image}} of boxes drawn twice.
 
-    The boxes of an image are walked in the order of x1, each with its next, next but one and so on,
-    for as long as these begin within 1 - `NEAR` of its width: those further on overlap too little.
+    "equal": the same box and class; "classes": the same box, another class; "near": nearly the same
+    box of the same class. A second copy is listed as "equal" only.
     """
     chosen = np.flatnonzero(split.learnt)
-    order = chosen[np.lexsort((split.boxes[chosen, 0], split.image[chosen]))]
-    boxes, image = split.boxes[order], split.image[order]
-    reach = boxes[:, 0] + (1 - NEAR) * (boxes[:, 2] - boxes[:, 0])  # (n,)
-    rows, step, found_pairs = np.arange(len(order)), 0, [np.empty((0, 2), int)]
+    columns = [*split.boxes[chosen].T, split.image[chosen]]
+    same_box = chosen[_first(columns)]
+    equal = chosen[_first([*columns, split.labels[chosen]])]
+    single = chosen[equal == chosen]
+    found: dict[str, dict[int, int]] = {
+        "equal": dict(zip(chosen.tolist(), equal.tolist(), strict=True)),
+        "classes": dict(zip(single.tolist(), same_box[equal == chosen].tolist(), strict=True)),
+    }
+    found = {kind: {b: a for b, a in each.items() if a != b} for kind, each in found.items()}
+    return {**found, "near": _near(split, single)}
+
+
+def _first(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the index of the first row with the same values, for each of n rows: (n,) int."""
+    order = np.lexsort(columns)  # stable, so that the first of equal rows comes first
+    begins = np.ones(len(order), bool)
+    begins[1:] = np.any([column[order][1:] != column[order][:-1] for column in columns], axis=0)
+    first = np.empty(len(order), int)
+    first[order] = order[begins][np.cumsum(begins) - 1]
+    return first
+
+
+def _near(split: Split, chosen: np.ndarray) -> dict[int, int]:
+    """Return {index: an earlier index} of boxes of a class and image at IoU above `NEAR`.
+
+    The boxes are sorted by x1, and each is compared with the boxes after it that begin within 1 -
+    `NEAR` of its width: later ones overlap too little.
+    """
+    keys = split.boxes[chosen, 0], split.labels[chosen], split.image[chosen]
+    order = chosen[np.lexsort(keys)]
+    boxes, image, labels = split.boxes[order], split.image[order], split.labels[order]
+    limit = boxes[:, 0] + (1 - NEAR) * (boxes[:, 2] - boxes[:, 0])  # (n,)
+    rows, step = np.arange(len(order)), 0
+    found: dict[int, int] = {}
+    done = np.zeros(len(split.boxes), bool)
     while len(rows):
         step += 1
         rows = rows[rows + step < len(order)]
         after = rows + step
-        near = (image[rows] == image[after]) & (boxes[after, 0] <= reach[rows])
-        rows, after = rows[near], after[near]
-        same = box_math.iou(boxes[rows], boxes[after]) > NEAR
-        found_pairs.append(np.stack([order[rows[same]], order[after[same]]], axis=1))
-    return np.sort(np.concatenate(found_pairs), axis=1).T
-
-
-def twins(split: Split) -> dict[str, dict[int, int]]:
-    """Return {kind: {index of a box: index of one before it in the image}} of boxes drawn twice.
-
-    "equal": the same box and class; "classes": the same box, another class; "near": nearly the same
-    box of the same class.
-    """
-    a, b = pairs(split)
-    same_box = (split.boxes[a] == split.boxes[b]).all(axis=1)
-    same_class = split.labels[a] == split.labels[b]
-    equal = same_box & same_class
-    single = ~np.isin(a, b[equal]) & ~np.isin(b, b[equal])
-    kinds = {
-        "equal": equal,
-        "classes": single & same_box & ~same_class,
-        "near": single & ~same_box & same_class,
-    }
-    return {kind: dict(zip(b[mask], a[mask], strict=True)) for kind, mask in kinds.items()}
+        beside = (boxes[after, 0] <= limit[rows]) & (labels[rows] == labels[after])
+        beside &= image[rows] == image[after]
+        rows, after = rows[beside], after[beside]
+        open_ = ~done[np.maximum(order[rows], order[after])]  # one twin of a box is enough
+        a, b = rows[open_], after[open_]
+        same = box_math.iou(boxes[a], boxes[b]) > NEAR
+        pairs = np.sort(np.stack([order[a[same]], order[b[same]]]), axis=0)  # (2, P)
+        done[pairs[1]] = True
+        found.update(zip(pairs[1].tolist(), pairs[0].tolist(), strict=True))
+    return found

@@ -31,8 +31,7 @@ class Examination:
 def examine(
     splits: Mapping[str, tuple[Dataset, Sequence[str]]],
     thorough: bool = False,
-    min_side: int | None = Inputs.image_min_side,
-    max_side: int | None = Inputs.image_max_side,
+    sides: tuple[int, int] | None = (Inputs.image_min_side, Inputs.image_max_side),
     anchor_params: AnchorParameters | None = None,
     pyramid_levels: Sequence[int] | None = None,
     progress: bool = False,
@@ -42,14 +41,13 @@ def examine(
     Args:
         splits: {name: (Dataset as the reader returns it, the faults that the reader collected)},
             the split to train on first.
-        thorough: decode every image, which finds damage amid files, and identical images in several
+        thorough: decode every image, which finds damaged data, and identical images in several
             files; else the head and the tail of each file are read.
-        min_side, max_side: px that the model's images are fitted to; `min_side` None leaves them.
+        sides: min side and max side in px of the model's input, None for as it is.
         anchor_params, pyramid_levels: the model's anchors; None takes the default ones.
         progress: show a bar while images are decoded.
     """
     names = list(dict.fromkeys(n for data, _ in splits.values() for n in data.class_names))
-    sides = None if min_side is None else (min_side, max_side)
     seen = [
         inspect(name, with_classes(data, names), faults, thorough, sides, progress)
         for name, (data, faults) in splits.items()
@@ -73,7 +71,6 @@ def glance(datasets: Mapping[str, Dataset], sides: tuple[int, int] | None) -> li
 
 
 def _findings(splits: Sequence[Split], more: Sequence[Finding] = ()) -> list[Finding]:
-    """Return the findings of all checks, the most severe first."""
     with np.errstate(invalid="ignore", over="ignore"):  # boxes may hold NaN and infinity
         findings = [finding for check in CHECKS for finding in check(splits)]
     return [f for severity in SEVERITIES for f in (*findings, *more) if f.severity == severity]

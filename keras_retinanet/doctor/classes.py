@@ -1,4 +1,4 @@
-"""Classes that cannot be learnt, or hardly, and images that show none."""
+"""Classes that are hard or impossible to learn, and images without objects."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from .findings import Finding, Place, found
 from .splits import Split
 
 FEW_BOXES = 10
-FEW_IMAGES = 0.01  # of the training images
-MOSTLY_EMPTY = 0.5  # of the images of a split
+FEW_IMAGES = 0.01  # share of the training images that show a class
+MOSTLY_EMPTY = 0.5  # share of a split's images that have no boxes
 
 
 def class_counts(split: Split) -> dict[str, np.ndarray]:
@@ -24,7 +24,7 @@ def class_counts(split: Split) -> dict[str, np.ndarray]:
 
 
 def check_classes(splits: Sequence[Split]) -> list[Finding]:
-    """Find classes that the first split, which is trained on, shows never or rarely."""
+    """Find classes that are missing or rare in the first split, which is trained on."""
     names, train = splits[0].dataset.class_names, splits[0].name
     count, *others = map(class_counts, splits)
     boxes, images, ignored = count["boxes"], count["images"], count["ignored"]
@@ -66,14 +66,14 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
             "warning",
             (boxes > 0) & few,
             often,
-            "Label more of them, or expect little.",
+            "Label more of them, or expect poor results.",
         ),
         (
             f"classes in under {FEW_IMAGES:.0%} of the images of {train}",
             "note",
             ~few & (images < FEW_IMAGES * len(splits[0].records)),
             often,
-            "Train on their images more often than on others: --repeat-threshold.",
+            "Repeat their images in training: --repeat-threshold.",
         ),
     ]
     findings = []
@@ -100,16 +100,16 @@ def check_names(splits: Sequence[Split]) -> list[Finding]:
 
 
 def check_empty(splits: Sequence[Split]) -> list[Finding]:
-    """Find splits without any box, and images without any in the others."""
+    """Find splits without boxes, and images without boxes in the other splits."""
     without = [split for split in splits if not split.learnt.any()]
     others = [split for split in splits if split.learnt.any()]
     findings = found(
-        "splits without a box that counts",
+        "splits without a usable box",
         "error" if splits[0] in without else "warning",
         [Place(f"{split.name}, images: {len(split.records)}") for split in without],
         len(splits),
         "splits",
-        "There is nothing to learn from, or to be measured by, in them.",
+        "They have nothing to learn from and nothing to evaluate on.",
     )
     bare = [[r for r in split.records if not len(r.boxes)] for split in others]
     shares = [len(some) / len(split.records) for some, split in zip(bare, others, strict=True)]
@@ -119,6 +119,6 @@ def check_empty(splits: Sequence[Split]) -> list[Finding]:
         [record for some in bare for record in some],
         sum(len(split.records) for split in others),
         "images",
-        "Right if they show no object, because they are learnt as background.",
+        "Correct if they show no object: training takes them as background.",
         lambda record: Place(record.path, record.path),
     )

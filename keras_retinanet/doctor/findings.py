@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..preprocessing.dataset import place_of
+from ..preprocessing import dataset
 from .splits import Split
 
 SEVERITIES = ("error", "warning", "note")  # an error spoils the training
-MOST_PLACES = 1000  # of a finding that are kept
+MOST_PLACES = 1000  # kept for each finding
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Place:
     text: str
     path: str | None = None
     boxes: np.ndarray | Sequence = ()  # (n, 4) px of the upright image: the boxes in question
-    others: np.ndarray | Sequence = ()  # (m, 4): boxes to show beside them
+    others: np.ndarray | Sequence = ()  # (m, 4): boxes to show below them
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ def spoils(findings: Sequence[Finding]) -> bool:
 
 
 def sentence(finding: Finding) -> str:
-    """Return a finding in a line: what, how many, the first place and advice."""
+    """Return a finding as one line: name, count, first place and advice."""
     total = "" if finding.total is None else f" of {finding.total} {finding.unit}"
     count = f"{finding.name}: {finding.count}{total}"
     return f"{count}; the first: {finding.places[0].text}. {finding.advice}"
@@ -62,7 +62,7 @@ def found(
 
     Args:
         place: makes the `Place` of a case; None if the cases are places.
-        count: the number of cases, if each stands for several.
+        count: the number to report, if a case covers several defects.
     """
     if not len(cases):
         return []
@@ -70,13 +70,9 @@ def found(
     return [Finding(name, severity, count or len(cases), total, unit, places, advice)]
 
 
-def box_text(box: np.ndarray) -> str:
-    return ", ".join(f"{value:.6g}" for value in box)
-
-
 def box_place(case: tuple[Split, int] | tuple[Split, int, int]) -> Place:
-    """Return the `Place` of (split, index of one of its N boxes, index of a box before it that is
-    the same object, if there is one).
+    """Return the `Place` of (split, index of one of its N boxes, index of an earlier box of the
+    same object, if any).
     """
     split, index, *before = case
     record, row = split.records[split.image[index]], split.row[index]
@@ -86,8 +82,5 @@ def box_place(case: tuple[Split, int] | tuple[Split, int, int]) -> Place:
         classes = dict.fromkeys(names[split.labels[i]] for i in (*before, index))
         other = f"as at {record.entries[earlier]}" if record.entries else "as one before it"
         more = f", {' and '.join(classes)}, {other}"
-    width, height = record.size
-    box = box_text(record.boxes[row])
-    text = f"{place_of(record, row)} (box {box} in {width} x {height} px{more})"
-    others = np.delete(record.boxes, row, axis=0)
-    return Place(text, record.path, split.boxes[[*before, index]], others)
+    text = dataset.box_place(record, row, more)
+    return Place(text, record.path, split.boxes[[*before, index]], record.boxes)

@@ -30,7 +30,7 @@ class Histogram:
 
 
 def histograms(splits: Sequence[Split]) -> list[Histogram]:
-    """Return side and ratio of the objects that are learnt, and their number in an image."""
+    """Return histograms of the side, the ratio and the number per image of learnt objects."""
     sides, ratios, counts = {}, {}, {}
     for split in splits:
         wide, high = (split.seen[split.placed, 2:] - split.seen[split.placed, :2]).T

@@ -1,4 +1,4 @@
-"""Images that cannot be read, are of another size than stated, or are there twice."""
+"""Images that cannot be read, have another size than stated, or occur twice."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ SAME = 1  # px by which boxes of identical images may differ
 
 
 def check_images(splits: Sequence[Split]) -> list[Finding]:
-    """Find entries and images that cannot be read, damaged images, and images of another size."""
+    """Find unreadable entries and images, damaged images, and images of an unexpected size."""
     records = [record for split in splits for record in split.records]
     broken = [case for split in splits for case in split.broken]
     damaged = {path: how for split in splits for path, how in split.damaged.items()}
@@ -32,16 +32,16 @@ def check_images(splits: Sequence[Split]) -> list[Finding]:
             broken,
             len(records) + len(broken),
             "images",
-            "Fetch them again, or correct their paths; --fix leaves them out.",
+            "Download them again, or correct their paths; --fix leaves them out.",
             lambda case: Place(_with_place(*case)),
         ),
         *found(
-            "images with damage amid their data",
+            "images with damaged data",
             "warning",
             [Place(f"{path}: {how}", path) for path, how in damaged.items()],
             len(records) + len(broken),
             "images",
-            "They can be read, but in part may be garbled: look at them, and fetch them again.",
+            "They can be read, but parts may be garbled: look at them, and download them again.",
         ),
         *found(
             "images of another size than their annotation states",
@@ -70,13 +70,19 @@ def agree(record: Record, other: Record) -> bool:
     """Return True if two records of one image have the same boxes."""
     if len(record.boxes) != len(other.boxes):
         return False
-    near = np.abs(record.boxes[:, None] - other.boxes[None]).max(axis=-1, initial=0) <= SAME
-    same = near & (record.labels[:, None] == other.labels[None])
-    return bool(same.any(axis=0).all() and same.any(axis=1).all())
+    matched = np.zeros(len(other.boxes), bool)
+    for start in range(0, len(record.boxes), 100):  # all at once need much memory
+        rows = slice(start, start + 100)
+        far = np.abs(record.boxes[rows, None] - other.boxes[None]).max(axis=-1)
+        same = (far <= SAME) & (record.labels[rows, None] == other.labels[None])
+        if not same.any(axis=1).all():
+            return False
+        matched |= same.any(axis=0)
+    return bool(matched.all())
 
 
 def check_copies(splits: Sequence[Split]) -> list[Finding]:
-    """Find images that are there more than once, in a split or in two."""
+    """Find images that occur more than once, in one split or in two."""
     holders: dict[str, dict[str, list[Record]]] = {}  # by key, then by name of a split
     for split in splits:
         for key, record in zip(split.keys, split.records, strict=True):
@@ -88,8 +94,8 @@ def check_copies(splits: Sequence[Split]) -> list[Finding]:
         [by_split for by_split in holders.values() if len(by_split) > 1],
         total,
         "images",
-        "Training has seen what the evaluation measures: keep each in one split; --fix leaves "
-        "them in the one that is evaluated on.",
+        "Evaluation would measure images that training has seen: keep each in one split; --fix "
+        "leaves them in the one that is evaluated on.",
         _shared_place,
     )
     groups = [group for by_split in holders.values() for group in by_split.values()]
@@ -97,16 +103,16 @@ def check_copies(splits: Sequence[Split]) -> list[Finding]:
     same = [all(agree(group[0], other) for other in group[1:]) for group in groups]
     for name, severity, wanted, advice in (
         (
-            "images that are there again with other boxes",
+            "images that occur twice with different boxes",
             "error",
             False,
             "At least one of them lacks boxes or has wrong ones; --fix keeps the one with most.",
         ),
         (
-            "images that are there again",
+            "images that occur twice",
             "warning",
             True,
-            "They count more than others, in training and in the evaluation; --fix keeps one.",
+            "They count double in training and evaluation; --fix keeps one.",
         ),
     ):
         chosen = [group for group, is_same in zip(groups, same, strict=True) if is_same is wanted]

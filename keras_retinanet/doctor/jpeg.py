@@ -1,22 +1,22 @@
-"""Damage amid the data of a JPEG file, which libjpeg still decodes, with a part garbled.
+"""Damaged data of JPEG files that libjpeg still decodes, with parts garbled.
 
-libjpeg only reports it on the standard error, so this file runs as a program, whose standard error
-is read.
+libjpeg reports damage only on standard error, so this file also runs as a program whose standard
+error is read.
 """
 
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 
 def damages(paths: Sequence[str]) -> dict[str, str]:
     """Return {path: libjpeg's message} of the JPEG files among `paths` that are damaged."""
+    from ..utils.threads import in_threads  # not in the program, which has no package
+
     paths = [path for path in paths if _is_jpeg(path)]
     jobs = min(os.cpu_count() or 1, -(-len(paths) // 50))  # a program takes a while to start
-    with ThreadPoolExecutor(jobs or 1) as pool:
-        results = list(pool.map(_listen, [paths[job::jobs] for job in range(jobs)]))
+    results = in_threads(_listen, [paths[job::jobs] for job in range(jobs)])
     return {path: said for result in results for path, said in result.items()}
 
 
@@ -26,7 +26,7 @@ def _is_jpeg(path: str) -> bool:
 
 
 def _listen(paths: Sequence[str]) -> dict[str, str]:
-    """Return the `damages` that one program finds."""
+    """Return the `damages` that one run of this file as a program finds."""
     program = subprocess.run(
         [sys.executable, "-P", __file__],
         input=os.fsencode("\0".join(paths)),
@@ -44,7 +44,7 @@ def _listen(paths: Sequence[str]) -> dict[str, str]:
 
 
 def _speak() -> None:
-    """Decode the files named on the standard input, each after its name on the standard error."""
+    """Decode the files named on standard input; print each name to standard error first."""
     import cv2
 
     cv2.setNumThreads(1)

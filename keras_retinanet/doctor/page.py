@@ -1,10 +1,9 @@
 """The report as one HTML file that holds its images and histograms."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from html import escape
 
-from ..utils.outputs import write_text
+from ..utils.threads import in_threads
 from .anchors import Suggestion
 from .checks import Examination
 from .findings import Finding, Place
@@ -13,7 +12,7 @@ from .splits import Split
 from .tables import at_size, class_rows, shortened, split_rows, suggested, verdict
 from .thumbnails import thumbnail
 
-MOST_PICTURES = 8  # of a finding
+MOST_IMAGES = 8  # of a finding
 LOW = 95  # %, of shares that should be higher
 FINDINGS = (
     '<h2>Findings</h2><p class="soft">In the images, red are the boxes in question, blue the '
@@ -38,7 +37,7 @@ p { margin: 6px 0 } .soft { color: var(--soft) }
 .count { float: right; font-weight: 600; white-space: nowrap; margin-left: 16px }
 .error { --tone: var(--error) } .warning { --tone: var(--warning) } .note { --tone: var(--note) }
 .good { --tone: var(--good) } .verdict { background: var(--tone) }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 14px;
+.images { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 14px;
   margin: 12px 0 4px }
 figure { margin: 0 } figure img { width: 100%; border-radius: 4px; display: block;
   aspect-ratio: 4/3; object-fit: contain; background: #e1e4e8 }
@@ -64,19 +63,11 @@ pre { background: #fff; border: 1px solid var(--line); border-radius: 8px; paddi
 """
 
 
-def write_page(
-    path: str, examination: Examination, title: str, suggestion: Suggestion | None = None
-) -> None:
-    """Write the page of an `Examination`, with fitted anchors if there is a `Suggestion`."""
-    write_text(path, page(examination, title, suggestion))
-
-
 def page(examination: Examination, title: str, suggestion: Suggestion | None = None) -> str:
-    """Return the text of the page."""
+    """Return the page of an `Examination`, with fitted anchors if there is a `Suggestion`."""
     root, short = shortened(examination)
     places = [place for finding in examination.findings for place in _shown(finding)]
-    with ThreadPoolExecutor() as pool:
-        pictures = dict(zip(places, pool.map(thumbnail, places), strict=True))
+    images = dict(zip(places, in_threads(thumbnail, places), strict=True))
     severity, sentence = verdict(examination.findings)
     return "\n".join(
         [
@@ -88,7 +79,7 @@ def page(examination: Examination, title: str, suggestion: Suggestion | None = N
             f'<div class="verdict {severity}">{escape(sentence)}</div>',
             _table(split_rows(examination.splits)),
             FINDINGS if examination.findings else "",
-            *[_card(finding, pictures, short) for finding in examination.findings],
+            *[_card(finding, images, short) for finding in examination.findings],
             "<h2>Boxes</h2>",
             _charts(examination.splits),
             "<h2>Classes and anchors</h2>",
@@ -103,21 +94,18 @@ def page(examination: Examination, title: str, suggestion: Suggestion | None = N
 
 
 def _shown(finding: Finding) -> list[Place]:
-    """Return the first places of a finding that have an image."""
-    return [place for place in finding.places if place.path][:MOST_PICTURES]
+    return [place for place in finding.places if place.path][:MOST_IMAGES]
 
 
-def _card(
-    finding: Finding, pictures: Mapping[Place, str | None], short: Callable[[str], str]
-) -> str:
+def _card(finding: Finding, images: Mapping[Place, str | None], short: Callable[[str], str]) -> str:
     count = f"{finding.count:,}"
     if finding.total is not None:
         count += f" of {finding.total:,}"
     figures = [
-        f'<figure><img src="{pictures[place]}" alt=""><figcaption>{escape(short(place.text))}'
+        f'<figure><img src="{images[place]}" alt=""><figcaption>{escape(short(place.text))}'
         "</figcaption></figure>"
         for place in _shown(finding)
-        if pictures[place]
+        if images[place]
     ]
     shown = len(finding.places)
     some = f"{shown} place{'s' * (shown > 1)}"
@@ -129,7 +117,7 @@ def _card(
         f'<span class="count">{count} {escape(finding.unit)}</span>'
         f'<span class="chip">{finding.severity}</span><h3>{escape(finding.name)}</h3>'
         f"<p>{escape(finding.advice)}</p>"
-        + (f'<div class="pictures">{"".join(figures)}</div>' if figures else "")
+        + (f'<div class="images">{"".join(figures)}</div>' if figures else "")
         + f'<details{is_open}><summary>{some}</summary><ul class="places">{items}</ul>'
         "</details></section>"
     )

@@ -8,20 +8,19 @@ import numpy as np
 
 from .. import boxes as box_math
 from ..preprocessing.box_faults import INVERTED, box_states, usable
-from ..preprocessing.dataset import Dataset, Record, clipped, only, place_of
+from ..preprocessing.dataset import Dataset, Record, box_text, clipped, only, place_of
 from ..preprocessing.writers.content import csv_text
 from ..utils.outputs import write_text
 from .boxes import twins
-from .findings import box_text
 from .splits import Split
 
-SAME_SHAPE = 0.01  # by which width / height may differ between the stated size and the image's
-IMPORTANCE = {"train": 0, "test": 3, "val": 2, "dev": 2}  # of a split whose name has the word, or 1
+SAME_SHAPE = 0.01  # tolerance between the aspect ratios of the stated size and the image
+IMPORTANCE = {"train": 0, "test": 3, "val": 2, "dev": 2}  # by a word in the name of a split; else 1
 LEFT = {"classes": "left to you: two classes", "near": "left to you: boxes nearly coincide"}
 
 
 class Change(NamedTuple):
-    """A change, or a decision that is left to the person."""
+    """A change, or a decision that is left to the user."""
 
     split: str
     what: str
@@ -50,11 +49,11 @@ class Changes(list[Change]):
 def repair(splits: Sequence[Split]) -> tuple[dict[str, Dataset], list[Change]]:
     """Return ({split: cleaned Dataset}, changes) of the splits of an `Examination`.
 
-    Left out are entries and images that cannot be read, boxes that are empty, outside or no
-    numbers, second copies of boxes and images, and images of the training split that are evaluated
-    on. Corners are swapped and boxes clipped; boxes are scaled if the annotation states another
-    size of the same shape, else their image is left out. Objects with two classes or with two boxes
-    that nearly coincide, and boxes that look like shares of the image, are only listed.
+    The result leaves out entries and images that cannot be read, boxes that are empty, outside the
+    image or not finite, second copies of boxes and images, and training images that are also
+    evaluated on. Corners are swapped and boxes clipped; boxes are scaled if the annotation states
+    another size of the same shape, else their image is left out. Objects with two classes or with
+    two boxes that nearly coincide, and boxes that look like shares of the image, are only listed.
     """
     changes = Changes()
     cleaned = [_cleaned(split, changes) for split in splits]
@@ -75,13 +74,13 @@ def repair(splits: Sequence[Split]) -> tuple[dict[str, Dataset], list[Change]]:
 
 
 def _importance(name: str) -> int:
-    """Return the rank of a split among those that hold an image."""
+    """Return the rank of a split among the splits that hold the same image."""
     return next((rank for word, rank in IMPORTANCE.items() if word in name.lower()), 1)
 
 
 def write_changes(path: str, changes: Iterable[Change]) -> None:
     """Write the changes as a CSV file with a header."""
-    header = ("set", "change", "where", "before", "after")
+    header = ("split", "change", "where", "before", "after")
     write_text(path, csv_text([header, *changes]))
 
 
@@ -116,13 +115,12 @@ def _cleaned(split: Split, changes: Changes) -> Split:
 
 
 def _with(split: Split, kept: Sequence[tuple[str, Record]]) -> Split:
-    """Return the split with other (key, record) pairs."""
     dataset = dataclasses.replace(split.dataset, records=[record for _, record in kept])
     return dataclasses.replace(split, dataset=dataset, keys=[key for key, _ in kept])
 
 
 def _without_boxes(split: Split, indices: Sequence[int], changes: Changes) -> Split:
-    """Return the split without these of its N boxes, which are second copies."""
+    """Return the split without the boxes of these indices, which are second copies."""
     drop = np.zeros(len(split.boxes), bool)
     drop[indices] = True
     ends = np.cumsum([len(record.boxes) for record in split.records], dtype=int)
@@ -130,12 +128,12 @@ def _without_boxes(split: Split, indices: Sequence[int], changes: Changes) -> Sp
     kept = []
     for key, record, mask in zip(split.keys, split.records, masks, strict=True):
         changes.note_boxes("second copy of a box left out", record, mask)
-        kept.append((key, only(record, ~mask) if mask.any() else record))
+        kept.append((key, only(record, ~mask)))
     return _with(split, kept)
 
 
 def _to_size(record: Record, changes: Changes) -> Record | None:
-    """Return the record with boxes in px of its image, None if they cannot be brought there."""
+    """Return the record with its boxes scaled to px of its image, None if that is impossible."""
     size, stated = record.size, record.stated_size or record.size
     result = dataclasses.replace(record, stated_size=size)
     if stated == size:
@@ -181,16 +179,16 @@ def _in_order(record: Record, inverted: np.ndarray) -> Record:
 
 def _without_copies(split: Split, changes: Changes) -> Split:
     """Return the split with one record of each image, the one with most boxes."""
-    changes.split, dropped = split.name, set()
-    groups: dict[str, list[Record]] = {}
-    for key, record in zip(split.keys, split.records, strict=True):
-        groups.setdefault(key, []).append(record)
-    for group in groups.values():
-        best = max(group, key=lambda record: len(record.boxes))
-        for record in group:
-            if record is not best:
-                dropped.add(id(record))
-                counts = f"{len(record.boxes)} boxes", f"as {best.path}, {len(best.boxes)} boxes"
-                changes.note("image left out", record.path, *counts)
-    pairs = zip(split.keys, split.records, strict=True)
-    return _with(split, [(key, record) for key, record in pairs if id(record) not in dropped])
+    changes.split, kept = split.name, []
+    pairs = list(zip(split.keys, split.records, strict=True))
+    best: dict[str, Record] = {}
+    for key, record in pairs:
+        if key not in best or len(record.boxes) > len(best[key].boxes):
+            best[key] = record
+    for key, record in pairs:
+        if record is best[key]:
+            kept.append((key, record))
+        else:
+            other = f"as {best[key].path}, {len(best[key].boxes)} boxes"
+            changes.note("image left out", record.path, f"{len(record.boxes)} boxes", other)
+    return _with(split, kept)

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Callable, Sequence
 
+from ..utils.terminal import aligned, one_line, paint
 from .anchors import Suggestion
 from .checks import Examination
 from .findings import Finding
@@ -16,54 +17,61 @@ BAR = 10  # characters
 WRITE = "--write-config FILE writes them for --config; retinanet-train --fit-anchors does the same."
 
 
-def report(examination: Examination, suggestion: Suggestion | None = None, width: int = 100) -> str:
+def report(examination: Examination, suggestion: Suggestion | None = None, width: int = 80) -> str:
     """Return the text of an `Examination`, with fitted anchors if there is a `Suggestion`."""
     root, short = shortened(examination)
     findings = examination.findings
+    severity, sentence = verdict(findings)
     return "\n".join(
         [
-            *_table(split_rows(examination.splits)),
+            *aligned(split_rows(examination.splits)),
             "",
-            *([f"Files are below {root}", ""] if root and findings else []),
+            *([f"Files are below {one_line(root)}", ""] if root and findings else []),
             *[line for finding in findings for line in [*_finding(finding, short, width), ""]],
             *_histograms(examination.splits),
             "",
-            *_table(class_rows(examination, MOST_CLASSES)),
+            *aligned(class_rows(examination, MOST_CLASSES)),
             "",
-            *(_suggestion(suggestion) if suggestion and suggestion.is_better else []),
-            verdict(findings)[1],
+            *(_suggestion(suggestion, width) if suggestion and suggestion.is_better else []),
+            paint(sentence, severity),
         ]
     )
 
 
 def _finding(finding: Finding, short: Callable[[str], str], width: int) -> list[str]:
-    """Return the lines of a finding: what and how many, the first places, and advice."""
+    """Return the lines of a finding: name and count, the first places, and advice."""
     count = f"{finding.count:,}"
     if finding.total is not None:
         count += f" of {finding.total:,} {finding.unit}"
-    places = [short(place.text) for place in finding.places[:MOST_PLACES]]
+    places = [one_line(short(place.text)) for place in finding.places[:MOST_PLACES]]
     more = finding.count - len(places)
     margin = " " * 9
+    severity = paint(finding.severity.upper(), finding.severity)
+    head, *rest = wrap(f"{finding.name}: {count}", width, margin)
     return [
-        f"{finding.severity.upper():9}{finding.name}: {count}",
-        *[f"{margin}  {place}" for place in places],
-        *([f"{margin}  and {more:,} more"] if more > 0 else []),
-        *textwrap.wrap(finding.advice, width, initial_indent=margin, subsequent_indent=margin),
+        f"{severity}{head[len(finding.severity) :]}",
+        *rest,
+        *[line for place in places for line in wrap(f"- {place}", width, margin)],
+        *([f"{margin}- and {more:,} more"] if more > 0 else []),
+        *wrap(one_line(finding.advice), width, margin),
     ]
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows of text as lines, the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-        for row in rows
-    ]
+def wrap(text: str, width: int, margin: str = "") -> list[str]:
+    """Return lines of words with a margin; a longer word, such as a path, is left whole."""
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=margin,
+        subsequent_indent=margin + "  " * text.startswith("- "),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _histograms(splits: Sequence[Split]) -> list[str]:
     """Return the lines of the first split's histograms, side by side."""
-    head = f"Of {splits[0].name}{at_size(splits[0])}:"
+    head = f"Of {one_line(splits[0].name)}{at_size(splits[0])}:"
     columns = [_column(histogram, splits[0].name) for histogram in histograms(splits[:1])]
     height = max(map(len, columns))
     padded = [column + [""] * (height - len(column)) for column in columns]
@@ -75,7 +83,6 @@ def _histograms(splits: Sequence[Split]) -> list[str]:
 
 
 def _column(histogram: Histogram, name: str) -> list[str]:
-    """Return the lines of one histogram."""
     shares = histogram.shares[name]
     most = max(shares.max(initial=0), 1e-9)
     widest = max(map(len, histogram.bins))
@@ -85,6 +92,6 @@ def _column(histogram: Histogram, name: str) -> list[str]:
     ]
 
 
-def _suggestion(suggestion: Suggestion) -> list[str]:
+def _suggestion(suggestion: Suggestion, width: int) -> list[str]:
     sentence, lines = suggested(suggestion)
-    return [sentence, *[f"  {line}" for line in lines], WRITE, ""]
+    return [*wrap(sentence, width), *[f"  {line}" for line in lines], *wrap(WRITE, width), ""]

@@ -1,10 +1,9 @@
-"""A split as the doctor sees it: images measured, all boxes in flat arrays."""
+"""A split with the sizes of its images and all boxes in flat arrays."""
 
 import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field
 
 import numpy as np
@@ -14,11 +13,13 @@ from ..errors import InputError
 from ..preprocessing.box_faults import CUT, GOOD, OUTSIDE, box_states, usable
 from ..preprocessing.dataset import Dataset, Record, upright
 from ..preprocessing.image_info import image_info
-from ..utils.image import read_image_rgb
+from ..utils.image_file import rgb_strips, upright_image
 from ..utils.resizing import resized_size
+from ..utils.terminal import one_line
+from ..utils.threads import in_threads
 from .jpeg import damages
 
-NEARLY = 0.01  # by which shares of an image may be below 0 or above 1
+NEARLY = 0.01  # tolerance of shares of an image below 0 or above 1
 
 
 @dataclasses.dataclass(eq=False)
@@ -31,17 +32,16 @@ class Split:
     faults: Sequence[str]  # entries that the reader could not read
     broken: list[tuple[Record, str]]  # images that cannot be read, and why
     damaged: dict[str, str]  # {path of an image that is partly garbled: how}
-    sides: tuple[int, int] | None  # min and max side of the model's input, None for as it is
+    sides: tuple[int, int] | None  # min and max side of the model's input, None without resizing
 
+    # of the n images
     records: list[Record] = field(init=False)
     sizes: np.ndarray = field(init=False)  # (n, 2) width and height in px
     seen_sizes: np.ndarray = field(init=False)  # (n, 2) width and height of the model's input
-    mismatched: np.ndarray = field(
-        init=False
-    )  # (n,) bool: of another size than the annotation states
-    in_shares: np.ndarray = field(
-        init=False
-    )  # (n,) bool: the boxes seem to be shares of the image, not px
+    mismatched: np.ndarray = field(init=False)  # (n,) bool: not of the size that is stated
+    in_shares: np.ndarray = field(init=False)  # (n,) bool: boxes seem to be shares, not px
+
+    # of the N boxes
     image: np.ndarray = field(init=False)  # (N,) int, the index of the box's image
     row: np.ndarray = field(init=False)  # (N,) int, the index of the box in its image
     boxes: np.ndarray = field(init=False)  # (N, 4) px
@@ -51,9 +51,7 @@ class Split:
     counted: np.ndarray = field(init=False)  # (N,) bool: not ignored
     states: np.ndarray = field(init=False)  # (N,) int, see `box_states`
     learnt: np.ndarray = field(init=False)  # (N,) bool: neither ignored nor dropped
-    placed: np.ndarray = field(
-        init=False
-    )  # (N,) bool: learnt, and in px of its image as far as is known
+    placed: np.ndarray = field(init=False)  # (N,) bool: learnt, and probably in px of its image
 
     def __post_init__(self) -> None:
         self.records = records = self.dataset.records
@@ -94,12 +92,10 @@ def inspect(
     sides: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> Split:
-    """Measure the images of a data set.
+    """Read the size of every image of a data set, and the images themselves if `thorough`.
 
     Args:
-        faults: entries that the reader could not read.
         thorough: decode every image wholly; else the head and the tail of each file are read.
-        sides: min side and max side in px of the model's input.
         progress: show a bar while images are decoded.
     """
 
@@ -110,9 +106,11 @@ def inspect(
             return record, None, str(error).rstrip(".")
 
     hidden, count = not (progress and thorough), len(dataset.records)
-    with ThreadPoolExecutor() as pool:  # opening waits, and decoding releases Python's lock
-        looks = pool.map(look, dataset.records)
-        results = list(tqdm(looks, name, count, unit="image", disable=hidden, leave=False))
+    results = in_threads(
+        look,
+        dataset.records,
+        lambda looks: tqdm(looks, one_line(name), count, unit="image", disable=hidden, leave=False),
+    )
     records = [record for record, key, _ in results if key]
     return Split(
         name,
@@ -126,14 +124,19 @@ def inspect(
 
 
 def _look(record: Record, thorough: bool) -> tuple[Record, str, str]:
-    """Return (the record with its size, the key of its image, "")."""
+    """Return (the record with its size, the key of its image, no fault: "")."""
     if record.size is None:  # else it is upright already
         record = upright(record, image_info(record.path))
     if not thorough:
         return record, os.path.realpath(record.path), ""
     try:
-        pixels = read_image_rgb(record.path)
+        with upright_image(record.path) as image:
+            size = "{} x {}".format(*image.size).encode()
+            key = hashlib.blake2b(digest_size=16, key=size)
+            for strip in rgb_strips(image):
+                key.update(strip.data)
     except InputError as error:
-        raise InputError(f"{record.path}: damaged or cut off ({error.__cause__})") from None
-    shape = repr(pixels.shape).encode()
-    return record, hashlib.blake2b(pixels.data, digest_size=16, key=shape).hexdigest(), ""
+        if error.__cause__ is None:  # too large
+            raise
+        raise InputError(f"{record.path}: damaged or cut off ({error.__cause__}).") from None
+    return record, key.hexdigest(), ""

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..preprocessing.best_recall import SIZES
+from ..utils.terminal import one_line
 from .anchors import Suggestion
 from .checks import Examination
 from .classes import class_counts
 from .findings import SEVERITIES, Finding, spoils
 from .histograms import percent
 from .splits import Split
+
+MOST_OF_NAME = 30  # characters of a class name
 
 
 def verdict(findings: Sequence[Finding]) -> tuple[str, str]:
@@ -20,9 +23,19 @@ def verdict(findings: Sequence[Finding]) -> tuple[str, str]:
     counts = {severity: severities.count(severity) for severity in SEVERITIES}
     named = [f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items() if n]
     if not findings:
-        return "good", "Nothing found that is wrong"
+        return "good", "No problems found"
     end = "this would spoil the training" if spoils(findings) else "nothing spoils the training"
     return findings[0].severity, f"{', '.join(named)}: {end}"
+
+
+def first_step(findings: Sequence[Finding]) -> str:
+    """Return a sentence on what to do first."""
+    if not findings or findings[0].severity == "note":
+        return "Next: retinanet-train with the same data set."
+    first, most = findings[0], len(findings) > 1
+    if first.severity == "error":
+        return f"Do this first: {first.name}. {first.advice}{' Then look at the rest.' * most}"
+    return f"You can train; look first at this: {first.name}. {first.advice}"
 
 
 def split_rows(splits: Sequence[Split]) -> list[list[str]]:
@@ -31,7 +44,13 @@ def split_rows(splits: Sequence[Split]) -> list[list[str]]:
     for split in splits:
         bare = sum(not len(record.boxes) for record in split.records)
         counts = len(split.records), len(split.boxes), int((~split.counted).sum()), bare
-        rows.append([split.name, *(f"{count:,}" for count in counts), _size_range(split.sizes)])
+        rows.append(
+            [
+                one_line(split.name, MOST_OF_NAME),
+                *(f"{count:,}" for count in counts),
+                _size_range(split.sizes),
+            ]
+        )
     return rows
 
 
@@ -51,8 +70,8 @@ def at_size(split: Split) -> str:
 def class_rows(examination: Examination, most: int | None = None) -> list[list[str]]:
     """Return a row for each class and one for all, after a head.
 
-    A row has the boxes in each split, and the best possible recall in the first. Of more than
-    `most` classes, only the worst have one.
+    A row has the boxes in each split, and the best possible recall in the first. If there are more
+    than `most` classes, only the worst have a row.
     """
     splits, seen = examination.splits, examination.coverage
     counts = [class_counts(split)["boxes"] for split in splits]
@@ -68,13 +87,13 @@ def class_rows(examination: Examination, most: int | None = None) -> list[list[s
             percent(reached / count) if count else "-"
             for reached, count in zip(seen.reached[label], seen.counts[label], strict=True)
         ]
-        name = "all" if label == -1 else seen.class_names[label]
+        name = "all" if label == -1 else one_line(seen.class_names[label], MOST_OF_NAME)
         rows.append([name, *(f"{count:,}" for count in boxes), "", *shares])
     return rows
 
 
 def shortened(examination: Examination) -> tuple[str, Callable[[str], str]]:
-    """Return the folder that all images lie below, and a function that takes it out of a text."""
+    """Return the common folder of all images, and a function that removes it from a text."""
     paths = [
         os.path.dirname(path)
         for split in examination.splits

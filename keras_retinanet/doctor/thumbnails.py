@@ -5,18 +5,20 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from ..errors import InputError
-from ..utils.image import read_image_rgb
+from ..utils.image_file import rgb_array, upright_image
 from ..utils.visualization import draw_box
 from .findings import Place
 
 WIDTH, HEIGHT = 300, 225  # px, at most
 RED, BLUE, GROUND = (214, 40, 40), (30, 120, 220), (225, 228, 232)
-ZOOM = 0.3  # of the view that the boxes in question fill, at least
-LEAST_PART = 0.3  # of the image's width and height that is shown around small boxes
-FAR = 1.5  # widths and heights of the image around it that are still shown
-LEAST = 6  # px that even a box without area is drawn
+ZOOM = 0.3  # least share of the view that the boxes in question fill
+LEAST_PART = 0.3  # least share of the image's sides that is shown around small boxes
+FAR = 1.5  # largest margin around the image, in widths and heights of the image
+MOST = 500  # largest number of other boxes that are drawn
+LEAST = 6  # px, the least side of a drawn box
 
 
 def thumbnail(place: Place) -> str | None:
@@ -25,25 +27,40 @@ def thumbnail(place: Place) -> str | None:
     The boxes in question are red, the others blue; boxes outside the image are on grey.
     """
     try:
-        image = read_image_rgb(place.path)
+        with upright_image(place.path) as image:
+            view = _view(place, image)
     except InputError:
         return None
-    size = np.array(image.shape[1::-1], float)  # (2,)
+    _, data = cv2.imencode(".jpg", view[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def _view(place: Place, image: Image.Image) -> np.ndarray:
+    """Return the view of an image with the boxes drawn, (h, w, 3) RGB."""
+    size = np.array(image.size, float)  # (2,)
     boxes = _drawable(place.boxes, size)
     left, top, right, bottom = window = _window(boxes, size)
     scale = min(WIDTH / (right - left), HEIGHT / (bottom - top))
     shape = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
-    image = _shrunk(image, scale)
-    zoom = scale * size / image.shape[1::-1]  # (2,), from px of the image to those of the view
-    shift = zoom / 2 - 0.5 - scale * window[:2]  # OpenCV's pixel centres lie at 0
+    start = np.floor(np.clip(window[:2], 0, size - 1))  # (2,) px, of the part that is seen
+    end = np.ceil(np.clip(window[2:], start + 1, size))
+    if 2 * (end - start).prod() < size.prod():
+        image = image.crop((*start.astype(int), *end.astype(int)))
+    else:
+        start, end = np.zeros(2), size
+    pixels = rgb_array(image, max(1, int(1 / scale)))
+    zoom = scale * (end - start) / pixels.shape[1::-1]  # (2,), from `pixels` to px of the view
+    shift = zoom / 2 - 0.5 - scale * (window[:2] - start)  # OpenCV's pixel centres are at 0
     matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
-    view = cv2.warpAffine(image, matrix, shape, borderValue=GROUND)
-    for some, color, thickness in ((_drawable(place.others, size), BLUE, 1), (boxes, RED, 2)):
+    view = cv2.warpAffine(pixels, matrix, shape, borderValue=GROUND)
+    for some, color, thickness in (
+        (_drawable(place.others[:MOST], size), BLUE, 1),
+        (boxes, RED, 2),
+    ):
         for box in (some - np.tile(window[:2], 2)) * scale:
             middle, half = (box[:2] + box[2:]) / 2, np.maximum(box[2:] - box[:2], LEAST) / 2
             draw_box(view, np.concatenate([middle - half, middle + half]), color, thickness)
-    _, data = cv2.imencode(".jpg", view[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+    return view
 
 
 def _drawable(boxes: np.ndarray | Sequence, size: np.ndarray) -> np.ndarray:
@@ -56,7 +73,7 @@ def _drawable(boxes: np.ndarray | Sequence, size: np.ndarray) -> np.ndarray:
 
 
 def _window(boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Return the view, (4,) px: the image, a part of it around small boxes, or more than it."""
+    """Return the view (4,) px: the image, a part around small boxes, or more for boxes outside."""
     whole = np.concatenate([[0, 0], size])
     if not len(boxes):
         return whole
@@ -69,11 +86,3 @@ def _window(boxes: np.ndarray, size: np.ndarray) -> np.ndarray:
     part = np.minimum(np.maximum(share * size, 32), size)
     start = np.clip((low + high - part) / 2, 0, size - part)
     return np.concatenate([start, start + part])
-
-
-def _shrunk(image: np.ndarray, scale: float) -> np.ndarray:
-    """Return the image averaged to `scale` if that is below 1, else as it is."""
-    if scale >= 1:
-        return image
-    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -2,7 +2,7 @@
 
 from keras_retinanet.evaluation.coco import evaluate_coco, ground_truth, results
 from keras_retinanet.evaluation.report import report, summary, write_json
-from keras_retinanet.evaluation.voc import evaluate_voc, mean_average_precision
+from keras_retinanet.evaluation.voc import evaluate_voc, mean_average_precision, voc_metric
 
 __all__ = [
     "evaluate_coco",
@@ -12,5 +12,6 @@ __all__ = [
     "report",
     "results",
     "summary",
+    "voc_metric",
     "write_json",
 ]

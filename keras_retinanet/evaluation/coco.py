@@ -44,7 +44,7 @@ def image_ids(dataset: Dataset) -> list[int]:
 def ground_truth(dataset: Dataset) -> dict[str, list[dict]]:
     """Return the data set as a COCO "instances" dict, ready for JSON.
 
-    Image ids are those of `image_ids`, `iscrowd` marks the ignored boxes, and width and height are
+    Image ids come from `image_ids`, `iscrowd` marks the ignored boxes, and width and height are
     None for images whose size was not read.
     """
     images: list[dict] = []
@@ -80,7 +80,7 @@ def ground_truth(dataset: Dataset) -> dict[str, list[dict]]:
 
 
 def results(dataset: Dataset, detections: Sequence[Detections]) -> list[dict]:
-    """Return detections as rows of a COCO results file; image ids are those of `ground_truth`."""
+    """Return detections as rows of a COCO results file, with the image ids of `ground_truth`."""
     return [
         row
         for image_id, found in zip(image_ids(dataset), detections, strict=True)
@@ -95,15 +95,15 @@ def evaluate_coco(
 
     Args:
         detections: the `Detections` of each record, in the same order.
-        max_detections: of an image and class that count, best first. AR1 and AR10
-            are cut at 1 and 10, all other figures (AR100 too, by its customary name) here.
+        max_detections: the number of detections that count for each image and class, best first.
+            AR1 and AR10 count 1 and 10; all other figures use this number, AR100 too.
 
     Returns:
         A dict of floats in 0..1 by the names in `FIGURES`, and `per_class`: {class name: {"AP",
         "AP50"}}. A figure or a class without ground truth is None.
 
-    Protocol: https://cocodataset.org/#detection-eval. As there, the overlap with an ignored box is
-    a part of the detection's own area, and a detection that only such a box matches does not count.
+    Protocol: https://cocodataset.org/#detection-eval. The overlap with an ignored box is a share of
+    the detection's area, and a detection that matches only an ignored box does not count.
     """
     accumulated = _accumulate(dataset, detections, max_detections)
     metrics: dict[str, Any] = {

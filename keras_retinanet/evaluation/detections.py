@@ -28,9 +28,10 @@ def detect_dataset(
 
     Args:
         on_error: as for `Detector.stream`.
-        each: called with every record and its detections, which hold their image only then.
+        each: called with every record and its detections, which hold their image only during the
+            call.
         progress: the title of a progress bar; None for no bar.
-        read: gives the RGB image (H, W, 3) uint8 of an index, if it is not the file of the record.
+        read: returns the RGB image (H, W, 3) uint8 of an index; None reads the file of the record.
     """
     images: Sequence[Any] = (
         range(len(dataset.records)) if read else [record.path for record in dataset.records]

@@ -1,4 +1,4 @@
-"""Detections in the images of a `Generator`, a subclass with images of any kind among them."""
+"""Detections in the images of a `Generator` or of a subclass with images of any kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from keras_retinanet.models import RetinaNet
 from keras_retinanet.preprocessing.dataset import (
     Dataset,
     Record,
-    default_category_ids,
     make_record,
 )
 from keras_retinanet.preprocessing.generator import Generator
@@ -27,11 +26,13 @@ def detect_generator(
     max_detections: int = 100,
     each: Callable[[Record, Detections], None] | None = None,
 ) -> tuple[Dataset, list[Detections], float]:
-    """Return the data set of a generator, the detections of an inference model in each image, and
-    the seconds that an image took in the model.
+    """Detect objects in every image of a generator with an inference model.
 
-    The generator gives the images, their sides and their preprocessing. `each` is as for
-    `detect_dataset`, which also says what becomes of images that cannot be read.
+    The generator gives the images, their sides and their preprocessing. `each` and unreadable
+    images are treated as in `detect_dataset`.
+
+    Returns:
+        The generator's data set, the detections in each image, and the seconds per image.
     """
     dataset = dataset_of(generator)
     detector = Detector(
@@ -52,7 +53,7 @@ def detect_generator(
 
 
 def input_of(generator: Generator) -> ModelInput:
-    """Return the `ModelInput` that makes of an image what the generator makes of it."""
+    """Return the `ModelInput` that prepares an image as the generator does."""
     preprocess = None
     if generator.preprocess_image is not None:
 
@@ -83,7 +84,7 @@ def dataset_of(generator: Generator) -> Dataset:
             make_record(path, index, annotations["bboxes"], annotations["labels"], ignore)
         )
     names = [name_of(generator, label) for label in range(generator.num_classes())]
-    return Dataset(records, names, default_category_ids(names))
+    return Dataset(records, names, list(range(1, len(names) + 1)))
 
 
 def name_of(generator: Generator, label: int) -> str:

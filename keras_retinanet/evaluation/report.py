@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_retinanet.evaluation.voc import VocFigures, mean_average_precision
 from keras_retinanet.utils.outputs import write_text
+from keras_retinanet.utils.terminal import aligned, one_line
 
 SUMMARY = ("AP", "AP50", "AP75", "AR100")
 
@@ -32,7 +33,7 @@ def report(metrics: dict[str, Any], voc: VocFigures | None = None) -> str:
         voc: of `evaluate_voc`; adds each class's VOC AP and its number of boxes.
     """
     lines = ["   ".join(f"{name:<5} {_text(metrics[name])}" for name in names) for names in LINES]
-    return "\n".join([*lines, "", *_align(_class_rows(metrics, voc))])
+    return "\n".join([*lines, "", *aligned(_class_rows(metrics, voc))])
 
 
 def write_json(path: str | os.PathLike, obj: Any, indent: int | None = 2) -> None:
@@ -50,7 +51,7 @@ def _class_rows(metrics: dict[str, Any], voc: VocFigures | None) -> list[list[st
     rows = [["class", "AP", "AP50"]]
     for name, figures in [*metrics["per_class"].items(), ("all", metrics)]:
         figures = figures or {"AP": None, "AP50": None}
-        rows.append([name, _text(figures["AP"]), _text(figures["AP50"])])
+        rows.append([one_line(name, 40), _text(figures["AP"]), _text(figures["AP50"])])
     if voc is not None:
         counts = [count for _, count in voc.values()]
         mean = (mean_average_precision(voc), sum(counts))
@@ -58,14 +59,6 @@ def _class_rows(metrics: dict[str, Any], voc: VocFigures | None) -> list[list[st
         columns += [(_text(ap if n else None), str(n)) for ap, n in [*voc.values(), mean]]
         rows = [[*row, *column] for row, column in zip(rows, columns, strict=True)]
     return rows
-
-
-def _align(rows: list[list[str]]) -> list[str]:
-    """Return the rows as lines: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
-    ]
 
 
 def _text(value: float | None) -> str:

@@ -105,6 +105,12 @@ def average_precision(
     return float(np.sum(np.diff(recall, prepend=0) * envelope))
 
 
+def voc_metric(figures: VocFigures) -> float | None:
+    """Return the `mean_average_precision`; None, as for COCO's metrics, if no class has boxes."""
+    has_boxes = any(count for _, count in figures.values())
+    return mean_average_precision(figures) if has_boxes else None
+
+
 def mean_average_precision(average_precisions: VocFigures, weighted: bool = False) -> float:
     """Return the mean over the classes that have boxes, 0.0 if none has.
 

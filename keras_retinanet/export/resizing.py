@@ -1,7 +1,7 @@
 """The rules of `utils.resizing` inside a TensorFlow graph.
 
-Sizes come from the same formulas, in int32 and float32. Pixels are the same to float32 if a rule
-leaves them unrounded, else to two levels of 255.
+Sizes come from the same formulas, in int32 and float32. Pixels agree to float32 precision if a rule
+does not round them, else to two levels of 255.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def stretch_rounded(images: tf.Tensor, fit: Fit) -> tf.Tensor:
 
 
 def stretch_smoothly(images: tf.Tensor, fit: Fit) -> tf.Tensor:
-    """Resize as Pillow does: across, rounding halves up, and then down."""
+    """Resize as Pillow does: horizontally, rounding halves up, then vertically."""
     width, height = fit.size
     across = tf.image.resize(images, [tf.shape(images)[1], width], antialias=True)
     down = tf.image.resize(tf.floor(across + 0.5), [height, width], antialias=True)
@@ -58,7 +58,7 @@ def stretch_smoothly(images: tf.Tensor, fit: Fit) -> tf.Tensor:
 
 
 def stretch_nominally(images: tf.Tensor, fit: Fit) -> tf.Tensor:
-    """Sample at steps of 1 / scale, although the rounded size has others."""
+    """Sample at steps of 1 / scale, not at the rounded size's steps."""
     for axis in (1, 2):
         count, step = fit.size[2 - axis], 1 / fit.scale[2 - axis]
         last = tf.shape(images)[axis] - 1

@@ -14,6 +14,7 @@ from ..layers.filter_detections import in_rows
 from ..models import RetinaNet
 from ..nms import leading
 from ..preprocessing.buckets import STRIDE
+from ..utils.outputs import filling
 from ..utils.resizing import Fit, to_original, within_frame
 
 
@@ -43,7 +44,8 @@ def export_saved_model(model: RetinaNet, folder: str | os.PathLike) -> None:
         images = tf.TensorSpec((None, None, None, 3), dtype, name="images")
         archive.add_endpoint(name, serve, input_signature=[images])
     try:
-        archive.write_out(folder, verbose=False)
+        with filling(folder) as part:
+            archive.write_out(str(part), verbose=False)
     except (OSError, tf.errors.OpError) as error:
         raise InputError(f"{folder} cannot be written: {error}.") from None
 

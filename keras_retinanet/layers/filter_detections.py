@@ -6,37 +6,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from ..nms import config, gather, get
+from ..nms import Limits, config, gather, get
 from ..parts import PostProcess
 from ..typing import Shape, Tensor
 from .top_candidates import best_pairs
-
-
-def suppress(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor,
-    others: Sequence[Tensor] = (),
-    nms: str | bool | dict = "hard",
-    class_specific: bool = True,
-    nms_threshold: float = PostProcess.nms_threshold,
-    score_threshold: float = PostProcess.score_threshold,
-    max_detections: int = PostProcess.max_detections,
-) -> list[Tensor]:
-    """Suppress candidates: boxes (B, C, 4) px, scores (B, C) descending, labels (B, C).
-
-    Returns [boxes (B, D, 4), scores (B, D), labels (B, D) int32, *others (B, D, ...)] with D =
-    max_detections, in descending order of score, unused rows -1. `nms` is a key of
-    `keras_retinanet.nms.NMS` or {"name": key, **arguments}; soft NMS returns lowered scores.
-    """
-    labels = ops.cast(labels, "int32")
-    groups = labels if class_specific else ops.zeros_like(labels)
-    kept, scores = get(nms)(
-        boxes, scores, groups, max_detections, nms_threshold, score_threshold
-    )  # (B, D), (B, D)
-
-    boxes, labels, *others = (in_rows(values, kept) for values in (boxes, labels, *others))
-    return [boxes, scores, labels, *others]
 
 
 def in_rows(values: Tensor, rows: Tensor) -> Tensor:
@@ -45,64 +18,54 @@ def in_rows(values: Tensor, rows: Tensor) -> Tensor:
     return ops.where(empty, ops.cast(-1, values.dtype), gather(values, ops.maximum(rows, 0)))
 
 
+# the arguments of these layers, which are fields of `PostProcess`
+FIELDS = ("nms", "class_specific_filter", "nms_threshold", "score_threshold", "max_detections")
+
+
 class _Suppression(keras.layers.Layer):
-    def __init__(
-        self,
-        nms: str | bool | dict = "hard",
-        class_specific_filter: bool = True,
-        nms_threshold: float = PostProcess.nms_threshold,
-        score_threshold: float = PostProcess.score_threshold,
-        max_detections: int = PostProcess.max_detections,
-        **kwargs: Any,
-    ) -> None:
+    """Non-maximum suppression with the options `FIELDS`."""
+
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
+        given = {name: kwargs.pop(name) for name in FIELDS if name in kwargs}
         super().__init__(**kwargs)
-        self.nms = config(nms)
-        self.class_specific_filter = class_specific_filter
-        self.nms_threshold = nms_threshold
-        self.score_threshold = score_threshold
-        self.max_detections = max_detections
+        self.postprocess = PostProcess(**{**given, "nms": config(given.get("nms", "hard"))})
 
     def suppress(
         self, boxes: Tensor, scores: Tensor, labels: Tensor, others: Sequence[Tensor]
     ) -> list[Tensor]:
-        return suppress(
-            boxes,
-            scores,
-            labels,
-            others,
-            self.nms,
-            self.class_specific_filter,
-            self.nms_threshold,
-            self.score_threshold,
-            self.max_detections,
-        )
+        """Suppress candidates: boxes (B, C, 4) px, scores (B, C) descending, labels (B, C).
+
+        Returns [boxes (B, D, 4), scores (B, D), labels (B, D) int32, *others (B, D, ...)] with D =
+        max_detections, in descending order of score, unused rows -1.
+        """
+        labels = ops.cast(labels, "int32")
+        chosen = self.postprocess
+        groups = labels if chosen.class_specific_filter else ops.zeros_like(labels)
+        limits = Limits(chosen.max_detections, chosen.nms_threshold, chosen.score_threshold)
+        kept, scores = get(chosen.nms)(boxes, scores, groups, limits)  # (B, D), (B, D)
+        boxes, labels, *others = (in_rows(values, kept) for values in (boxes, labels, *others))
+        return [boxes, scores, labels, *others]
 
     def detections_spec(
         self, batch: int | None, others: Sequence[Tensor]
     ) -> list[keras.KerasTensor]:
         def spec(tail: Shape, dtype: str = "float32") -> keras.KerasTensor:
-            return keras.KerasTensor((batch, self.max_detections, *tail), dtype=dtype)
+            return keras.KerasTensor((batch, self.postprocess.max_detections, *tail), dtype=dtype)
 
         rest = [spec(other.shape[2:]) for other in others]
         return [spec((4,)), spec(()), spec((), "int32"), *rest]
 
     def get_config(self) -> dict:
-        return {
-            **super().get_config(),
-            "nms": config(self.nms),
-            "class_specific_filter": self.class_specific_filter,
-            "nms_threshold": self.nms_threshold,
-            "score_threshold": self.score_threshold,
-            "max_detections": self.max_detections,
-        }
+        held = {name: getattr(self.postprocess, name) for name in FIELDS}
+        return {**super().get_config(), **held}
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
 class NonMaxSuppression(_Suppression):
     """[boxes (B, C, 4), scores (B, C), labels (B, C), *others] -> the same with D rows.
 
-    Candidates come in descending order of score, as from `TopCandidates`. See `suppress`.
+    Candidates come in descending order of score, as from `TopCandidates`.
     """
 
     def call(self, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -130,13 +93,14 @@ class FilterDetections(_Suppression):
         parallel_iterations: int = 32,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            nms, class_specific_filter, nms_threshold, score_threshold, max_detections, **kwargs
-        )
+        values = (nms, class_specific_filter, nms_threshold, score_threshold, max_detections)
+        super().__init__(**dict(zip(FIELDS, values, strict=True)), **kwargs)
 
     def call(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         boxes, classification, *others = (_with_unused_row(value) for value in inputs)
-        rows, labels, scores = best_pairs(classification, None, self.class_specific_filter)
+        rows, labels, scores = best_pairs(
+            classification, None, self.postprocess.class_specific_filter
+        )
         boxes, *others = (gather(values, rows) for values in (boxes, *others))
         return self.suppress(boxes, scores, labels, others)
 

@@ -15,10 +15,10 @@ PART = 32  # channels that are convolved together: fewer leave the processor's r
 class GroupedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` with `groups`, with the same weights and results.
 
-    Keras compiles such convolutions with XLA on TensorFlow and JAX, whose gradient takes up to 250
-    times as long on a CPU and which few export formats can carry. Here groups of one channel are a
-    depthwise convolution, and others are joined to parts of `PART` channels, convolved with
-    kernels that are 0 between groups.
+    On TensorFlow and JAX, Keras compiles such convolutions with XLA: on a CPU their gradient takes
+    up to 250 times as long, and few export formats support them. Here groups of one channel are a
+    depthwise convolution, and others are joined to parts of `PART` channels, convolved with kernels
+    that are 0 between groups.
     """
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class GroupedConv2D(keras.layers.Conv2D):
         )
 
     def _joined(self, kernel: Tensor, groups: int) -> Tensor:
-        """Turn the kernel (h, w, c, D) of some groups into one without: (h, w, groups · c, D)."""
+        """Turn the kernel (h, w, c, D) of some groups into one of none: (h, w, groups · c, D)."""
         rows, columns = kernel.shape[2:]
         own = np.kron(np.eye(groups), np.ones((rows, columns // groups)))
         return ops.tile(kernel, (1, 1, groups, 1)) * ops.cast(own, kernel.dtype)

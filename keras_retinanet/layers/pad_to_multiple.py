@@ -20,7 +20,7 @@ class PadToMultiple(keras.layers.Layer):
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if multiple < 1:
-            raise ValueError(f"Expected a multiple of 1 px or more. Received: {multiple}.")
+            raise ValueError(f"The multiple must be 1 px or more, got {multiple}.")
         self.multiple = multiple
 
     def call(self, inputs: Tensor) -> Tensor:

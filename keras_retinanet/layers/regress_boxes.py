@@ -31,7 +31,7 @@ class RegressBoxes(keras.layers.Layer):
         super().__init__(**kwargs)
         for name, value in (("mean", mean), ("std", std)):
             if value is not None and np.shape(value) != (4,):
-                raise ValueError(f"Expected {name} to be four numbers. Received: {value!r}.")
+                raise ValueError(f"{name} must be four numbers, got {value!r}.")
         arguments = {"mean": mean, "std": std}
         given = {name: value for name, value in arguments.items() if value is not None}
         self.coder = coders.get(coder or {"name": "corners", **given})

@@ -11,7 +11,7 @@ from ..typing import Shape, Tensor
 class Scale(keras.layers.Layer):
     """x · s, of any shape, with a trainable scalar s that starts at 1.
 
-    One for each pyramid level fits the shared heads to the level's sizes of boxes. Tian et al.
+    One factor for each pyramid level adapts the shared heads to the level's box sizes. Tian et al.
     2019, "FCOS", arXiv 1904.01355.
     """
 

@@ -55,7 +55,7 @@ class TopCandidates(keras.layers.Layer):
     ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        self.top_k = top_k
+        self.top_k = PostProcess(top_k=top_k).top_k  # checked, as it may come from a file
         self.class_specific = class_specific
 
     def call(self, inputs: Sequence[Any]) -> list[Tensor]:

@@ -53,7 +53,7 @@ def closure(
         name: The name in `losses.LOSSES`.
         activation: The function from logits to probabilities, "sigmoid" or "softmax".
         quality: True if labels are the IoU of the decoded box with its object.
-        **arguments: The arguments under which `losses.get` makes the loss again.
+        **arguments: The arguments from which `losses.get` rebuilds the loss.
     """
 
     def each(y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -109,8 +109,8 @@ def focal(
     Lin et al. 2017, "Focal Loss for Dense Object Detection", arXiv 1708.02002.
 
     Args:
-        alpha: Weight of objects, 1 - alpha that of the background: a number, one for each class,
-            or None for no weights.
+        alpha: Weight of objects: a number, one for each class, or None for no weights. The
+            background's weight is 1 - alpha.
         gamma: Exponent that lowers the loss of easy examples.
         cutoff: Labels above it count as objects in α_t and in the modulating factor.
         from_logits: True if y_pred holds logits.
@@ -137,7 +137,7 @@ def softmax_focal(alpha: Alpha = 0.25, gamma: float = 2.0, from_logits: bool = F
     """Focal loss, FL(p_t) = -α_t (1 - p_t)^γ log(p_t), of K classes and the background.
 
     p_t is the softmax probability of the anchor's class; with `gamma=0` and `alpha=None` this is
-    the cross entropy. The background's α_t is 1 less the classes' mean α. Range: [0, inf).
+    the cross entropy. The background's α_t is 1 minus the mean α of the classes. Range: [0, inf).
     """
 
     def formula(labels: Tensor, logits: Tensor) -> Tensor:
@@ -196,7 +196,7 @@ def varifocal(alpha: float = 0.75, gamma: float = 2.0, from_logits: bool = False
         TypeError: `alpha` is not a number.
     """
     if not isinstance(alpha, (int, float)):
-        raise TypeError(f"Expected a number as alpha. Received: {alpha}.")
+        raise TypeError(f"alpha must be a number, got {alpha}.")
 
     def formula(labels: Tensor, logits: Tensor) -> Tensor:
         positive = labels > 0  # (B, N, K)

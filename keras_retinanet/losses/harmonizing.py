@@ -20,22 +20,23 @@ from .spec import Loss, LossSpec, with_spec
 
 @keras.saving.register_keras_serializable("keras_retinanet")
 class GradientDensity(keras.layers.Layer):
-    """Layer from gradient norms (..., V) in 0..1 and a mask of those that count to weights β.
+    """Layer that maps gradient norms (..., V) in 0..1, and a mask of the ones that count, to
+    weights β.
 
     With S the moving counts of the examples in `bins` equal bins, S <- momentum S + (1 - momentum)
     counts, an example of bin j weighs β = ΣS / (bins S_j), and 0 if it does not count. The start
     at S = 0 cancels out. β carries no gradient.
 
     While `updating` is False, S stays, and S_j is at least the (1 - momentum) counts that this
-    batch would add: norms not seen for long get no unbounded weight, and before any training the
-    batch is weighted by the counts of its examples.
+    batch would add. So the weight of a norm not seen recently stays bounded, and before training
+    the batch is weighted by its own counts.
     """
 
     def __init__(self, bins: int, momentum: float, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
         if not 0 <= momentum < 1:
-            raise ValueError(f"Expected a momentum in [0, 1). Received: {momentum}.")
+            raise ValueError(f"momentum must be 0 or more and below 1, got {momentum}.")
         self.bins = bins
         self.momentum = momentum
         self.updating = True
@@ -60,7 +61,7 @@ class GradientDensity(keras.layers.Layer):
     def histogram(self, bins: Tensor) -> Tensor:
         """Count how many of bins (..., V) are 0, 1, ...: (bins + 1,).
 
-        Each column of V is counted separately first: ones added up in float32 stop at 2²⁴.
+        Each column of V is counted separately first, because a count in float32 stops at 2²⁴.
         """
         size, columns = self.bins + 1, bins.shape[-1]
         places = ops.reshape(bins + size * ops.arange(columns, dtype="int32"), (-1,))
@@ -78,8 +79,8 @@ class GradientDensity(keras.layers.Layer):
 def ghm_classification(bins: int = 30, momentum: float = 0.75, from_logits: bool = False) -> Loss:
     """GHM-C: Σ β CE(p, y) over every class of every anchor, with |p - y| the norm of the gradient.
 
-    Divided by the number of these (anchor, class) examples, not of objects: if all norms are
-    equally frequent this is their mean cross entropy. Range: [0, inf).
+    The sum is divided by the number of (anchor, class) examples, not of objects; if all norms are
+    equally frequent, this is the mean cross entropy. Range: [0, inf).
     """
     density = GradientDensity(bins, momentum)
 

@@ -39,7 +39,7 @@ def closure(
         name: The name in `losses.LOSSES`.
         weighted_by_score: True to weight each object by its highest score.
         needs_bins: True if the loss works only with a coder of distributions over bins.
-        **arguments: The arguments under which `losses.get` makes the loss again.
+        **arguments: The arguments from which `losses.get` rebuilds the loss.
     """
 
     def masked(values: Tensor, objects: Tensor) -> Tensor:

@@ -18,11 +18,11 @@ from .reduction import BACKGROUND, IGNORE, OBJECT
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
-    """A function that selects anchors, and the name and arguments that `get` makes it from again.
+    """A function that selects anchors, and the name and arguments from which `get` rebuilds it.
 
     Args:
         name: The name in `SAMPLERS`, or of the user's function.
-        arguments: The arguments for `get`; None if it cannot make the sampler again.
+        arguments: The arguments for `get`; None if it cannot rebuild the sampler.
         select: Maps the loss of each anchor (B, N), at least 0, its state (B, N) (-1 ignored, 0
             background, 1 an object) and its decoded box (B, N, 4), xyxy px, to a mask (B, N) bool.
             Ignored anchors are never selected, and the mask carries no gradient.
@@ -61,9 +61,7 @@ def first(rows: Tensor, number: Tensor) -> Tensor:
 
 
 def highest(values: Tensor, number: Tensor) -> Tensor:
-    """Return the mask (B, N) of the `number` (B,) highest of values (B, N), of equal ones the
-    first.
-    """
+    """Mask (B, N) of the `number` (B,) highest values (B, N), the first of equal ones."""
     rows = ops.argsort(-ops.stop_gradient(values), axis=1)  # (B, N)
     return mark(first(rows, number), ops.shape(values)[1])
 
@@ -72,7 +70,7 @@ def ohem(
     count: int = 512, overlap: float = 0.7, ratio: float | None = None, pool: int = 4
 ) -> Sampler:
     """Online hard example mining: in each image, the `count` anchors of the highest loss after NMS,
-    in which an anchor drops those of lower loss with an IoU above `overlap`.
+    which drops anchors whose IoU with an anchor of higher loss is above `overlap`.
 
     With `ratio` there are at most count / (1 + ratio) objects, with NMS among the objects, and
     `ratio` background anchors for each of them, or for one if an image has no objects. NMS sees
@@ -84,7 +82,7 @@ def ohem(
     """
     quota = 0 if ratio is None else int(count / (1 + ratio))  # of objects
     if ratio is not None and quota == 0:
-        raise ValueError(f"Expected a count of at least 1 + ratio. Received: {count}.")
+        raise ValueError(f"count must be at least 1 + ratio, got {count}.")
 
     def hardest(values: Tensor, allowed: Tensor, boxes: Tensor, count: int) -> Tensor:
         """Return rows (B, count) of allowed anchors after NMS, hardest first, padded with -1."""
@@ -93,7 +91,7 @@ def ohem(
         scores, rows = ops.top_k(scores, pool * count)  # (B, pool · count)
         rows = ops.where(scores < 0, 0, rows)
         boxes, labels = nms.gather(boxes, rows), ops.zeros_like(rows)
-        kept, _ = nms.hard(boxes, scores, labels, count, overlap, score_threshold=-0.5)
+        kept, _ = nms.hard(boxes, scores, labels, nms.Limits(count, overlap, -0.5))
         return ops.where(kept < 0, -1, nms.gather(rows, ops.maximum(kept, 0)))
 
     def select(values: Tensor, state: Tensor, boxes: Tensor) -> Tensor:
@@ -113,8 +111,8 @@ def ohem(
 
 
 def hard_negative(ratio: float = 3.0) -> Sampler:
-    """All objects, and in each image `ratio` times as many background anchors, those of the highest
-    loss; no background in an image without objects.
+    """Keep all objects and, in each image, the `ratio` times as many background anchors of highest
+    loss; an image without objects gets none.
 
     Liu et al. 2016, "SSD: Single Shot MultiBox Detector", arXiv 1512.02325.
     """

@@ -18,12 +18,12 @@ Activation = Literal["sigmoid", "softmax"]
 class LossSpec:
     """The inputs and needs of a loss `(y_true, y_pred)`.
 
-    The defaults are those of a function without a spec: as a classification loss it gets
+    The defaults describe a function without a spec: as a classification loss it gets
     probabilities of a sigmoid, as a box loss encoded targets and the raw regression.
 
     Args:
         name: The name in `losses.LOSSES`, or of the user's function.
-        arguments: The arguments under which `losses.get` makes the loss again; None if it cannot.
+        arguments: The arguments from which `losses.get` rebuilds the loss; None if it cannot.
         compares: The inputs of a box loss: "deltas" (encoded targets and the raw regression),
             "boxes" (matched and decoded boxes, xyxy px) or "both", boxes and deltas side by side.
         from_logits: True if a classification loss gets logits, False if it gets probabilities.
@@ -48,7 +48,7 @@ class LossSpec:
 
     def __post_init__(self) -> None:
         if self.compares not in (known := get_args(Comparison)):
-            raise ValueError(f"Unknown compares {self.compares!r}; known: {', '.join(known)}.")
+            raise ValueError(f"compares must be one of {', '.join(known)}, got {self.compares!r}.")
 
     @property
     def config(self) -> dict[str, Any] | None:

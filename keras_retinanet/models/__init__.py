@@ -53,8 +53,9 @@ def backbone(
 ) -> Backbone:
     """Return the Backbone of a name, such as `resnet50` or `mobilenet224_0.25`.
 
-    A functional Keras model with `taps`, the names of its layers that give C3 to C5 or C2 to C5,
-    also is one. Options are those of the family: see `ResNetBackbone` and `CustomBackbone`.
+    Instead of a name, pass a functional Keras model and `taps`, the names of its layers that give
+    C3 to C5 or C2 to C5. The options depend on the family: see `ResNetBackbone` and
+    `CustomBackbone`.
     """
     if not isinstance(backbone_name, str):
         return CustomBackbone(backbone_name, taps or [], **options)
@@ -63,7 +64,7 @@ def backbone(
     family, name = _family_of(backbone_name)
     if family is None:
         known = ", ".join(backbone_names())
-        raise ValueError(f"Unknown backbone {backbone_name!r}; known: {known}.")
+        raise InputError(f"Unknown backbone {backbone_name!r}; known: {known}.")
     return family(name, **options)
 
 
@@ -77,7 +78,7 @@ def _family_of(name: str) -> tuple[type[Backbone] | None, str]:
 
 
 def same_backbone(name: str, other: str) -> bool:
-    """Return if two names are spellings of one; unknown names must be equal."""
+    """Return True if two names are spellings of one backbone; unknown names must be equal."""
     return _family_of(name) == _family_of(other)
 
 
@@ -97,7 +98,7 @@ def assert_training_model(model: keras.Model) -> None:
     """Raise an AssertionError unless `model` has the outputs regression and classification."""
     names = output_names(model)
     assert {"regression", "classification"} <= set(names), (
-        f"Expected a training model, with outputs regression and classification. Received: {names}."
+        f"A training model has outputs regression and classification, but this one has {names}."
     )
 
 
@@ -121,7 +122,7 @@ def convert_model(
 ) -> RetinaNet:
     """Return the inference model of a training model, see `inference.detections_model`.
 
-    `kwargs` are fields of `PostProcess`. For an argument that is None the model's value holds.
+    `kwargs` are fields of `PostProcess`. An argument that is None takes the model's value.
     """
     asked = {"nms": nms, "class_specific_filter": class_specific_filter, **kwargs}
     asked = {name: value for name, value in asked.items() if value is not None}

@@ -15,10 +15,12 @@ from ..errors import InputError
 from ..layers.normalize import normalize_bgr
 from ..parts import Design, Freeze
 from ..typing import StrPath, Tensor
-from ..utils.text import listed
+from ..utils.text import listed, printable
 from .build import build_detector, heads_of, prepared
-from .detector import RetinaNet, checked_names
+from .detector import RetinaNet
+from .finite import check_finite
 from .norms import freeze_batch_norm, with_norm
+from .options import checked_names
 from .retinanet import retinanet
 
 
@@ -45,7 +47,7 @@ class Backbone:
 
     @classmethod
     def known_as(cls, name: str) -> str:
-        """Return the allowed name that `name` spells with other letters or zeros, else `name`.
+        """Return the allowed name that `name` spells with other capitals or zeros, else `name`.
 
         keras-retinanet writes EfficientNetB0, and mobilenet224_0.50 is mobilenet224_0.5.
         """
@@ -91,14 +93,14 @@ class Backbone:
             InputError: if there are none, or the download fails.
         """
         known = self.imagenet()
-        advice = "Train from scratch, or from a weight file that you have."
+        advice = "Train from scratch with no_weights, or give a weight file as weights."
         if known is None:
             raise InputError(f"There are no ImageNet weights for {self.backbone}. {advice}")
         name, url, digest = known
         try:
             return keras.utils.get_file(name, url, cache_subdir="models", file_hash=digest)
         except Exception as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].rpartition(" -- ")[2]  # without the URL
             raise InputError(
                 f"Could not download the ImageNet weights of {self.backbone}: {reason}. {advice}"
             ) from None
@@ -181,7 +183,7 @@ class Backbone:
         norm: str = "batch",
         progress: dict | None = None,
     ) -> RetinaNet:
-        """Return a training model that knows everything about itself.
+        """Return a training model that knows its classes, anchors, box coder and normalization.
 
         Args:
             class_names: the names of the classes, or their number if they have no names.
@@ -235,7 +237,7 @@ def load_backbone_weights(network: keras.Model, path: StrPath, name: str) -> Non
     """Load the weight file of the bare backbone `name` into its network.
 
     Raises:
-        InputError: for a missing file, another framework's, or another backbone's.
+        InputError: for a missing file, or a file of another framework or backbone.
     """
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such weight file.")
@@ -246,7 +248,8 @@ def load_backbone_weights(network: keras.Model, path: StrPath, name: str) -> Non
             warnings.simplefilter("ignore")  # one for each layer: the error says it once
             network.load_weights(path)
     except Exception as error:  # Keras raises many kinds for a file of other weights
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = printable((str(error) or type(error).__name__).splitlines()[0])
         raise InputError(
-            f"{path}: not the weights of a bare {name} ({reason}); is it another backbone?"
+            f"{path}: not the weights of a bare {name} ({reason}); choose another file."
         ) from None
+    check_finite(path, network)

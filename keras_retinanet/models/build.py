@@ -32,7 +32,7 @@ def build_detector(
     Args:
         inputs: images (B, H, W, 3).
         features: {"C2": (B, H/4, W/4, C), ..., "C5": ...}, the backbone's features of `inputs`.
-        heads: those of `heads_of`.
+        heads: the result of `heads_of`.
         design: everything but backbone and classes.
         facts: the arguments of `RetinaNet` that the design does not determine.
 
@@ -64,5 +64,4 @@ def heads_of(design: Design, num_classes: int) -> list[tuple[str, keras.Model]]:
 
 def anchors_of(design: Design) -> AnchorParameters:
     """Return the anchors of a design."""
-    anchors = design.anchors or {}
-    return AnchorParameters(**anchors) if isinstance(anchors, dict) else anchors
+    return AnchorParameters.of(design.anchors)

@@ -26,7 +26,8 @@ class Outputs:
     Args:
         names: The outputs' names, in the model's order.
         coder: The box coder of the regression.
-        activation: How the classification's logits become probabilities, a key of `ACTIVATIONS`.
+        activation: The function from the classification's logits to probabilities, a key of
+            `ACTIVATIONS`.
         gives_logits: True if the classification gives logits while training.
         anchors_for: Maps the sides (H, W) of the images to the anchors (N, 4), px.
     """
@@ -89,7 +90,7 @@ class Criterion:
                 (regression (B, N, 5), classification (B, N, K + 1), *others), in the model's order
                 or by name.
             y_pred: The model's outputs.
-            training: True if the outputs are those of a training step.
+            training: True if the outputs come from a training step.
         """
         predicted = dict(zip(self.outputs.names, y_pred, strict=True))
         scores = predicted["classification"]  # (B, N, K), as the head gives them
@@ -114,9 +115,9 @@ class Criterion:
         return [true[name] for name in names], [predicted[name] for name in names]
 
     def _compare_boxes(self, anchors: Tensor, true: dict, predicted: dict, scores: Tensor) -> None:
-        """Put in `true` and `predicted` what follows from the decoded boxes.
+        """Add the values that follow from the decoded boxes to `true` and `predicted`.
 
-        That is the IoU as the label of the classification and the target of the output iou, the
+        They are the IoU as the label of the classification and the target of the output iou, the
         sampled anchors, the probabilities `scores` (B, N, K) as weights, and boxes for deltas.
         """
         deltas, weight = split(ops.convert_to_tensor(true["regression"]))  # (B, N, 4), (B, N)
@@ -156,7 +157,7 @@ def check_activation(loss: LossSpec, outputs: Outputs) -> None:
 
 
 def check_coder(loss: LossSpec, coder: BoxCoder) -> None:
-    """Raise an InputError if a box loss cannot compare what the coder codes."""
+    """Raise an InputError if a box loss cannot compare the coder's values."""
     has_bins, name = coder.size > 4, coder.config["name"]
     if loss.needs_bins and not has_bins:
         raise InputError(

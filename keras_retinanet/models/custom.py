@@ -25,8 +25,8 @@ class CustomBackbone(Backbone):
     Args:
         taps: the names of the layers that give C3, C4 and C5, or C2 to C5: features of 1/4 (C2) to
             1/32 (C5) of the image's sides.
-        normalization: what the model expects, a key of `NORMALIZATIONS`; None is "raw" if the model
-            scales its images itself, else "torch".
+        normalization: the normalization that the model expects, a key of `NORMALIZATIONS`; None
+            means "raw" if the model scales its images itself, else "torch".
         stem: the last layer of the model's stem, for `Freeze(stages=1)`.
 
     Raises:
@@ -57,12 +57,12 @@ class CustomBackbone(Backbone):
         return {c.__name__: c for c in classes if not c.__module__.startswith("keras.")}
 
     def validate(self) -> None:
-        """Raise an InputError that says what was expected of the model or its taps."""
+        """Raise an InputError unless the model and its taps can be a backbone."""
         try:
             shapes = [tuple(x.shape) for x in self.model.inputs]
         except (AttributeError, TypeError):  # not functional, or not a model
             raise InputError(
-                f"Expected a functional Keras model as backbone. Received: {self.model!r}."
+                f"The backbone must be a functional Keras model, got {self.model!r}."
             ) from None
         if len(shapes) > 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3:
             raise self._error("an input (batch, height, width, 3)", shapes)
@@ -95,7 +95,7 @@ class CustomBackbone(Backbone):
         except Exception as error:  # depends on the layer that needs this size
             reason = str(error).splitlines()[0]
             received = f"one of {sides}, whose layers need that size ({reason})"
-            raise self._error("a model of images of any size", received) from None
+            raise self._error("an input of any size", received) from None
         for level, name, shape in zip(self.taps(model), self.names, shapes, strict=True):
             stride = 2 ** int(level[1:])
             if len(shape) != 4 or tuple(shape[1:3]) != (SIDE // stride, SIDE // stride):
@@ -104,4 +104,4 @@ class CustomBackbone(Backbone):
         return model
 
     def _error(self, expected: str, received: Any) -> InputError:
-        return InputError(f"backbone {self.backbone}: expected {expected}. Received: {received}.")
+        return InputError(f"The backbone {self.backbone} must have {expected}, got {received}.")

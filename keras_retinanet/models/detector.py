@@ -13,33 +13,13 @@ from ..errors import InputError
 from ..losses import sampling
 from ..losses.sampling import Sampler
 from ..losses.spec import Loss, spec_of
-from ..parts import Inputs
 from ..typing import StrPath, Tensor
-from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters, anchors_for_shape
+from ..utils.anchors import AnchorParameters, anchors_for_shape
 from .criterion import Criterion, Outputs
 from .heads import Probabilities
+from .options import ADDED_LATER, check_options
 
-# Every option of a detector, with the value that `retinanet` and `retinanet_bbox` take unless they
-# are given another one. `RetinaNet` has no defaults: Keras must not rebuild a model without them.
-DEFAULTS: dict[str, Any] = {
-    "anchors": AnchorParameters.default.get_config(),  # or AnchorParameters
-    "pyramid_levels": PYRAMID_LEVELS,
-    "coder": "corners",  # a name or dict for `coders.get`
-    "normalization": None,  # a key of `NORMALIZATIONS` if it is part of the graph
-    "preprocessing": "caffe",  # the normalization that the caller applies if it is not
-    "backbone": None,  # its name
-    "class_names": None,
-    "image_min_side": Inputs.image_min_side,  # px
-    "image_max_side": Inputs.image_max_side,  # px
-    "resize": Inputs.resize,  # a key of `utils.resizing.RESIZES`
-    "canvases": Inputs.canvases,  # how images are padded
-    "clip_margin": 0,  # px
-    "detection": {},  # arguments of `retinanet_bbox` for post-processing
-    "progress": {},  # how far the training has come
-}
 NO_HDF5 = "an HDF5 file cannot hold a detector's options; save the model as a .keras file."
-# Options that files of earlier versions lack, with the value that those models were trained with.
-ADDED_LATER: dict[str, object] = {}
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
@@ -57,7 +37,7 @@ class RetinaNet(keras.Model):
         **options: All options of `DEFAULTS`.
 
     Raises:
-        InputError: An option is missing or unknown, or class names repeat.
+        InputError: An option is missing, unknown, or of a wrong type or range.
     """
 
     def __init__(
@@ -71,15 +51,14 @@ class RetinaNet(keras.Model):
     ) -> None:
         check_options(options)
         super().__init__(inputs, outputs, name=name, trainable=trainable)
-        anchors = options["anchors"] or AnchorParameters.default
-        self.anchor_params = AnchorParameters(**anchors) if isinstance(anchors, dict) else anchors
+        self.anchor_params = AnchorParameters.of(options["anchors"])
         self.pyramid_levels = [int(level) for level in options["pyramid_levels"]]
         self.coder = coders.get(options["coder"])
         self.normalization = options["normalization"]
         self.preprocessing = options["preprocessing"]
         self.backbone_name = options["backbone"]
         names = options["class_names"]
-        self.class_names = None if names is None else checked_names(names)
+        self.class_names = None if names is None else list(names)
         self.image_min_side = options["image_min_side"]
         self.image_max_side = options["image_max_side"]
         self.resize = options["resize"]
@@ -133,7 +112,7 @@ class RetinaNet(keras.Model):
 
     @property
     def num_classes(self) -> int:
-        """The number of classes of a training model; of an inference model that of its heads."""
+        """The number of classes that the classification head scores."""
         return self.get_layer("classification").output.shape[-1]
 
     @property
@@ -232,27 +211,6 @@ class RetinaNet(keras.Model):
         """Return the sum of the losses of the outputs, see `Criterion.compared` for the targets."""
         y, y_pred = self._criterion.compared(x, y, y_pred, training)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
-
-
-def check_options(options: Any) -> None:
-    """Raise an InputError unless the options are those of `DEFAULTS`."""
-    if missing := [name for name in DEFAULTS if name not in options]:
-        raise InputError(
-            f"RetinaNet would lose its options {', '.join(missing)}. Build models with "
-            "`retinanet`, and copy them with copy.deepcopy: keras.models.clone_model drops options."
-        )
-    if unknown := [name for name in options if name not in DEFAULTS]:
-        raise InputError(
-            f"RetinaNet has no option {', '.join(unknown)}; known: {', '.join(DEFAULTS)}."
-        )
-
-
-def checked_names(class_names: Sequence[str]) -> list[str]:
-    """Return class names as a list; InputError if there are none or one repeats."""
-    names = [] if isinstance(class_names, str) else list(class_names)
-    if not names or len(set(names)) < len(names):
-        raise InputError(f"Class names must be given, each once, not {class_names!r}.")
-    return names
 
 
 def _one_value(loss: Loss) -> Loss:

@@ -17,18 +17,18 @@ from ..layers import (
     RegressBoxes,
     TopCandidates,
 )
+from ..layers.filter_detections import FIELDS
 from ..nms import config as nms_config
 from ..parts import PostProcess
 from ..typing import Tensor
 from ..utils.anchors import AnchorParameters
 from ..utils.text import listed
-from .detector import DEFAULTS, RetinaNet
-
-CLIPS = ("before", "dropping", "after")
+from .detector import RetinaNet
+from .options import DEFAULTS
 
 
 def postprocess_of(model: keras.Model) -> PostProcess:
-    """Return the post-processing that a model knows, the default one of other models."""
+    """Return the post-processing stored in a model, the default one if there is none."""
     if not isinstance(model, RetinaNet):
         return PostProcess()
     return PostProcess(**model.detection, clip_margin=model.clip_margin)
@@ -47,17 +47,15 @@ def detections_model(
 
     Args:
         model: a training model, not necessarily a RetinaNet.
-        postprocess: the way to detections, by default what the model knows.
-        anchors, pyramid_levels: by default those of the model.
+        postprocess: the post-processing; by default the one stored in the model.
+        anchors, pyramid_levels: by default the model's.
 
     Raises:
-        InputError: for a model without the outputs regression and classification.
-        ValueError: for an unknown `clip`, or anchors for another number of levels.
+        InputError: the model lacks the output regression or classification.
+        ValueError: the anchors have another number of levels than the model.
     """
     postprocess = postprocess or postprocess_of(model)
     postprocess = replace(postprocess, nms=nms_config(postprocess.nms))
-    if postprocess.clip not in CLIPS:
-        raise ValueError(f"Unknown clip {postprocess.clip!r}; known: {', '.join(CLIPS)}.")
     names = output_names(model)
     if not {"regression", "classification"} <= set(names):
         raise InputError(
@@ -79,7 +77,7 @@ def filter_config(postprocess: PostProcess) -> dict:
 
 
 def output_names(model: keras.Model) -> list[str]:
-    """Return the names of a model's outputs; of a model that is not functional, none."""
+    """Return the names of a model's outputs, [] for a model that is not functional."""
     try:
         return list(model.output_names)
     except AttributeError:
@@ -107,14 +105,8 @@ def _detections(
         found[0] = ClipBoxes(margin, name="clipped_boxes")([image, boxes])
     if postprocess.clip == "dropping":
         found = ClipDetections(margin, name="clipped_boxes")([image, *found])
-    suppress = NonMaxSuppression(
-        postprocess.nms,
-        postprocess.class_specific_filter,
-        postprocess.nms_threshold,
-        postprocess.score_threshold,
-        postprocess.max_detections,
-        name="filtered_detections",
-    )
+    chosen = {name: getattr(postprocess, name) for name in FIELDS}
+    suppress = NonMaxSuppression(**chosen, name="filtered_detections")
     detections = suppress(found)
     if postprocess.clip == "after":
         detections = ClipDetections(margin, name="clipped_detections")([image, *detections])

@@ -1,10 +1,12 @@
-"""RetinaNets from `.keras` files, with one sentence for a file that holds something else."""
+"""Load RetinaNets from `.keras` files; an InputError names what else a file holds."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 
 import keras
@@ -13,9 +15,13 @@ from ..errors import InputError
 from ..typing import StrPath
 from ..utils.anchors import AnchorParameters
 from ..utils.config import read_anchors
-from ..utils.text import listed
+from ..utils.text import listed, printable
 from . import load_model, same_backbone
 from .detector import RetinaNet
+from .finite import check_finite
+
+ENTRIES = ("config.json", "metadata.json", "model.weights.h5")
+INFLATION = 20  # a compressed archive may hold this many times its size
 
 
 def load_keras(path: StrPath, compile: bool = True) -> keras.Model:
@@ -24,17 +30,69 @@ def load_keras(path: StrPath, compile: bool = True) -> keras.Model:
     Raises:
         InputError: when there is no such file, or it holds no model of Keras.
     """
+    check_archive(path)
+    try:
+        model = load_model(path, compile=compile)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except Exception as error:  # Keras raises many kinds for a file that is not its own
+        raise InputError(f"{path}: {reason_of(error)}.") from None
+    check_finite(path, model)
+    return model
+
+
+def check_archive(path: StrPath) -> None:
+    """Raise an InputError unless a file has the entries of a `.keras` file, none inflated."""
     if os.path.isdir(path):
-        raise InputError(f"{path} is a folder, not a .keras file.")
+        raise InputError(f"{path}: this is a folder; name a .keras file.")
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file.")
+    with open(path, "rb") as file:
+        start = file.read(8)
+    if not start:
+        raise InputError(f"{path}: an empty file; name a .keras file.")
+    if start == b"\x89HDF\r\n\x1a\n":
+        raise InputError(
+            f"{path}: an HDF5 file, not a .keras file; convert it with retinanet-import-weights."
+        )
+    if start[:4] != b"PK\x03\x04":
+        raise InputError(f"{path}: not a .keras file, which is a zip archive.")
     try:
-        return load_model(path, compile=compile)
-    except Exception as error:  # Keras raises many kinds for a file that is not its own
-        unknown = re.search(r"Could not locate class '(\w+)'", str(error))
-        words = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0]
-        reason = f"it has layers of the unknown class {unknown[1]}" if unknown else words
-        raise InputError(f"{path} is not a model in Keras's .keras format: {reason}.") from None
+        with zipfile.ZipFile(path) as archive:
+            check_entries(path, archive)
+    except InputError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError):
+        raise InputError(f"{path}: truncated or damaged; copy or save it again.") from None
+
+
+def check_entries(path: StrPath, archive: zipfile.ZipFile) -> None:
+    """Raise an InputError unless an archive holds a model, undamaged and of a fair size."""
+    sizes = [info.file_size for info in archive.infolist()]
+    if sum(sizes) > INFLATION * os.path.getsize(path):
+        raise InputError(f"{path}: its entries are over {INFLATION} times the size of the file.")
+    names = archive.namelist()
+    if "config.json" not in names:
+        raise InputError(f"{path}: a zip archive, but not a .keras file: it has no config.json.")
+    if missing := [name for name in ENTRIES if name not in names]:
+        raise InputError(f"{path}: damaged: it has no {missing[0]}; save the model again.")
+    if archive.testzip() is not None:  # Keras would go on with what it can read
+        raise zipfile.BadZipFile
+
+
+def reason_of(error: Exception) -> str:
+    """Return a phrase that names the fault of a file that Keras could not load."""
+    words = str(error).strip()
+    if unknown := re.search(r"Could not locate class '(\w+)'", words):
+        return f"it has layers of the unknown class {unknown[1]}"
+    if "lambda" in words.lower():
+        return "it has a Lambda layer, which could run any code; save the model without it"
+    if isinstance(error, (zipfile.BadZipFile, EOFError, zlib.error)):
+        return "truncated or damaged; copy or save it again"
+    if "could not be loaded" in words:
+        return "damaged: its weights do not fit its layers"
+    first = printable(words.splitlines()[0].partition(". ")[0]) if words else type(error).__name__
+    return f"damaged, or not a model of Keras: {first.rstrip('.')}"
 
 
 def load_retinanet(path: StrPath, backbone: str | None = None, compile: bool = True) -> RetinaNet:
@@ -42,8 +100,22 @@ def load_retinanet(path: StrPath, backbone: str | None = None, compile: bool = T
     model = load_keras(path, compile)
     if not isinstance(model, RetinaNet):
         raise InputError(f"{path} holds a {type(model).__name__}, not a RetinaNet.")
+    check_layers(path, model)
     check_backbone(path, model.backbone_name, backbone)
     return model
+
+
+def check_layers(path: StrPath, model: RetinaNet) -> None:
+    """Raise an InputError unless a detector has the outputs and classes that its options name."""
+    names = {layer.name for layer in model.layers}
+    wanted = {"classification", *(f"P{level}" for level in model.pyramid_levels)}
+    if missing := sorted(wanted - names):
+        raise InputError(f"{path}: damaged: the detector has no layer {missing[0]}.")
+    if not model.is_training_model and model.output_names[:3] != ["boxes", "scores", "labels"]:
+        raise InputError(f"{path}: damaged: the outputs are {listed(model.output_names)}.")
+    if model.class_names is not None and len(model.class_names) != model.num_classes:
+        count = len(model.class_names)
+        raise InputError(f"{path}: damaged: {count} names for {model.num_classes} classes.")
 
 
 def check_backbone(path: StrPath, held: str | None, asked: str | None) -> None:
@@ -53,7 +125,7 @@ def check_backbone(path: StrPath, held: str | None, asked: str | None) -> None:
 
 
 def anchors_for(path: StrPath, model: RetinaNet) -> AnchorParameters:
-    """Return the anchors of an INI file, placed as those of the model.
+    """Return the anchors of an INI file, placed as the model's anchors.
 
     Raises:
         InputError: for other pyramid levels, or another number of anchors at a place.
@@ -73,7 +145,7 @@ def anchors_for(path: StrPath, model: RetinaNet) -> AnchorParameters:
 
 
 def check_classes(path: StrPath, model: RetinaNet, names: Sequence[str]) -> None:
-    """Raise an InputError unless the model counts the classes of a data set, in their order."""
+    """Raise an InputError unless the model has the classes of a data set, in the same order."""
     count = model.num_classes
     if model.class_names not in (None, list(names)) or count != len(names):
         held = listed(model.class_names or [f"{count} classes without names"])

@@ -31,7 +31,7 @@ NORMS: dict[str, Callable | None] = {"batch": batch, "group": group, "none": Non
 
 
 def normalized(x: Tensor, norm: str, name: str) -> Tensor:
-    """Return x (B, h, w, C) through a norm, a key of `NORMS`; unchanged for "none"."""
+    """Apply a norm, a key of `NORMS`, to x (B, h, w, C); "none" leaves it unchanged."""
     if norm not in NORMS:
         raise ValueError(f"Unknown norm {norm!r}; known: {', '.join(NORMS)}.")
     make = NORMS[norm]

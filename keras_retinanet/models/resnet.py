@@ -1,4 +1,4 @@
-"""ResNets: keras.applications' own, and one network for those that it lacks.
+"""ResNets: the ones of keras.applications, and a network for the ones that it lacks.
 
 He et al. 2016, arXiv 1512.03385 (v1) and 1603.05027 (v2); Xie et al. 2017, arXiv 1611.05431
 (ResNeXt). `v1.5` strides in the 3x3 convolution of a block instead of the first 1x1. The name of a
@@ -26,9 +26,9 @@ class ResNet:
     """The shape of a residual network.
 
     Attributes:
-        blocks: their number in each of four stages.
+        blocks: the number of blocks in each of the four stages.
         block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3 in groups, 1x1).
-        width: channels of the first stage; each stage has twice those of the one before.
+        width: channels of the first stage; each later stage has twice as many as the one before.
         widths: factors of a stage's width for the first two convolutions of a bottleneck.
         groups: of the 3x3 convolution of a bottleneck.
         stride_in: the convolution of a bottleneck that strides, "1x1" or "3x3".
@@ -112,7 +112,7 @@ class ResNetBackbone(ApplicationsBackbone):
     keras.applications), `50v1.5`, ..., `50v2`, ..., `resnext50`, `resnext101`.
 
     With any of the options `stride_in`, `epsilon`, `conv1_padding` and `stem_padding` of `ResNet`,
-    `resnet50`, `101` and `152` are `residual_network` too.
+    `resnet50`, `101` and `152` are built by `residual_network` too.
     """
 
     networks = NETWORKS
@@ -126,7 +126,7 @@ class ResNetBackbone(ApplicationsBackbone):
         known = self.known_as(backbone)
         self.known_options = OPTIONS if known in self.networks else ()
         super().__init__(backbone, **options)
-        # True if the network is that of keras.applications
+        # True if keras.applications has the network
         self.of_applications = known in self.applications and not self.options
         if self.of_applications:
             self.normalization = "tf" if known.endswith("v2") else "caffe"
@@ -162,7 +162,7 @@ def unit(
     epsilon: float = 1e-5,
     **options: Any,
 ) -> Tensor:
-    """Return x through a `convolution` with these options, batch norm, and perhaps ReLU."""
+    """Apply a `convolution` with these options, batch norm, and perhaps ReLU to x."""
     x = convolution(x, channels, kernel, name, **options)
     x = batch(channels, f"{name}_bn", epsilon)(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
@@ -177,7 +177,7 @@ def convolution(
     groups: int = 1,
     padding: str = "symmetric",
 ) -> Tensor:
-    """Return x through a convolution without bias; "symmetric" pads all sides alike, as PyTorch."""
+    """Convolve x without bias; "symmetric" pads all sides alike, as PyTorch does."""
     symmetric = strides > 1 and padding == "symmetric"
     if symmetric and kernel > 1:
         x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
@@ -233,7 +233,7 @@ def stem(x: Tensor, spec: ResNet) -> Tensor:
 
 
 def residual(x: Tensor, spec: ResNet, channels: int, strides: int, name: str) -> Tensor:
-    """Return x through a block and its shortcut."""
+    """Apply a block and its shortcut to x."""
     convolve = partial(unit, epsilon=spec.epsilon)
     y = {"basic": basic, "bottleneck": bottleneck}[spec.block](x, spec, channels, strides, name)
     y = squeeze_excite(y, name) if spec.squeeze else y
@@ -244,7 +244,7 @@ def residual(x: Tensor, spec: ResNet, channels: int, strides: int, name: str) ->
 
 
 def basic(x: Tensor, spec: ResNet, channels: int, strides: int, name: str) -> Tensor:
-    """Return x (B, h, w, C) through two 3x3 convolutions."""
+    """Apply two 3x3 convolutions to x (B, h, w, C)."""
     convolve = partial(unit, epsilon=spec.epsilon)
     x = convolve(x, channels, 3, f"{name}_1", strides=strides)
     # timm has a ReLU before the squeeze
@@ -252,7 +252,7 @@ def basic(x: Tensor, spec: ResNet, channels: int, strides: int, name: str) -> Te
 
 
 def bottleneck(x: Tensor, spec: ResNet, channels: int, strides: int, name: str) -> Tensor:
-    """Return x (B, h, w, C) through a 1x1, a 3x3 and a 1x1 convolution."""
+    """Apply a 1x1, a 3x3 and a 1x1 convolution to x (B, h, w, C)."""
     convolve = partial(unit, epsilon=spec.epsilon)
     first, second = (strides, 1) if spec.stride_in == "1x1" else (1, strides)
     x = convolve(x, channels * spec.widths[0], 1, f"{name}_1", strides=first)

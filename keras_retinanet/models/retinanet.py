@@ -12,9 +12,10 @@ from ..layers import Scale
 from ..parts import PostProcess
 from ..typing import Tensor
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
-from .detector import DEFAULTS, RetinaNet
+from .detector import RetinaNet
 from .heads import default_classification_model, default_regression_model, default_submodels
 from .inference import detections_model, postprocess_of
+from .options import DEFAULTS
 from .pyramid import create_pyramid_features
 
 __all__ = [
@@ -69,7 +70,7 @@ def training_model(
         level_scales: multiply the regression of each level by a trained factor.
 
     Raises:
-        InputError: if a layer of the backbone has the name of one of the detector.
+        InputError: if a layer of the backbone has the same name as a layer of the detector.
     """
     levels = options["pyramid_levels"]
     outputs = []

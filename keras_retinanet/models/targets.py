@@ -20,7 +20,7 @@ def dense_targets(y: dict, coder: BoxCoder, anchors: Tensor, num_classes: int) -
         y: {boxes (B, M, 4) px, labels (B, M), matches (B, N)}, matches as `assigners` give them.
         coder: The box coder of the regression.
         anchors: Boxes (1, N, 4) px.
-        num_classes: K, which may be more than the labels' largest.
+        num_classes: K, which may exceed the largest label + 1.
     """
     matches = ops.cast(y["matches"], "int32")  # (B, N)
     objects = matches >= 0

@@ -1,7 +1,6 @@
 """Best possible recall: the share of a data set's boxes that an anchor reaches."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,10 @@ from keras_retinanet.preprocessing.collate import Anchoring
 from keras_retinanet.preprocessing.dataset import Dataset
 from keras_retinanet.preprocessing.examples import Sizing
 from keras_retinanet.utils.anchor_fit import reach
+from keras_retinanet.utils.anchors import AnchorParameters
 
+Recalls = dict[str, tuple[int, float | None]]  # {class name: (boxes, best possible recall)}
+OVERLAP = 0.5  # IoU at which training matches an anchor to an object
 SIZES = {"small": 0, "medium": 32**2, "large": 96**2}  # px² from which on a box is, as in COCO
 
 
@@ -22,6 +24,15 @@ class Objects:
     boxes: np.ndarray  # (M, 4) float32 xyxy px
     labels: np.ndarray  # (M,) int
     image_sizes: np.ndarray  # (M, 2) int, width and height px of the box's image
+
+    def reached(
+        self,
+        params: AnchorParameters | None,
+        levels: Sequence[int] | None,
+        overlap: float = OVERLAP,
+    ) -> np.ndarray:
+        """Return which boxes an anchor reaches at an IoU of `overlap`: (M,) bool."""
+        return reach(self.boxes, self.image_sizes, params, levels) >= overlap
 
     @property
     def size_classes(self) -> np.ndarray:
@@ -47,15 +58,14 @@ def objects_of(dataset: Dataset, sizing: Sizing) -> Objects:
 
 
 def best_recalls(
-    dataset: Dataset, sizing: Sizing, anchoring: Anchoring, overlap: float = 0.5
-) -> dict[str, tuple[int, float | None]]:
+    dataset: Dataset, sizing: Sizing, anchoring: Anchoring, overlap: float = OVERLAP
+) -> Recalls:
     """Return {class name: (number of boxes, share that an anchor reaches at IoU `overlap`)}.
 
     Ignored boxes do not count; the share is None for a class without boxes.
     """
     objects = objects_of(dataset, sizing)
-    overlaps = reach(objects.boxes, objects.image_sizes, anchoring.params, anchoring.levels)  # (M,)
-    hit = overlaps >= overlap  # (M,)
+    hit = objects.reached(anchoring.params, anchoring.levels, overlap)  # (M,)
     counts = np.bincount(objects.labels, minlength=dataset.num_classes).tolist()
     reached = np.bincount(objects.labels[hit], minlength=dataset.num_classes).tolist()
     return {

@@ -1,7 +1,5 @@
 """The faults of a box: the one definition for reading, training and the doctor."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,6 +1,12 @@
-"""Padding buckets: the few sizes that images are padded to, so that compiled shapes are few."""
+"""Padding buckets: the few sizes that images are padded to, so that compiled shapes are few.
 
-from __future__ import annotations
+All sides are multiples of `STRIDE`. The three users know different things about their images:
+
+- A `Loader` knows all of its images, and takes the buckets with the least padding (`buckets_for`).
+- A `Detector` knows one image at a time, and its boxes must not depend on the others: the bucket
+  follows from a list of usual aspect ratios (`ModelInput.bucket`).
+- A SavedModel's graph takes every shape without being compiled again: it only rounds up.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -41,8 +47,13 @@ def _rounded(counts: Counter, stride: int) -> Counter:
     """Return the counts of sizes by bucket: each side rounded up to a multiple of `stride`."""
     rounded: Counter = Counter()
     for size, count in counts.items():
-        rounded[tuple(-(-side // stride) * stride for side in size)] += count
+        rounded[tuple(rounded_up(side, stride) for side in size)] += count
     return rounded
+
+
+def rounded_up(side: int, stride: int = STRIDE) -> int:
+    """Return the least multiple of `stride` that is at least `side`."""
+    return -(-side // stride) * stride
 
 
 def _padding(counts: Counter, a: Size, b: Size) -> int:

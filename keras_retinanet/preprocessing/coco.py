@@ -12,8 +12,6 @@ from keras_retinanet.preprocessing.readers.coco import coco_paths, read_coco
 if TYPE_CHECKING:
     from pycocotools.coco import COCO
 
-__all__ = ["CocoGenerator", "read_coco"]
-
 
 class CocoGenerator(Generator):
     """Batches of a COCO data set.

@@ -1,7 +1,5 @@
 """From single examples to a batch: images padded and stacked, boxes matched with anchors."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -18,7 +16,7 @@ MOST_SHAPES = 16  # whose anchors are kept: 4 padding buckets for each of a few 
 
 @dataclass(frozen=True, eq=False)
 class Anchoring:
-    """The model's anchors, and how boxes are matched with them.
+    """The model's anchors, and the rule that matches boxes with them.
 
     Attributes:
         params: None for `AnchorParameters.default`.

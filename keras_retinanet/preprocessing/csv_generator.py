@@ -1,7 +1,5 @@
 """A generator of CSV data sets."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from keras_retinanet.preprocessing.generator import Generator
@@ -16,7 +14,7 @@ __all__ = ["CSVGenerator", "_read_annotations", "_read_classes", "read_classes",
 
 
 class CSVGenerator(Generator):
-    """Batches of a CSV data set; the files are those of `read_csv`, **kwargs go to `Generator`."""
+    """Batches of a CSV data set, see `read_csv` for the files; **kwargs go to `Generator`."""
 
     def __init__(
         self,

@@ -1,7 +1,5 @@
 """The data set that every reader returns, and the check that comes before training."""
 
-from __future__ import annotations
-
 import dataclasses
 import warnings
 from collections.abc import Sequence
@@ -12,8 +10,9 @@ from numpy.typing import ArrayLike
 from keras_retinanet import boxes as box_math
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.box_faults import CUT, box_states, usable
-from keras_retinanet.preprocessing.image_info import ImageInfo, image_info, in_threads
-from keras_retinanet.utils.text import listed
+from keras_retinanet.preprocessing.image_info import ImageInfo, image_info
+from keras_retinanet.utils.text import listed, quoted
+from keras_retinanet.utils.threads import in_threads
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,6 +42,7 @@ class Dataset:
     records: list[Record]
     class_names: list[str]
     category_ids: list[int]  # COCO category id of each class, in the order of class_names
+    outside: tuple[str, ...] = ()  # files outside the data set's folder
 
     @property
     def num_classes(self) -> int:
@@ -81,8 +81,20 @@ def place_of(record: Record, index: int = 0) -> str:
     return f"{record.origin} {record.entries[index]}" if record.entries else record.path
 
 
+def box_text(box: np.ndarray) -> str:
+    return ", ".join(f"{value:.6g}" for value in box)
+
+
+def box_place(record: Record, index: int, more: str = "") -> str:
+    """Return where box `index` of a checked record was written, its corners, and `more`."""
+    box, size = box_text(record.boxes[index]), "{} x {} px".format(*record.size)
+    return f"{place_of(record, index)} (box {box} in {size}{more})"
+
+
 def only(record: Record, kept: np.ndarray) -> Record:
     """Return the record with only the boxes that a mask (n,) keeps."""
+    if kept.all():
+        return record
     entries = record.entries and tuple(record.entries[i] for i in np.flatnonzero(kept).tolist())
     return dataclasses.replace(
         record,
@@ -107,11 +119,6 @@ def clipped(record: Record) -> Record:
     return dataclasses.replace(record, boxes=boxes, area=area)
 
 
-def default_category_ids(class_names: Sequence[str]) -> list[int]:
-    """Return the COCO category ids 1 to K, for classes of a format that has no ids."""
-    return list(range(1, len(class_names) + 1))
-
-
 def checked(dataset: Dataset, strict: bool = False, need_boxes: bool = True) -> Dataset:
     """Fill in the size of every image and leave out unusable images and boxes.
 
@@ -128,56 +135,59 @@ def checked(dataset: Dataset, strict: bool = False, need_boxes: bool = True) -> 
     Raises:
         InputError: if nothing remains, and under `strict`.
     """
-    records, faults = _with_sizes(dataset.records)
+    read = in_threads(_with_size, dataset.records)
+    records = [record for record in read if isinstance(record, Record)]
+    faults = [fault for fault in read if isinstance(fault, str)]
     if not records:
         why = f" ({len(faults)} missing or unreadable; the first: {faults[0]})" if faults else ""
         raise InputError(f"The data set has no usable images{why}; check its paths.")
     states = [box_states(record.boxes, record.size) for record in records]
     pairs = list(zip(records, states, strict=True))
-    dropped = [place for record, state in pairs for place in _places(record, ~usable(state))]
-    cut = [place for record, state in pairs for place in _places(record, state == CUT)]
+    dropped = [box_place(r, int(i)) for r, s in pairs for i in np.flatnonzero(~usable(s))]
+    cut = [box_place(r, int(i)) for r, s in pairs for i in np.flatnonzero(s == CUT)]
     count = sum(len(record.boxes) for record in records)
-    _report(
-        "Dropped", faults, len(dataset.records), "images that are missing or unreadable", strict
-    )
-    _report("Dropped", dropped, count, "boxes that have no area or lie off their image", strict)
-    _report("Clipped", cut, count, "boxes that stick out of their image by over 1 px", strict)
-    fitted = [clipped(_only_usable(record, usable(state))) for record, state in pairs]
+    for deed, cases, total, what in (
+        ("Dropped", faults, len(dataset.records), "images that are missing or unreadable"),
+        ("Dropped", dropped, count, "boxes that have no area or lie off their image"),
+        ("Clipped", cut, count, "boxes that stick out of their image by over 1 px"),
+    ):
+        if strict and cases:
+            raise InputError(f"Found {len(cases)} of {total} {what}; the first: {cases[0]}.")
+        warn_counted(deed, cases, total, what, level=3)
+    fitted = [clipped(only(record, usable(state))) for record, state in pairs]
     if need_boxes and all(record.ignore.all() for record in fitted):
         raise InputError(
             f"None of {len(fitted)} images has a box to train on; check the annotations."
         )
-    return dataclasses.replace(dataset, records=fitted)
+    report_outside(dataset, strict)
+    return dataclasses.replace(dataset, records=fitted, outside=())
 
 
-def _only_usable(record: Record, kept: np.ndarray) -> Record:
-    return record if kept.all() else only(record, kept)
+def warn_counted(
+    deed: str, cases: Sequence[str], total: int, what: str | None, level: int = 4
+) -> None:
+    """Warn of the number of cases and the first, if there are any, at the caller `level` up."""
+    if cases:
+        message = f"{deed} {len(cases)} of {total} {what}; the first: {cases[0]}."
+        warnings.warn(message, UserWarning, stacklevel=level)
 
 
-def _report(deed: str, cases: list[str], total: int, what: str, strict: bool) -> None:
-    """Warn of the cases, or raise under `strict`."""
-    if not cases:
-        return
-    message = f"{len(cases)} of {total} {what}; the first: {cases[0]}."
-    if strict:
-        raise InputError(f"Found {message}")
-    warnings.warn(f"{deed} {message}", UserWarning, stacklevel=3)
+def report_outside(dataset: Dataset, strict: bool = False) -> None:
+    """Warn of files outside the data set's folder, or raise under `strict`."""
+    if dataset.outside:
+        count, first = len(dataset.outside), dataset.outside[0]
+        message = f"Files outside the data set's folder are read: {count}; the first: {first}."
+        if strict:
+            raise InputError(f"{message} Name their folder as the folder of the images.")
+        warnings.warn(message, UserWarning, stacklevel=3)
 
 
-def _with_sizes(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
-    """Return the records whose image can be read, with its size, and the faults of the others."""
-
-    def result(record: Record) -> Record | str:
-        try:
-            return record if record.size else upright(record, image_info(record.path))
-        except InputError as error:
-            return str(error)
-
-    results = in_threads(result, records)
-    return (
-        [result for result in results if isinstance(result, Record)],
-        [result for result in results if isinstance(result, str)],
-    )
+def _with_size(record: Record) -> Record | str:
+    """Return the record with the size of its image, or the fault of an image without one."""
+    try:
+        return record if record.size else upright(record, image_info(record.path))
+    except InputError as error:
+        return str(error).rstrip(".")
 
 
 def upright(record: Record, info: ImageInfo) -> Record:
@@ -192,16 +202,6 @@ def upright(record: Record, info: ImageInfo) -> Record:
     return dataclasses.replace(record, size=info.size, stated_size=info.size, boxes=boxes)
 
 
-def _places(record: Record, chosen: np.ndarray) -> list[str]:
-    """Return where the chosen (n,) boxes were written, and their corners."""
-    width, height = record.size
-    places = []
-    for i in np.flatnonzero(chosen).tolist():
-        box = ", ".join(f"{value:g}" for value in record.boxes[i])
-        places.append(f"{place_of(record, i)} (box {box} in {width} x {height} px)")
-    return places
-
-
 def with_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
     """Return the data set with labels that index `class_names`, such as the classes of a model.
 
@@ -210,10 +210,11 @@ def with_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
     """
     if dataset.class_names == list(class_names):
         return dataset
-    unknown = [name for name in dataset.class_names if name not in class_names]
+    label_of = {name: label for label, name in enumerate(class_names)}
+    unknown = [name for name in dataset.class_names if name not in label_of]
     if unknown:
-        raise InputError(f"Unknown class {unknown[0]!r}; known: {listed(class_names)}.")
-    labels = np.array([class_names.index(name) for name in dataset.class_names], "int64")
+        raise InputError(f"Unknown class {quoted(unknown[0])}; known: {listed(class_names)}.")
+    labels = np.array([label_of[name] for name in dataset.class_names], "int64")
     ids = dict(zip(dataset.class_names, dataset.category_ids, strict=True))
     spare = max(dataset.category_ids, default=0)
     missing = [name for name in class_names if name not in ids]
@@ -221,4 +222,5 @@ def with_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
     records = [
         dataclasses.replace(record, labels=labels[record.labels]) for record in dataset.records
     ]
-    return Dataset(records, list(class_names), [ids[name] for name in class_names])
+    ids_in_order = [ids[name] for name in class_names]
+    return Dataset(records, list(class_names), ids_in_order, dataset.outside)

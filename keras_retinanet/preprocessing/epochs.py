@@ -1,7 +1,5 @@
 """Epochs: which images share a batch, in which order, and which images are repeated."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -35,11 +33,6 @@ class Batching:
                 f"Unknown group_method {self.group_method!r}; known: {', '.join(GROUPINGS)}."
             )
 
-    @property
-    def shuffles_images(self) -> bool:
-        """True if images are shuffled before they are cut into batches."""
-        return self.group_method == "random" or (self.group_method == "bucket" and self.shuffle)
-
 
 def by_ratio(ratios: Sequence[float]) -> list[np.ndarray]:
     """Return one list of all image indices, in ascending order of width / height."""
@@ -66,12 +59,12 @@ def batches_of(
 
     Args:
         lists: image indices; no batch holds images of two lists.
-        rng: source of the order.
         factors: (n,), how often each image is seen in an epoch, 1 or more; None for once.
     """
     if factors is not None:
         lists = [repeated(indices, factors, rng) for indices in lists]
-    if batching.shuffles_images:
+    method = batching.group_method
+    if method == "random" or (method == "bucket" and batching.shuffle):
         lists = [rng.permutation(indices) for indices in lists]
     size = batching.batch_size
     batches = [
@@ -87,8 +80,8 @@ def batches_of(
 def repeat_factors(dataset: Dataset, threshold: float) -> np.ndarray:
     """Return how often each of n images is to be seen in an epoch: (n,), 1 or more.
 
-    The factor of a class is sqrt(threshold / share of the images that show it), but at least 1,
-    and that of an image the largest of its classes. Gupta et al. 2019, arXiv 1908.03195.
+    The factor of a class is sqrt(threshold / share of the images that show it), but at least 1.
+    An image has the largest factor of its classes. Gupta et al. 2019, arXiv 1908.03195.
     """
     shown = np.zeros((len(dataset.records), dataset.num_classes), bool)
     for row, record in zip(shown, dataset.records, strict=True):
@@ -101,8 +94,8 @@ def repeat_factors(dataset: Dataset, threshold: float) -> np.ndarray:
 def repeated(indices: np.ndarray, factors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the indices in their order, each as often as its factor says.
 
-    A factor of 1.4 is once, and twice in four epochs of ten. The number of indices is always the
-    same, so that all epochs are equally long.
+    A factor of 1.4 gives an image once, and twice in four of ten epochs. The number of indices is
+    always the same, so that all epochs are equally long.
     """
     if not len(indices):
         return indices

@@ -1,10 +1,8 @@
 """One training example: an image, its annotations, and the size at which the model sees them."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -54,21 +52,18 @@ def annotations_of(record: Record) -> dict[str, np.ndarray]:
     }
 
 
+@dataclass(eq=False)
 class ImageReader:
     """Read the images of records by index, and leave out broken ones with a warning.
 
-    Args:
-        records: the images.
-        strict: raise an InputError at a broken image instead.
-
     Attributes:
+        strict: raise an InputError at a broken image instead.
         broken: {index: reason} of the images that could not be read so far.
     """
 
-    def __init__(self, records: Sequence[Record], strict: bool = False) -> None:
-        self.records = records
-        self.strict = strict
-        self.broken: dict[int, str] = {}
+    records: Sequence[Record]
+    strict: bool = False
+    broken: dict[int, str] = field(default_factory=dict, init=False)
 
     def read(self, index: int) -> np.ndarray | None:
         """Return an image (H, W, 3) uint8 BGR, or None if it is broken.
@@ -79,21 +74,14 @@ class ImageReader:
         try:
             return read_image_bgr(self.records[index].path)
         except InputError as error:
-            self._leave_out(index, error)
-            return None
-
-    def _leave_out(self, index: int, error: InputError) -> None:
-        if self.strict:
-            raise error
-        known = index in self.broken
-        self.broken[index] = str(error)
-        count = len(self.broken)
-        if count == len(self.records):
-            raise InputError(f"Found {count} images, all of them broken; the last: {error}")
+            if self.strict:
+                raise
+            known = index in self.broken
+            self.broken[index] = reason = str(error)
+        count, total = len(self.broken), len(self.records)
+        if count == total:
+            raise InputError(f"Found {count} images, all of them broken; the last: {reason}")
         if not known:
-            warnings.warn(
-                f"Left out {count} of {len(self.records)} images that are broken; "
-                f"the last: {error}",
-                UserWarning,
-                stacklevel=3,
-            )
+            message = f"Left out {count} of {total} images that are broken; the last: {reason}"
+            warnings.warn(message, UserWarning, stacklevel=2)
+        return None

@@ -1,7 +1,6 @@
 """The overridable generator of the older keras-retinanet, for scripts that subclass it."""
 
-from __future__ import annotations
-
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,14 +9,14 @@ import keras
 import numpy as np
 
 from keras_retinanet.parts import Inputs
-from keras_retinanet.preprocessing.augmentation import transform_both
+from keras_retinanet.preprocessing.augmentation.sampling import transform_both
 from keras_retinanet.preprocessing.box_faults import GOOD, box_states
 from keras_retinanet.preprocessing.buckets import Size
 from keras_retinanet.preprocessing.collate import Anchoring, compact_targets, stack_images
 from keras_retinanet.preprocessing.dataset import Dataset
 from keras_retinanet.preprocessing.epochs import Batching, batches_of, by_ratio
 from keras_retinanet.preprocessing.examples import annotations_of
-from keras_retinanet.preprocessing.image_info import image_size
+from keras_retinanet.preprocessing.image_info import image_info
 from keras_retinanet.utils.anchors import AnchorParameters, anchor_targets_bbox, guess_shapes
 from keras_retinanet.utils.config import parse_anchor_parameters, parse_pyramid_levels
 from keras_retinanet.utils.image import (
@@ -28,12 +27,13 @@ from keras_retinanet.utils.image import (
     resize_image,
 )
 
-__all__ = ["Generator"]
-
 GROUP_METHODS = {name: name for name in ("ratio", "random", "none")}
 
 Annotations = dict[str, np.ndarray]  # "labels" (n,), "bboxes" (n, 4) xyxy px and more of n rows
-Group = tuple[list[np.ndarray], list[Annotations]]
+Entry = tuple[np.ndarray, Annotations]  # an image (H, W, 3) and its boxes
+Images = list[np.ndarray]
+Rows = list[Annotations]
+Group = tuple[Images, Rows]
 Targets = tuple[np.ndarray, ...] | dict[str, np.ndarray]
 
 
@@ -46,8 +46,8 @@ class Generator(keras.utils.PyDataset):
 
     Args:
         dataset: of a reader of `preprocessing.readers`.
-        transform_generator: a 3x3 matrix for each image (`utils.transform`).
-        visual_effect_generator: a function of BGR images for each image (`utils.image`).
+        transform_generator: gives a 3x3 matrix for each image (`utils.transform`).
+        visual_effect_generator: gives a function of BGR images for each image (`utils.image`).
         group_method: "ratio" (images of like aspect ratio share a batch), "random" or "none".
         shuffle_groups: shuffle the batches of each epoch.
         image_min_side, image_max_side: px that images are resized to.
@@ -111,55 +111,42 @@ class Generator(keras.utils.PyDataset):
         self.seed = seed
         self.epoch = 0
         self._sizes: dict[int, Size] = {}  # that were found in image files
-        self._most_boxes: int | None = None
         self.groups = self._groups()
 
-    # the images, which a subclass may define
-
     def size(self) -> int:
-        """Return the number of images."""
         return len(self._dataset().records)
 
     def num_classes(self) -> int:
-        """Return the number of classes."""
         return len(self._dataset().class_names)
 
     def has_label(self, label: int) -> bool:
-        """Return True if `label` is one of 0 to K - 1."""
         return 0 <= label < self.num_classes()
 
     def has_name(self, name: str) -> bool:
-        """Return True if there is a class of that name."""
         return name in self._dataset().class_names
 
     def name_to_label(self, name: str) -> int:
-        """Return the label of a class name."""
         return self._dataset().class_names.index(name)
 
     def label_to_name(self, label: int) -> str:
-        """Return the class name of a label."""
         return self._dataset().class_names[label]
 
     def image_path(self, image_index: int) -> str:
-        """Return the path of an image file."""
         return self._dataset().records[image_index].path
 
     def image_size(self, image_index: int) -> Size:
         """Return the (width, height) px of an image before resizing."""
         size = self.dataset and self.dataset.records[image_index].size
-        if size:
-            return size
-        if image_index not in self._sizes:
-            self._sizes[image_index] = self._find_size(image_index)
-        return self._sizes[image_index]
-
-    def _find_size(self, image_index: int) -> Size:
-        if self.dataset is not None and type(self).load_image is Generator.load_image:
-            return image_size(self.image_path(image_index))  # without decoding it
-        return self.load_image(image_index).shape[1::-1]
+        size = size or self._sizes.get(image_index)
+        if size is None:
+            if self.dataset is not None and type(self).load_image is Generator.load_image:
+                size = image_info(self.image_path(image_index)).size  # without decoding it
+            else:
+                size = self.load_image(image_index).shape[1::-1]
+            self._sizes[image_index] = size
+        return size
 
     def image_aspect_ratio(self, image_index: int) -> float:
-        """Return width / height of an image."""
         width, height = self.image_size(image_index)
         return width / height
 
@@ -176,21 +163,17 @@ class Generator(keras.utils.PyDataset):
             raise NotImplementedError("Pass a data set, or override this method in a subclass.")
         return self.dataset
 
-    # from a group of indices to a batch
-
-    def load_annotations_group(self, group: list[int]) -> list[Annotations]:
-        """Return the annotations of each image of a group."""
+    def load_annotations_group(self, group: list[int]) -> Rows:
         annotations_group = [self.load_annotations(index) for index in group]
         for found in annotations_group:
-            missing = {"labels", "bboxes"} - set(found)
-            if missing:
+            if missing := {"labels", "bboxes"} - set(found):
                 raise ValueError(f"load_annotations must give labels and bboxes; lacks {missing}.")
         return annotations_group
 
     def filter_annotations(
-        self, image_group: list[np.ndarray], annotations_group: list[Annotations], group: list[int]
+        self, image_group: Images, annotations_group: Rows, group: list[int]
     ) -> Group:
-        """Drop boxes without area or that stick out of their image, with a warning."""
+        """Drop boxes that have no area or stick out of their image, with a warning."""
         for i, (image, found) in enumerate(zip(image_group, annotations_group, strict=True)):
             boxes = found["bboxes"]
             good = box_states(boxes, image.shape[1::-1], tolerance=0) == GOOD
@@ -204,27 +187,22 @@ class Generator(keras.utils.PyDataset):
                 annotations_group[i] = {key: rows[good] for key, rows in found.items()}
         return image_group, annotations_group
 
-    def load_image_group(self, group: list[int]) -> list[np.ndarray]:
-        """Return the images of a group."""
+    def load_image_group(self, group: list[int]) -> Images:
         return [self.load_image(index) for index in group]
 
     def random_visual_effect_group_entry(
         self, image: np.ndarray, annotations: Annotations
-    ) -> tuple[np.ndarray, Annotations]:
-        """Apply the next visual effect to an image."""
+    ) -> Entry:
         if self.visual_effect_generator is not None:
             image = next(self.visual_effect_generator)(image)
         return image, annotations
 
-    def random_visual_effect_group(
-        self, image_group: list[np.ndarray], annotations_group: list[Annotations]
-    ) -> Group:
-        """Apply visual effects to a group."""
+    def random_visual_effect_group(self, image_group: Images, annotations_group: Rows) -> Group:
         return _each(self.random_visual_effect_group_entry, image_group, annotations_group)
 
     def random_transform_group_entry(
         self, image: np.ndarray, annotations: Annotations, transform: np.ndarray | None = None
-    ) -> tuple[np.ndarray, Annotations]:
+    ) -> Entry:
         """Apply `transform`, or the next one of the generator, to an image and its boxes."""
         if transform is None and self.transform_generator is not None:
             transform = next(self.transform_generator)
@@ -232,10 +210,7 @@ class Generator(keras.utils.PyDataset):
             return image, annotations
         return transform_both(image, annotations, transform, self.transform_parameters)
 
-    def random_transform_group(
-        self, image_group: list[np.ndarray], annotations_group: list[Annotations]
-    ) -> Group:
-        """Apply random transforms to a group."""
+    def random_transform_group(self, image_group: Images, annotations_group: Rows) -> Group:
         return _each(self.random_transform_group_entry, image_group, annotations_group)
 
     def resize_image(self, image: np.ndarray) -> tuple[np.ndarray, float]:
@@ -244,54 +219,42 @@ class Generator(keras.utils.PyDataset):
             return image, 1
         return resize_image(image, self.image_min_side, self.image_max_side)
 
-    def preprocess_group_entry(
-        self, image: np.ndarray, annotations: Annotations
-    ) -> tuple[np.ndarray, Annotations]:
-        """Resize an image with its boxes, and preprocess it."""
-        height, width = image.shape[:2]
+    def preprocess_group_entry(self, image: np.ndarray, annotations: Annotations) -> Entry:
         resized, _ = self.resize_image(image)
-        scales = np.array([resized.shape[1] / width, resized.shape[0] / height] * 2, "float32")
+        scales = np.tile(np.divide(resized.shape[1::-1], image.shape[1::-1]), 2).astype("float32")
         annotations = {**annotations, "bboxes": annotations["bboxes"] * scales}
         if self.preprocess_image is not None:
             resized = keras.utils.img_to_array(self.preprocess_image(resized), "channels_last")
         return resized, annotations
 
-    def preprocess_group(
-        self, image_group: list[np.ndarray], annotations_group: list[Annotations]
-    ) -> Group:
-        """Resize and preprocess a group."""
+    def preprocess_group(self, image_group: Images, annotations_group: Rows) -> Group:
         return _each(self.preprocess_group_entry, image_group, annotations_group)
 
     def compute_inputs(self, image_group: Sequence[np.ndarray]) -> np.ndarray:
         """Return the images of a group in one batch (B, H, W, 3), padded with zeros."""
-        height, width = _largest(image_group)
         raw = self.preprocess_image is None
-        dtype = "uint8" if raw else "float32"
-        return stack_images(image_group, (width, height), dtype, swap=raw)
+        size = _largest(image_group)[::-1]
+        return stack_images(image_group, size, "uint8" if raw else "float32", swap=raw)
 
     def generate_anchors(self, image_shape: Sequence[int]) -> np.ndarray:
         """Return the anchors (N, 4) of a batch of `image_shape` (H, W, ...)."""
         return self.anchoring.grid(image_shape).anchors
 
-    def compute_targets(
-        self, image_group: list[np.ndarray], annotations_group: list[Annotations]
-    ) -> Targets:
+    def compute_targets(self, image_group: Images, annotations_group: Rows) -> Targets:
         """Return the targets of a group, dense or compact."""
         shape = _largest(image_group)
         if self.compact:
             sizes = [image.shape[1::-1] for image in image_group]
-            most = self._find_most_boxes()
+            most = self._most_boxes
             return compact_targets(sizes, annotations_group, shape, self.anchoring, most)
         anchors = self.generate_anchors(shape)
-        return tuple(
-            self.compute_anchor_targets(anchors, image_group, annotations_group, self.num_classes())
-        )
+        groups = image_group, annotations_group
+        return self.compute_anchor_targets(anchors, *groups, self.num_classes())
 
-    def _find_most_boxes(self) -> int:
-        if self._most_boxes is None:
-            counts = [len(self.load_annotations(i)["bboxes"]) for i in range(self.size())]
-            self._most_boxes = max([1, *counts])
-        return self._most_boxes
+    @functools.cached_property
+    def _most_boxes(self) -> int:
+        """The largest number of boxes of an image, at least 1."""
+        return max([1, *(len(self.load_annotations(i)["bboxes"]) for i in range(self.size()))])
 
     def compute_input_output(self, group: list[int]) -> tuple[np.ndarray, Targets]:
         """Return (inputs, targets) of a group of image indices."""
@@ -302,11 +265,8 @@ class Generator(keras.utils.PyDataset):
         images, annotations = self.random_transform_group(images, annotations)
         images, annotations = self.preprocess_group(images, annotations)
         targets = self.compute_targets(images, annotations)
-        if not isinstance(targets, dict):
-            targets = tuple(targets)  # TensorFlow does not take lists
+        targets = targets if isinstance(targets, dict) else tuple(targets)  # Keras takes no lists
         return self.compute_inputs(images), targets
-
-    # keras.utils.PyDataset
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -315,29 +275,23 @@ class Generator(keras.utils.PyDataset):
         return self.compute_input_output(self.groups[index])
 
     def on_epoch_end(self) -> None:
-        """Shuffle the groups for the next epoch, if `shuffle_groups`."""
         self.epoch += 1
         if self.shuffle_groups:
             self.groups = self._groups()
 
     def _groups(self) -> list[list[int]]:
         batching = Batching(self.batch_size, self.group_method, self.shuffle_groups)
-        indices = range(self.size())
+        lists = [np.arange(self.size())]
         if self.group_method == "ratio":
-            lists = by_ratio([self.image_aspect_ratio(index) for index in indices])
-        else:
-            lists = [np.array(indices, int)]
+            lists = by_ratio([self.image_aspect_ratio(index) for index in lists[0].tolist()])
         return batches_of(lists, batching, np.random.default_rng((self.seed, self.epoch)))
 
 
 def _largest(image_group: Sequence[np.ndarray]) -> tuple[int, int]:
-    """Return the (height, width) px that hold all images of a group."""
     height, width = np.max([image.shape[:2] for image in image_group], axis=0)
     return int(height), int(width)
 
 
-def _each(
-    change: Callable, image_group: list[np.ndarray], annotations_group: list[Annotations]
-) -> Group:
+def _each(change: Callable, image_group: Images, annotations_group: Rows) -> Group:
     pairs = [change(*pair) for pair in zip(image_group, annotations_group, strict=True)]
     return [image for image, _ in pairs], [annotations for _, annotations in pairs]

@@ -1,16 +1,16 @@
 """Image info: the size and orientation of image files, read without decoding them."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from keras_retinanet.errors import InputError
+from keras_retinanet.utils.image_file import decoding, open_image, orientation
+from keras_retinanet.utils.packed import image_source
+from keras_retinanet.utils.threads import in_threads
 
 TAIL = 65_536  # bytes at the end of an image file that are checked
 ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "GIF": b"\0;"}
@@ -30,7 +30,7 @@ class ImageInfo:
         return self.stored_size[::-1] if self.orientation in (5, 6, 7, 8) else self.stored_size
 
     def upright(self, boxes: np.ndarray) -> np.ndarray:
-        """Turn boxes (n, 4) xyxy px of the stored image into those of the upright one."""
+        """Turn boxes (n, 4) xyxy px of the stored image into boxes of the upright one."""
         width, height = self.stored_size
         x1, y1, x2, y2 = boxes.T
         if self.orientation in (2, 3, 7, 8):
@@ -50,73 +50,50 @@ def image_info(path: str | os.PathLike) -> ImageInfo:
     """
     if not os.path.isfile(path):
         reason = "a folder, not an image" if os.path.isdir(path) else "no such file"
-        raise InputError(f"{path}: {reason}")
+        raise InputError(f"{path}: {reason}.")
     try:
-        head, tail, length = _ends(path)
-        with Image.open(path) as image:
+        with open_image(path) as image:
             size = image.size
-            if not _looks_complete(image.format, head, tail, length) or _has_late_exif(image, tail):
-                image.load()
-            return ImageInfo(size, _orientation(image))
+            if _needs_decoding(image, path):
+                with decoding(image):
+                    image.load()
+            return ImageInfo(size, orientation(image))
+    except InputError:
+        raise
     except UnidentifiedImageError:
-        raise InputError(f"{path}: not an image, or too little of one") from None
+        raise InputError(f"{path}: not an image, or cut off too early.") from None
     except Exception as error:  # each format raises other errors for damaged files
         reason = str(error) or type(error).__name__
-        raise InputError(f"{path}: damaged or cut off ({reason})") from None
-
-
-def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Return the (width, height) px of the upright image; raises as `image_info`."""
-    return image_info(path).size
+        raise InputError(f"{path}: damaged or cut off ({reason}).") from None
 
 
 def image_sizes(paths: Iterable) -> list[tuple[int, int] | None]:
-    """Return the `image_size` of many files at once, None for those that cannot be read."""
+    """Return the `size` of many images at once, None for those that cannot be read."""
 
     def size(path: str | os.PathLike) -> tuple[int, int] | None:
         try:
-            return image_size(path)
+            return image_info(path).size
         except InputError:
             return None
 
     return in_threads(size, paths)
 
 
-def in_threads(call: Callable, items: Iterable) -> list:
-    """Return the results of a call that waits for files, in the order of the items."""
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(call, items))
-
-
-def _ends(path: str | os.PathLike) -> tuple[bytes, bytes, int]:
-    """Return the first and the last bytes of a file, and its length."""
-    with open(path, "rb") as file:
+def _needs_decoding(image: Image.Image, path: str | os.PathLike) -> bool:
+    """Return True if a file does not end as its format does, or a PNG file has its EXIF behind the
+    pixels, where only decoding finds it. Formats without a certain end are always decoded.
+    """
+    source = image_source(path)
+    with open(path, "rb") if source is path else source as file:
         head = file.read(8)
         length = file.seek(0, os.SEEK_END)
         file.seek(max(0, length - TAIL))
-        return head, file.read(), length
-
-
-def _looks_complete(image_format: str | None, head: bytes, tail: bytes, length: int) -> bool:
-    """Return True if a file ends as its format does; formats without a certain end never do."""
-    if image_format in LENGTHS:
-        offset, omitted = LENGTHS[image_format]
-        return 0 < int.from_bytes(head[offset : offset + 4], "little") <= length - omitted
-    ending = ENDINGS.get(image_format)
-    return ending is not None and tail.rstrip(b"\0\r\n ").endswith(ending)
-
-
-def _has_late_exif(image: Image.Image, tail: bytes) -> bool:
-    """Return True if a PNG file has its EXIF behind the pixels, where only decoding finds it."""
-    if image.format != "PNG" or "exif" in image.info:
-        return False
-    return b"eXIf" in tail or b"Raw profile type exif" in tail
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation of an open image, 1 (upright) if its EXIF is broken."""
-    try:
-        # The base class's method: the method of PNG images decodes the pixels.
-        return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
-    except Exception:  # a good image may carry a bad header
-        return 1
+        tail = file.read()
+    late_exif = b"eXIf" in tail or b"Raw profile type exif" in tail
+    if image.format == "PNG" and "exif" not in image.info and late_exif:
+        return True
+    if image.format in LENGTHS:
+        offset, omitted = LENGTHS[image.format]
+        return not 0 < int.from_bytes(head[offset : offset + 4], "little") <= length - omitted
+    ending = ENDINGS.get(image.format)
+    return ending is None or not tail.rstrip(b"\0\r\n ").endswith(ending)

@@ -1,15 +1,11 @@
 """A generator of KITTI data sets."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.readers.kitti import kitti_classes, read_kitti
-
-__all__ = ["KittiGenerator", "kitti_classes", "read_kitti"]
 
 
 class KittiGenerator(Generator):

@@ -1,7 +1,5 @@
 """The loader of a training: batches of images with matched anchors, each a function of its step."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,8 +7,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from keras_retinanet.choices import AUGMENTATIONS, complete
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.augmentation import AUGMENTATIONS, augment, complete
+from keras_retinanet.preprocessing.augmentation import augment
 from keras_retinanet.preprocessing.buckets import Size, buckets_for, smallest
 from keras_retinanet.preprocessing.collate import Anchoring, compact_targets, stack_images
 from keras_retinanet.preprocessing.dataset import Dataset
@@ -22,8 +21,8 @@ from keras_retinanet.preprocessing.epochs import (
     repeat_factors,
 )
 from keras_retinanet.preprocessing.examples import ImageReader, Sizing, annotations_of
-from keras_retinanet.preprocessing.prefetch import prefetch
 from keras_retinanet.utils.image import choose
+from keras_retinanet.utils.threads import prefetch
 
 MIXED_IN = {"mosaic": 3, "mixup": 1}  # images that an operation adds to one
 
@@ -41,15 +40,12 @@ class Loader:
 
     Attributes:
         dataset: its images have a size (`preprocessing.dataset.checked`).
-        sizing: the size at which the model sees images.
-        anchoring: the model's anchors and the assigner.
-        batching: which images share a batch.
         augmentation: a key of `AUGMENTATIONS`, or {operation: {"chance", "strength"}}.
-        normalize: makes the model's input (H, W, 3) of an RGB image (H, W, 3) uint8, for models
+        normalize: turns an RGB image (H, W, 3) uint8 into the model's input (H, W, 3), for models
             that do not contain their normalization.
-        seed: with epoch and index, the source of all chance.
+        seed: with epoch and index, the source of all randomness.
         strict: raise an InputError at a broken image instead of leaving it out with a warning.
-        failure: the InputError that ended a feed; TensorFlow passes on only its text.
+        failure: the InputError that ended a stream; TensorFlow passes on only its text.
     """
 
     dataset: Dataset
@@ -78,7 +74,7 @@ class Loader:
         """Return the number of batches in an epoch, the same for all epochs."""
         return len(self.groups_of(0))
 
-    def feed(self, start: int = 0, workers: int = 1, ahead: int = 10) -> Iterable[Batch]:
+    def stream(self, start: int = 0, workers: int = 1, ahead: int = 10) -> Iterable[Batch]:
         """Return the batches from step `start` on, without end, as Keras's `fit` takes them.
 
         On TensorFlow Keras fixes the shapes of other iterables from their first two batches, so
@@ -135,7 +131,7 @@ class Loader:
 
         Args:
             seed: of the augmentation.
-            side: px of the short side, by default that of `sizing`.
+            side: px of the short side; None takes the side of `sizing`.
         """
         record = self.dataset.records[index]
         annotations = annotations_of(record)
@@ -143,7 +139,7 @@ class Loader:
         if image is None:
             return np.zeros((0, 0, 3), self.input_dtype), annotations
         rng = np.random.default_rng(seed)
-        drawn = np.random.default_rng(rng.integers(2**63))  # apart from what the operations draw
+        drawn = np.random.default_rng(rng.integers(2**63))  # apart from the operations
 
         def other() -> Example:
             chosen = int(drawn.integers(len(self.dataset.records)))
@@ -168,11 +164,13 @@ class Loader:
 
     def _make_batches(self, epoch: int) -> list[list[int]]:
         rng = np.random.default_rng((self.seed, epoch))
-        return batches_of(self._lists, self.batching, rng, self._factors)
+        threshold = self.batching.repeat_threshold
+        factors = repeat_factors(self.dataset, threshold) if threshold else None
+        return batches_of(self._lists, self.batching, rng, factors)
 
     @cached_property
     def _lists(self) -> list[np.ndarray]:
-        """The image indices, in a list for images that may share a batch."""
+        """The image indices, with images that may share a batch in one list."""
         records = self.dataset.records
         if self.batching.group_method == "ratio":
             return by_ratio([record.size[0] / record.size[1] for record in records])
@@ -180,13 +178,8 @@ class Loader:
             return by_bucket([self.bucket_of(index) for index in range(len(records))])
         return [np.arange(len(records))]
 
-    @cached_property
-    def _factors(self) -> np.ndarray | None:
-        threshold = self.batching.repeat_threshold
-        return repeat_factors(self.dataset, threshold) if threshold else None
-
     def side_of(self, epoch: int, index: int) -> int | None:
-        """Return the short side in px of the images of a batch, None for that of `sizing`."""
+        """Return the short side in px of the images of a batch, None for the side of `sizing`."""
         if not self.sizing.multi_scale:
             return None
         rng = np.random.default_rng((self.seed, epoch, index, 1))

@@ -1,7 +1,5 @@
 """A generator of Open Images data sets."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -9,16 +7,14 @@ from typing import Any
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.readers.open_images import read_open_images
 
-__all__ = ["OpenImagesGenerator", "read_open_images"]
-
 
 class OpenImagesGenerator(Generator):
     """Batches of a subset of Open Images.
 
     Args:
-        main_dir, subset, version, labels_filter, parent_label: see `read_open_images`; a version
-            chooses between files only where there are those of several.
-        annotation_cache_dir: not used, for reading needs no cache.
+        main_dir, subset, version, labels_filter, parent_label: see `read_open_images`; `version`
+            matters only if the folder has files of several versions.
+        annotation_cache_dir: not used: reading needs no cache.
         **kwargs: of `Generator`.
     """
 

@@ -1,15 +1,11 @@
 """A generator of Pascal VOC data sets."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from keras_retinanet.preprocessing.generator import Generator
 from keras_retinanet.preprocessing.readers.pascal_voc import read_pascal, voc_classes
-
-__all__ = ["PascalVocGenerator", "read_pascal", "voc_classes"]
 
 
 class PascalVocGenerator(Generator):
@@ -26,13 +22,6 @@ class PascalVocGenerator(Generator):
         one_based: bool = True,
         **kwargs: Any,
     ) -> None:
-        dataset = read_pascal(
-            data_dir,
-            set_name,
-            classes,
-            image_extension=image_extension,
-            skip_truncated=skip_truncated,
-            skip_difficult=skip_difficult,
-            one_based=one_based,
-        )
+        skips = skip_truncated, skip_difficult
+        dataset = read_pascal(data_dir, set_name, classes, image_extension, *skips, one_based)
         super().__init__(dataset=dataset, **kwargs)

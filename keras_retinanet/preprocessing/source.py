@@ -1,21 +1,19 @@
 """Data sets on disk: from a path, whose format is recognised, to a `Dataset` of one split."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_retinanet.choices import TRAIN_SPLITS, VAL_SPLITS
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.dataset import Dataset, checked, with_classes
-from keras_retinanet.preprocessing.readers import READERS, SETS, coco
+from keras_retinanet.preprocessing.dataset import Dataset, checked, report_outside, with_classes
+from keras_retinanet.preprocessing.readers import READERS, SPLITS
 from keras_retinanet.preprocessing.readers.csv import read_classes
 from keras_retinanet.preprocessing.readers.recognise import kind_of
-from keras_retinanet.preprocessing.splits import TRAIN_SPLITS, VAL_SPLITS, disjoint
 from keras_retinanet.utils.text import listed
 
-NAMED = ("pascal", "kitti", "labelme", "cvat")  # formats without a list of their classes
+NAMED = ("csv", "pascal", "kitti", "labelme", "cvat")  # formats without a list of their classes
 OPTIONS = {  # further keywords of a format's reader
     "pascal": ("image_extension", "skip_truncated", "skip_difficult", "one_based"),
     "oid": ("version", "labels_filter", "parent_label"),
@@ -28,7 +26,6 @@ class DataSource:
 
     Args:
         kind: their format, a key of `READERS`.
-        path: the file or folder.
         classes: the class names in label order, or a class file of rows `name,id`. None takes the
             class names in the annotations. Formats that list their classes ignore it.
         images: the folder of the images, if it is not the format's usual one.
@@ -53,7 +50,7 @@ class DataSource:
 
     def splits(self) -> list[str]:
         """Return the names of the splits at the path, [] if it holds one split without a name."""
-        return SETS[self.kind](self.path) if self.kind in SETS else []
+        return SPLITS[self.kind](self.path) if self.kind in SPLITS else []
 
     def choose_split(
         self, wanted: str | None = None, usual: Sequence[str] = (), needed: bool = True
@@ -63,8 +60,8 @@ class DataSource:
         split is there.
 
         Raises:
-            InputError: a split is wanted of data that have none, or several are there and none of
-                them is a usual one.
+            InputError: a split is wanted but the data have none, or there are several and none is a
+                usual one.
         """
         splits = self.splits()
         if wanted and not splits:
@@ -90,15 +87,14 @@ class DataSource:
             classes: the class names to expect if neither the annotations nor the source list them.
             faults: receives a line for each entry that cannot be read; None raises the first.
         """
+        arguments = {"images_dir": self.images, "faults": faults, **self.options}
         classes = self.class_names() or classes
+        if self.kind in SPLITS:
+            arguments["split"] = split
+        if self.kind in NAMED:
+            arguments["classes"] = classes
         reader: Any = READERS[self.kind]
-        if self.kind == "csv":
-            return reader(self.path, classes, self.images, faults)
-        if self.kind == "coco":
-            return reader(*coco.coco_paths(self.path, split, self.images), faults)
-        arguments: list[Any] = [split] if self.kind in SETS else []
-        arguments += [classes] if self.kind in NAMED else []
-        return reader(self.path, *arguments, images_dir=self.images, faults=faults, **self.options)
+        return reader(self.path, **arguments)
 
     def class_names(self) -> list[str] | None:
         """Return the names in `classes` in label order, None without `classes`."""
@@ -153,7 +149,7 @@ def read_training(
 
     Args:
         val_path: annotations of the same kind to validate on, instead of a split of `source`.
-        want_val: False leaves out a validation split that nobody asked for by `val_path`.
+        want_val: False skips the validation split, unless `val_path` is given.
     """
     train = source.read(source.choose_split(train_split, TRAIN_SPLITS))
     names = train.class_names
@@ -173,7 +169,7 @@ def read_splits(
 ) -> dict[str, tuple[Dataset, list[str] | None]]:
     """Return {split: (Dataset, faults)} of several splits, not yet checked.
 
-    They share one list of classes: those of the first split, then what the others add.
+    They share one list of classes: the first split's, then the classes that other splits add.
 
     Args:
         splits: their names; None takes all that share no image.
@@ -191,7 +187,25 @@ def read_splits(
     for name, split, at in wanted:
         faults: list[str] | None = [] if tolerant else None
         found[name] = at.read(split, faults=faults), faults
+        if tolerant:  # else `checked` says so
+            report_outside(found[name][0])
     classes = dict.fromkeys(name for data, _ in found.values() for name in data.class_names)
     return {
         name: (with_classes(data, list(classes)), faults) for name, (data, faults) in found.items()
     }
+
+
+def disjoint(splits: list[str]) -> list[str]:
+    """Return the splits that share no image, training splits first.
+
+    Leaves out "trainval" beside "train" and "val", and Pascal VOC's lists of one class, such as
+    "cow_train" beside "train".
+
+    >>> disjoint(["cow_train", "test", "train", "trainval", "val"])
+    ['train', 'val', 'test']
+    """
+    if {"train", "val"} <= set(splits):
+        splits = [name for name in splits if name != "trainval"]
+    splits = [name for name in splits if not any(name.endswith(f"_{other}") for other in splits)]
+    ranks = {name: rank for rank, name in enumerate((*TRAIN_SPLITS, *VAL_SPLITS, "test"))}
+    return sorted(splits, key=lambda name: (ranks.get(name, len(ranks)), name))

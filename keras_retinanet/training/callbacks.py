@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import keras
 
-from ..distribution import scope
+from ..detector import Detector
+from ..evaluation import evaluate_coco, evaluate_voc, mean_average_precision
+from ..evaluation.detections import detect_dataset
 from ..evaluation.report import SUMMARY, summary
+from ..models import RetinaNet
 from ..parts import PostProcess
+from ..preprocessing.dataset import Dataset
+from ..utils.gpu import scope
 from .config import TrainConfig
 from .snapshots import Snapshots
-
-if TYPE_CHECKING:
-    from ..detector import Detector
-    from ..models import RetinaNet
-    from ..preprocessing.dataset import Dataset
 
 
 class Evaluation(keras.callbacks.Callback):
@@ -27,7 +26,7 @@ class Evaluation(keras.callbacks.Callback):
         make_detector: called for the detector, at the end of the first epoch.
         dataset: checked, with the classes of the detector.
         weighted_average: also print Pascal VOC's AP of each class and their mean, weighted by the
-            number of boxes, which the logs get as "mAP".
+            number of boxes, and log it as "mAP".
         strict: raise an InputError at an image that is broken.
     """
 
@@ -49,9 +48,6 @@ class Evaluation(keras.callbacks.Callback):
         return self.make_detector()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        from ..evaluation import evaluate_coco
-        from ..evaluation.detections import detect_dataset
-
         dataset, detections = detect_dataset(
             self.detector, self.dataset, self.on_error, progress="evaluate"
         )
@@ -66,8 +62,6 @@ class Evaluation(keras.callbacks.Callback):
 
 def print_weighted(dataset: Dataset, detections: list) -> float:
     """Print Pascal VOC's AP of each class and return their mean, weighted by the boxes."""
-    from ..evaluation import evaluate_voc, mean_average_precision
-
     voc = evaluate_voc(dataset, detections)
     for label, (ap, count) in voc.items():
         print(f"{count:.0f} instances of class {dataset.class_names[label]}: {ap:.4f}")
@@ -85,8 +79,6 @@ def create_callbacks(
     if judged:
 
         def make_detector() -> Detector:
-            from ..detector import Detector
-
             with scope(config.multi_gpu):
                 return Detector(
                     model,
@@ -110,8 +102,3 @@ def create_callbacks(
         callbacks.append(keras.callbacks.TensorBoard(config.tensorboard_dir, update_freq=freq))
     callbacks.append(keras.callbacks.TerminateOnNaN())
     return callbacks
-
-
-def saved(callbacks: list[keras.callbacks.Callback]) -> list[str]:
-    """Return the paths of the snapshots that the callbacks wrote."""
-    return [path for each in callbacks if isinstance(each, Snapshots) for path in each.kept]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import re
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
+from typing import Any
 
 from ..choices import (
     ASSIGNERS,
@@ -19,46 +20,41 @@ from ..choices import (
     complete,
 )
 from ..errors import InputError
-from ..options import option, options_of, read_options
+from ..options import (
+    BATCH,
+    COUNT,
+    DEPTH,
+    EPOCH,
+    POSITIVE,
+    SHARE,
+    SIDE,
+    WIDTH,
+    number_or,
+    option,
+    options_of,
+    read_options,
+)
 from ..parts import Heads, Inputs, Pyramid
 from ..presets import DETECTORS
 
 BACKBONE = "resnet50"  # by default
 
 
-def _prior(text: str) -> float | None:
-    """Return a probability between 0 and 1, or None for "none"."""
-    if text == "none":
-        return None
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < 1:
-            return float(text)
-    raise InputError(f"must be none, or between 0 and 1, got {text}.")
-
-
-def _frequency(text: str) -> str | int:
-    """Return "epoch", "batch" or a number of batches above 0."""
-    if text in ("epoch", "batch"):
-        return text
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError(f"must be epoch, batch or a number of batches, got {text}.")
-    return int(text)
-
-
 def _sides(text: str) -> tuple[int, ...]:
-    """Return whole numbers that are separated by commas."""
-    words = text.split(",")
-    if not all(word.strip().isdecimal() and int(word) for word in words):
-        raise InputError(f"must be whole numbers above 0, separated by commas, got {text}.")
-    return tuple(map(int, words))
+    if not re.fullmatch(r"\s*[1-9][0-9]{0,4}\s*(,\s*[1-9][0-9]{0,4}\s*)*", text):
+        raise InputError(f"must be whole numbers above 0, separated by commas, got {text[:50]}.")
+    return tuple(map(int, text.split(",")))
 
 
 start = partial(option, "start")
 data = partial(option, "data")
-model = partial(option, "model")
-loss = partial(option, "losses and assigner")
+model = partial(option, "model", kept_by="detector")
+freeze = partial(option, "model", kept_by="snapshot")
+loss = partial(option, "losses and assigner", kind=dict, metavar="NAME", kept_by="snapshot")
 fit = partial(option, "training")
 result = partial(option, "results")
+COUNTED: dict[str, Any] = {"kind": int, "within": COUNT}
+SIZE: dict[str, Any] = {"kind": int, "within": SIDE}
 
 
 @dataclass(frozen=True)
@@ -75,33 +71,25 @@ class TrainConfig:
     )
     weights: str | None = start(
         None,
-        "start from a detector, a .keras file, whose classes become those of the data, or from a "
-        "file of weights of the bare backbone",
+        "fine-tune the detector in a .keras file for the classes of the data, or start from a "
+        "weight file of the bare backbone",
         metavar="FILE",
     )
     no_weights: bool = start(False, "start from scratch", bool)
 
-    batch_size: int = data(1, "images in a batch", int, within="more than 0")
+    batch_size: int = data(1, "images in a batch", int, within=BATCH)
     image_min_side: int = data(
-        Inputs.image_min_side,
-        "px that the short side is resized to",
-        int,
-        within="more than 0",
-        kept_by="snapshot",
+        Inputs.image_min_side, "px that the short side is resized to", **SIZE, kept_by="snapshot"
     )
     image_max_side: int = data(
-        Inputs.image_max_side,
-        "px that the long side is at most",
-        int,
-        within="more than 0",
-        kept_by="snapshot",
+        Inputs.image_max_side, "px that the long side is at most", **SIZE, kept_by="snapshot"
     )
     no_resize: bool = data(False, "leave images as they are", bool)
-    augmentation: str = data("default", "random changes of images", known=AUGMENTATIONS)
-    random_transform: bool = data(False, "as --augmentation strong", bool)
+    augmentation: str = data("default", "preset of random changes to images", known=AUGMENTATIONS)
+    random_transform: bool = data(False, "same as --augmentation strong", bool)
     augment: tuple[dict, ...] = data(
         (),
-        f"operations beside those of --augmentation, or instead: {', '.join(OPERATIONS)}; "
+        f"operations to add to those of --augmentation, or to replace: {', '.join(OPERATIONS)}; "
         "NAME:chance=0.5,strength=1, with chance=0 to switch one off",
         dict,
         known=OPERATIONS,
@@ -110,212 +98,173 @@ class TrainConfig:
     )
     multi_scale: tuple[int, ...] = data(
         (),
-        "short sides, of which each batch takes one, instead of --image-min-side",
+        "short sides in px, one for each batch at random, instead of --image-min-side",
         int,
         read=_sides,
-        within="more than 0",
+        within=SIDE,
         metavar="PX,PX",
     )
     repeat_threshold: float = data(
         0.0,
         "repeat images with a class that a smaller share of the images shows, such as 0.1",
         float,
-        within="from 0 to 1",
+        within=SHARE,
         metavar="SHARE",
     )
-    group_method: str = data(
-        "bucket", "which images share a batch, and their order", known=GROUPINGS
-    )
+    group_method: str = data("bucket", "rule for which images share a batch", known=GROUPINGS)
     strict: bool = data(
         False, "stop at images and boxes that cannot be used instead of dropping them", bool
     )
-    seed: int = data(0, "of everything random", int, within="from 0 to 4294967295")
-    workers: int = data(1, "threads that load", int, within="0 or more")
-    max_queue_size: int = data(10, "batches loaded ahead", int, within="more than 0")
+    seed: int = data(0, "random seed", int, within="from 0 to 4294967295")
+    workers: int = data(1, "threads that load batches", int, within="from 0 to 256")
+    max_queue_size: int = data(10, "batches loaded ahead", int, within="from 1 to 1024")
     multiprocessing: bool = data(
         False, "accepted for old scripts: loading uses threads", bool, hidden=True
     )
 
-    backbone: str | None = model(
-        None, f"resnet18/34/50/101/152, mobilenet224_1.0, ... ({BACKBONE})"
+    backbone: str | None = option(
+        "model", None, f"resnet18/34/50/101/152, mobilenet224_1.0, ... ({BACKBONE})"
     )
-    config: str | None = model(None, "INI file with anchors and pyramid levels", metavar="FILE")
-    fit_anchors: bool = model(False, "fit anchors and pyramid levels to the data", bool)
-    feature_size: int = model(
-        Pyramid.width, "width of the pyramid", int, within="more than 0", kept_by="detector"
+    config: str | None = option(
+        "model", None, "INI file with anchors and pyramid levels", metavar="FILE"
     )
-    head_size: int | None = model(
-        None,
-        "width of the heads (that of the pyramid)",
-        int,
-        within="more than 0",
-        kept_by="detector",
-    )
+    fit_anchors: bool = option("model", False, "fit anchors and pyramid levels to the data", bool)
+    feature_size: int = model(Pyramid.width, "width of the pyramid", int, within=WIDTH)
+    head_size: int | None = model(None, "width of the heads (the pyramid's)", int, within=WIDTH)
     head_depth: int = model(
-        Heads.depth,
-        "3x3 convolutions before a head's output",
-        int,
-        within="0 or more",
-        kept_by="detector",
+        Heads.depth, "3x3 convolutions before a head's output", int, within=DEPTH
     )
     detector: str = model(
         "retinanet",
         "retinanet, or gfl (Generalized Focal Loss): sets coder, anchors, norm of the heads, "
-        "losses and assigner where these are not given",
+        "losses and assigner unless given",
         known=sorted(DETECTORS),
-        kept_by="detector",
     )
     coder: dict | None = model(
         None,
-        "how boxes are coded: center_size, corners, or distances, with bins=16 as distributions "
+        "box coder: center_size, corners, or distances, with bins=16 as distributions "
         "(center_size; gfl: distances:bins=16)",
         dict,
         known=CODERS,
         metavar="NAME",
-        kept_by="detector",
     )
     iou_branch: bool = model(
-        False,
-        "also predict the IoU of each box, and multiply its scores by it",
-        bool,
-        kept_by="detector",
+        False, "also predict the IoU of each box, and multiply its scores by it", bool
     )
     prior_probability: float | None = model(
         Heads.prior_probability,
         "initial score of all anchors, or none for a bias of 0",
         float,
-        read=_prior,
+        read=number_or({"none": None}, float, "between 0 and 1"),
+        within="between 0 and 1",
         metavar="P",
-        kept_by="detector",
     )
-    freeze_backbone: bool = model(False, "train pyramid and heads only", bool, kept_by="snapshot")
-    freeze_stages: int = model(
+    freeze_backbone: bool = freeze(False, "train pyramid and heads only", bool)
+    freeze_stages: int = freeze(
         0,
-        "freeze the first stages of the backbone: 1 its stem, 2 to 5 everything up to C2 to C5",
+        "freeze the first stages of the backbone: 1 for its stem, 2 to 5 for all up to C2 to C5",
         int,
         within="from 0 to 5",
         metavar="N",
-        kept_by="snapshot",
     )
-    freeze_bn: bool | None = model(
+    freeze_bn: bool | None = freeze(
         None,
-        "keep batch norm in inference mode (with weights yes, from scratch no). Live batch norm "
+        "keep batch norm in inference mode (yes with weights, no from scratch). Live batch norm "
         "needs 16 images or more in a batch: train smaller batches from scratch with --norm "
         "group; --accumulate averages gradients over batches but not batch norm's statistics",
         bool,
-        kept_by="snapshot",
     )
     norm: str | None = model(
         None,
-        "of the backbone (batch; from scratch with fewer than 16 images a batch: group); "
+        "normalization of the backbone (batch; from scratch with fewer than 16 images in a batch: "
+        "group); "
         "sync_batch counts the batches of all GPUs together",
         known=("batch", "sync_batch", "group"),
-        kept_by="detector",
     )
     head_norm: str | None = model(
         None,
-        "of pyramid and heads (none; with --norm group: group)",
+        "normalization of pyramid and heads (none; with --norm group: group)",
         known=("none", "group"),
-        kept_by="detector",
     )
 
     classification_loss: dict | None = loss(
         None,
         f"{', '.join(CLASSIFICATION_LOSSES)} (focal; gfl: quality_focal). alpha is a number, one "
         "for each class as (0.2,0.5), or 'inverse_frequency', from the boxes of each class",
-        dict,
         known=CLASSIFICATION_LOSSES,
-        metavar="NAME",
-        kept_by="snapshot",
     )
     box_loss: dict | None = loss(
-        None,
-        f"{', '.join(BOX_LOSSES)} (smooth_l1; gfl: gfl)",
-        dict,
-        known=BOX_LOSSES,
-        metavar="NAME",
-        kept_by="snapshot",
+        None, f"{', '.join(BOX_LOSSES)} (smooth_l1; gfl: gfl)", known=BOX_LOSSES
     )
     sampler: dict | None = loss(
         None,
         "leave easy anchors out of the classification loss: ohem (count=512, overlap=0.7, "
         "ratio=None) or hard_negative (ratio=3) (all anchors)",
-        dict,
         known=SAMPLERS,
-        metavar="NAME",
-        kept_by="snapshot",
         aliases=("--selector",),
     )
     warmup_loss: dict | None = loss(
-        None,
-        "the classification loss of the first epochs",
-        dict,
-        known=CLASSIFICATION_LOSSES,
-        metavar="NAME",
-        kept_by="snapshot",
+        None, "the classification loss of the first epochs", known=CLASSIFICATION_LOSSES
     )
-    warmup_loss_epochs: int | None = loss(
-        None,
-        "with --warmup-loss: how many epochs",
-        int,
-        within="more than 0",
-        metavar="N",
-        kept_by="snapshot",
-    )
+    warmup_loss_epochs: int | None = loss(None, "epochs of --warmup-loss", **COUNTED, metavar="N")
     assigner: dict | None = loss(
         None,
-        "which anchors match a box: iou, by thresholds (positive_overlap=0.5, "
+        "rule that matches anchors with boxes: iou, by thresholds (positive_overlap=0.5, "
         "negative_overlap=0.4, best_anchor=False), or atss (top_k=9) (iou; gfl: atss)",
-        dict,
         known=ASSIGNERS,
-        metavar="NAME",
-        kept_by="snapshot",
     )
 
     preflight: bool = fit(
         False, "first check that one batch can be overfitted, and stop if not", bool
     )
-    epochs: int = fit(50, "epochs", int, within="more than 0")
-    steps: int | None = fit(None, "batches to an epoch (the data set)", int, within="more than 0")
+    epochs: int = fit(50, "epochs in all", **COUNTED)
+    steps: int | None = fit(None, "batches in an epoch (the whole data set)", **COUNTED)
     initial_epoch: int | None = fit(
-        None, "(where the snapshot stopped, or 0)", int, within="0 or more"
+        None,
+        "epoch to begin with, counted from 0 (the snapshot's next one, or 0)",
+        int,
+        within=EPOCH,
     )
     lr: float | None = fit(
-        None, "peak learning rate (from the start and batch size)", float, within="more than 0"
+        None, "peak learning rate (the recipe's, by batch size)", float, within=POSITIVE
     )
     weight_decay: float | None = fit(
-        None, "of AdamW (from the start)", float, within="0 or more", kept_by="snapshot"
+        None, "weight decay of AdamW (the recipe's)", float, within=SHARE, kept_by="snapshot"
     )
-    accumulate: int = fit(1, "batches to an optimizer step", int, within="more than 0")
+    accumulate: int = fit(1, "batches whose gradients make one optimizer step", **COUNTED)
     optimizer_clipnorm: float = fit(
         10.0,
         "largest norm of all gradients together",
         float,
-        within="more than 0",
+        within=POSITIVE,
         kept_by="snapshot",
     )
     reduce_lr_patience: int | None = fit(
         None,
-        "instead of the cosine schedule, reduce the rate when AP stays this long",
+        "instead of the cosine schedule, reduce the rate when AP has not risen this long",
         int,
-        within="0 or more",
+        within=EPOCH,
         metavar="EPOCHS",
     )
-    reduce_lr_factor: float = fit(0.1, "of --reduce-lr-patience", float, within="between 0 and 1")
-    gpu: str | None = fit(None, "the device to use, such as 0")
-    multi_gpu: int = fit(0, "train on this many GPUs (TensorFlow)", int, within="0 or more")
+    reduce_lr_factor: float = fit(
+        0.1, "factor of --reduce-lr-patience", float, within="between 0 and 1"
+    )
+    gpu: str | None = fit(None, "GPUs to use, such as 0 or 0,1, or cpu")
+    multi_gpu: int = fit(0, "train on this many GPUs (TensorFlow)", int, within="from 0 to 256")
     multi_gpu_force: bool = fit(False, "accepted for old scripts", bool, hidden=True)
 
     snapshot_path: str = result("./snapshots", "folder of the snapshots", metavar="DIR")
     snapshots: bool = result(True, "save snapshots after each epoch", bool)
     evaluation: bool = result(True, "evaluate after each epoch", bool)
-    compute_val_loss: bool = result(False, "also the validation loss", bool)
+    compute_val_loss: bool = result(False, "compute the validation loss too", bool)
     weighted_average: bool = result(
         False, "print the Pascal VOC mAP weighted by the number of boxes of a class", bool
     )
     tensorboard_dir: str | None = result(None, "write logs for TensorBoard there", metavar="DIR")
     tensorboard_freq: str | int = result(
-        "epoch", "epoch, batch, or a number of batches", read=_frequency
+        "epoch",
+        "write these logs each epoch, each batch, or each this many batches",
+        read=number_or({"epoch": "epoch", "batch": "batch"}, int, COUNT),
     )
 
     @classmethod
@@ -344,6 +293,11 @@ class TrainConfig:
             return complete(chosen)
         except ValueError as error:
             raise InputError(f"augment: {error}") from None
+
+    @property
+    def wants_val(self) -> bool:
+        """True if a split to evaluate on is used."""
+        return self.evaluation or self.compute_val_loss
 
     @property
     def sides(self) -> tuple[int | None, int | None]:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
-
-if TYPE_CHECKING:
-    from ..models import RetinaNet
-    from ..preprocessing.loader import Batch, Loader
-    from .phases import LossPhase
+from ..models import RetinaNet
+from ..preprocessing.best_recall import Recalls
+from ..preprocessing.loader import Batch, Loader
+from ..utils.text import listed
+from .optimizer import adamw, cosine
+from .phases import LossPhase
 
 Losses = dict[str, np.ndarray]  # {"loss" or output: (steps,)}
 
 STEPS = 40
 LEFT = 0.5  # share of the first loss that may remain once a batch is overfitted
-SAFE_RATES = {"pretrained": 5e-4, "scratch": 2e-3}  # to separate a bad rate from bad data
-REACHED = 0.5  # of the objects of a class, at least
-LOOKED_AT = 50  # batches, for one with objects
+SAFE_RATES = {
+    "pretrained": 5e-4,
+    "scratch": 2e-3,
+}  # safe learning rates, to tell a bad rate from bad data
+REACHED = 0.5  # least share of a class's boxes that anchors must reach
+LOOKED_AT = 50  # batches searched for one with objects
 
 
 def check_overfit(model: RetinaNet, training: Loader, phase: LossPhase, rate: float) -> None:
@@ -30,7 +32,7 @@ def check_overfit(model: RetinaNet, training: Loader, phase: LossPhase, rate: fl
     loss falls.
 
     Raises:
-        InputError: names the cause, if no anchor matches an object or the loss stays.
+        InputError: names the cause, if no anchor matches an object or the loss does not fall.
     """
     images, targets = batch_with_objects(dataclasses.replace(training, augmentation={}))
     print("preflight: overfitting one batch ...", flush=True)
@@ -48,21 +50,29 @@ def check_overfit(model: RetinaNet, training: Loader, phase: LossPhase, rate: fl
     raise InputError(f"preflight: {summary(again)}: {cause(model, again)}.")
 
 
-def check_recalls(recalls: Mapping[str, tuple[int, float | None]]) -> None:
-    """Check that the anchors reach most objects of each class, as the others are in no loss.
-
-    Args:
-        recalls: of `preprocessing.best_recall.best_recalls`.
+def check_recalls(recalls: Recalls) -> None:
+    """Check that the anchors reach most boxes of each class.
 
     Raises:
-        InputError: names a class that they miss.
+        InputError: names the classes that they miss.
     """
-    for name, (count, share) in recalls.items():
-        if count and share < REACHED:
-            raise InputError(
-                f"preflight: the anchors miss {1 - share:.0%} of the {count} objects of class "
-                f"{name}; pass fit_anchors, or another image size."
-            )
+    if missed := missed_classes(recalls):
+        raise InputError(f"preflight: {missed}")
+
+
+def missed_classes(recalls: Recalls) -> str | None:
+    """Return a sentence that names the classes with less than half of their boxes reached."""
+    missed = [
+        f"{share:.0%} of the {count} boxes of class {name}"
+        for name, (count, share) in recalls.items()
+        if share is not None and share < REACHED
+    ]
+    if not missed:
+        return None
+    return (
+        f"The anchors reach only {listed(missed)} at IoU 0.5, and boxes without an anchor are "
+        "learned poorly; pass fit_anchors, or larger image sides."
+    )
 
 
 def batch_with_objects(loader: Loader) -> Batch:
@@ -91,11 +101,9 @@ def overfit(
     rate: float,
 ) -> Losses:
     """Return the losses of a copy of the model that is trained on one batch."""
-    from . import recipes
-
     twin = type(model).from_config(model.get_config())
     twin.set_weights(model.get_weights())
-    twin.compile(recipes.adamw(recipes.cosine(rate, STEPS), 0.0, 10.0), *phase.made())
+    twin.compile(adamw(cosine(rate, STEPS), 0.0, 10.0), *phase.made())
     found: dict[str, list[float]] = {}
     for _ in range(STEPS):
         twin.reset_metrics()
@@ -114,7 +122,7 @@ def summary(losses: Losses) -> str:
 
 
 def cause(model: RetinaNet, losses: Losses) -> str:
-    """Return why the loss stays, and what to do, as far as its parts show."""
+    """Return the cause of a loss that does not fall, as its parts show it, and the remedy."""
     if not math.isfinite(losses["loss"][-1]):
         return "the loss is no longer a number; pass a lower lr"
     if not model.trainable_variables:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..choices import INVERSE_FREQUENCY, check_values
+import keras
+import numpy as np
+
+from .. import losses
+from ..choices import INVERSE_FREQUENCY, LOSSES, SAMPLERS, check_values, lookup
 from ..errors import InputError
+from ..losses import sampling
+from ..losses.classification import inverse_frequency
+from ..losses.spec import Loss
+from ..models import RetinaNet
+from ..preprocessing.dataset import Dataset
 from .config import TrainConfig
 
-if TYPE_CHECKING:
-    import keras
-
-    from ..models import RetinaNet
-    from ..preprocessing.dataset import Dataset
+LOGITS = "from_logits"  # an argument of losses that no user gives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,11 +35,8 @@ class LossPhase:
     sampler: dict | None = None
     until: int | None = None
 
-    def made(self) -> tuple[dict[str, Callable], Callable | None]:
+    def made(self) -> tuple[dict[str, Loss], sampling.Sampler | None]:
         """Return the loss closures by output, and the sampler."""
-        from .. import losses
-        from ..losses import sampling
-
         closures = {output: losses.get(config) for output, config in self.loss.items()}
         return closures, sampling.get(self.sampler)
 
@@ -68,55 +71,52 @@ def phases_of(config: TrainConfig, model: RetinaNet, train: Dataset) -> list[Los
     return [dataclasses.replace(warmup, until=config.warmup_loss_epochs), main]
 
 
-def planned(config: TrainConfig, classification: dict, train: Dataset) -> LossPhase:
+def planned(config: TrainConfig, classification: dict, train: Dataset | None = None) -> LossPhase:
     """Return the phase of a classification loss, with every argument of its losses written out.
+
+    Without `train`, an alpha that depends on the data set has the loss's default.
 
     Raises:
         InputError: for arguments that a loss or the sampler does not take.
     """
-    from .. import losses
-    from ..losses import sampling
-
-    alpha = classification.get("alpha")
-    if alpha == INVERSE_FREQUENCY:
-        classification = {**classification, "alpha": inverse_frequencies(train)}
-    elif isinstance(alpha, (list, tuple)) and len(alpha) != train.num_classes:
-        raise InputError(
-            f"{classification['name']}: alpha must be a number, or one for each of the "
-            f"{train.num_classes} classes, got {alpha}."
-        )
-    classification = {**classification, "from_logits": True}
-    chosen = {"regression": config.box_loss, "classification": classification}
+    chosen = {"regression": config.box_loss, "classification": with_alpha(classification, train)}
     if config.iou_branch:
-        chosen["iou"] = {"name": "iou_entropy", "from_logits": True}
+        chosen["iou"] = {"name": "iou_entropy", LOGITS: True}
     loss = {output: closure_of(each, losses.get).spec.config for output, each in chosen.items()}
     sampler = config.sampler and closure_of(config.sampler, sampling.get).config
     return LossPhase(loss, sampler)
 
 
-def inverse_frequencies(dataset: Dataset) -> list[float]:
-    """Return the `alpha` of each class by the inverse frequency of its boxes: (K,)."""
-    import numpy as np
+def with_alpha(classification: dict, train: Dataset | None = None) -> dict:
+    """Return a classification loss on logits, with the alpha of a data set if it asks for one.
 
-    from ..losses.classification import inverse_frequency
-
-    labels = np.concatenate([record.labels[~record.ignore] for record in dataset.records])
-    return inverse_frequency(np.bincount(labels, minlength=len(dataset.class_names)))
-
-
-def without_data(classification: dict) -> dict:
-    """Return a classification loss without an alpha that depends on the data."""
-    depends = classification.get("alpha") == INVERSE_FREQUENCY
-    kept = {key: v for key, v in classification.items() if not (depends and key == "alpha")}
-    return {**kept, "from_logits": True}
+    Without `train`, such an alpha is left out.
+    """
+    chosen = {**classification, LOGITS: True}
+    alpha = chosen.get("alpha")
+    if alpha == INVERSE_FREQUENCY:
+        del chosen["alpha"]
+        if train is not None:
+            labels = np.concatenate([record.labels[~record.ignore] for record in train.records])
+            counts = np.bincount(labels, minlength=train.num_classes)
+            chosen["alpha"] = inverse_frequency(counts)
+    elif train is not None and isinstance(alpha, (list, tuple)) and len(alpha) != train.num_classes:
+        raise InputError(
+            f"{chosen['name']}: alpha must be a number, or one for each of the "
+            f"{train.num_classes} classes, got {alpha}."
+        )
+    return chosen
 
 
 def closure_of(config: dict, get: Callable[[dict], Any]) -> Any:
-    """Return the closure that `get` makes of a config; InputError for arguments that do not fit."""
+    """Return the closure that `get` builds from a config; InputError for unsuitable arguments."""
     check_values(config)
     try:
         return get(config)
     except (TypeError, ValueError, ArithmeticError) as error:
-        unknown = re.search(r"unexpected keyword argument ('\w+')", str(error))
-        reason = f"unknown argument {unknown[1]}" if unknown else error
+        reason = str(error)
+        if unknown := re.search(r"unexpected keyword argument ('\w+')", reason):
+            function, _ = lookup({**LOSSES, **SAMPLERS}, config["name"], "loss or sampler")
+            known = [name for name in inspect.signature(function).parameters if name != LOGITS]
+            reason = f"unknown argument {unknown[1]}; known: {', '.join(known)}."
         raise InputError(f"{config['name']}: {reason}") from None

@@ -6,32 +6,43 @@ import contextlib
 import importlib.util
 import os
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from ..distribution import scope
+import keras
+
+from ..detector import Detector
+from ..doctor.checks import glance
+from ..doctor.findings import sentence
 from ..errors import InputError
-from ..utils.gpu import setup_gpu
+from ..models import RetinaNet
+from ..preprocessing.best_recall import Recalls, best_recalls
+from ..preprocessing.dataset import Dataset, checked, with_classes
+from ..preprocessing.loader import Loader
+from ..preprocessing.readers.recognise import kind_of
+from ..preprocessing.source import DataSource, read_training
+from ..utils.gpu import scope, setup_gpu
 from ..utils.outputs import check_outputs, recorded_inputs
-from .building import (
-    Anchors,
-    build_model,
-    fitted_anchors,
-    make_optimizer,
-    peak_rate,
-    usual_anchors,
-)
+from .building import build_model, create_loaders, fitted_anchors, usual_anchors
+from .callbacks import create_callbacks
 from .config import BACKBONE, TrainConfig
+from .optimizer import make_optimizer, peak_rate
+from .overfit import check_overfit, check_recalls, missed_classes
+from .phases import phases_of
+from .sanity import check_choices, check_heads
+from .snapshots import Snapshots, locked, snapshot_paths
 from .start import Start, load_start, settle
 
-if TYPE_CHECKING:
-    import keras
+Datasets = tuple[Dataset, Dataset | None]  # to train on, to evaluate on
 
-    from ..detector import Detector
-    from ..models import RetinaNet
-    from ..preprocessing.dataset import Dataset
-    from ..preprocessing.loader import Loader
 
-Datasets = tuple["Dataset", "Dataset | None"]  # to train on, to evaluate on
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, its snapshots, the best one first, and the checked data sets."""
+
+    model: RetinaNet
+    snapshots: list[str]
+    train: Dataset
+    val: Dataset | None
 
 
 def train(
@@ -63,11 +74,6 @@ def train(
     Raises:
         InputError: for everything that the caller can fix.
     """
-    from ..detector import Detector
-    from ..preprocessing.dataset import Dataset, with_classes
-    from ..preprocessing.readers.recognise import kind_of
-    from ..preprocessing.source import DataSource, read_training
-
     config = TrainConfig.of(**options)
     if val is not None and isinstance(data, Dataset) != isinstance(val, Dataset):
         raise InputError("data and val must both be paths, or both be data sets.")
@@ -77,59 +83,51 @@ def train(
         if useless:
             raise InputError(f"{useless[0]} has no effect on a Dataset; open it with open_dataset.")
         held_out = with_classes(val, data.class_names) if isinstance(val, Dataset) else None
-        return Detector(run(config, options, lambda: (data, held_out), kind or "dataset"))
+        return Detector(run(config, options, lambda: (data, held_out), kind or "dataset").model)
     path = os.fspath(data)
     val_path = None if val is None or isinstance(val, Dataset) else os.fspath(val)
     source = DataSource(kind or kind_of(path), path, classes, images)
-    want_val = config.evaluation or config.compute_val_loss
 
     def read() -> Datasets:
-        return read_training(source, split, val_split, val_path, want_val)
+        return read_training(source, split, val_split, val_path, config.wants_val)
 
-    return Detector(run(config, options, read, source.kind))
+    return Detector(run(config, options, read, source.kind).model)
 
 
 def run(
     config: TrainConfig, given: Collection[str], read: Callable[[], Datasets], name: str
-) -> RetinaNet:
-    """Train a detector and return it.
+) -> Trained:
+    """Train a detector.
 
     Args:
         given: the names of the options that the user gave.
         read: reads the data sets to train on and to evaluate on, once every option is checked.
-        name: of the kind of data, which names the snapshots.
+        name: the kind of data, a part of the snapshots' file names.
 
     Raises:
         InputError: for everything that the user can fix.
     """
-    check_environment(config)
-    from .sanity import check_choices, check_heads
-
-    check_choices(config)
-    with scope(config.multi_gpu):
-        start = load_start(config)
-    config, ignored = settle(config, given, start)
-    check_heads(config, start)
-    if ignored:
-        print(f"{start.path} settles these options, which have no effect: {', '.join(ignored)}")
-    if config.multiprocessing:
-        print("multiprocessing has no effect: threads load the batches")
-    prefix = snapshot_prefix(config, name)
-    with recorded_inputs() as files:
-        train, val = check_datasets(config, *read())
-    check_writing(config, prefix, files)
-    with locked_snapshots(config, prefix):
-        return fit(config, start, train, val, prefix)
-
-
-def check_environment(config: TrainConfig) -> None:
-    """Choose the device, and check that what the options need is installed."""
     if config.gpu is not None:
         setup_gpu(config.gpu)
     if config.tensorboard_dir and importlib.util.find_spec("tensorboard") is None:
         raise InputError(
             "tensorboard_dir needs TensorBoard: pip install 'keras-retinanet[tensorboard]'."
         )
+    check_choices(config)
+    with scope(config.multi_gpu):
+        start = load_start(config)
+    config, ignored = settle(config, given, start)
+    check_heads(config, start)
+    if ignored:
+        print(f"{start.path} decides these options, so they have no effect: {', '.join(ignored)}")
+    if config.multiprocessing:
+        print("multiprocessing has no effect: threads load the batches")
+    prefix = snapshot_prefix(config, name)
+    with recorded_inputs() as files:
+        train, val = check_datasets(config, *read())
+    check_writing(config, prefix, files)
+    with locked(prefix) if config.snapshots else contextlib.nullcontext():
+        return fit(config, start, train, val, prefix)
 
 
 def snapshot_prefix(config: TrainConfig, name: str) -> str:
@@ -137,33 +135,20 @@ def snapshot_prefix(config: TrainConfig, name: str) -> str:
     return os.path.join(config.snapshot_path, f"{config.backbone or BACKBONE}_{name}")
 
 
-def locked_snapshots(config: TrainConfig, prefix: str) -> contextlib.AbstractContextManager:
-    """Return a context in which no other training writes these snapshots."""
-    from .snapshots import locked
-
-    return locked(prefix) if config.snapshots else contextlib.nullcontext()
-
-
 def check_datasets(config: TrainConfig, train: Dataset, val: Dataset | None) -> Datasets:
-    """Return the data sets without unusable images and boxes, and print what is odd about them."""
-    from ..doctor.checks import glance
-    from ..doctor.findings import sentence
-    from ..preprocessing.dataset import checked
-
-    sets = {"train": checked(train, config.strict)}
+    """Return the data sets without unusable images and boxes, and print the doctor's findings."""
+    splits = {"train": checked(train, config.strict)}
     if val:
-        sets["val"] = checked(val, config.strict, need_boxes=False)
-    for finding in glance(sets, None if config.no_resize else config.sides):
+        splits["val"] = checked(val, config.strict, need_boxes=False)
+    for finding in glance(splits, None if config.no_resize else config.sides):
         if config.strict and finding.severity == "error":
             raise InputError(f"Found {sentence(finding)}")
         print(f"data, {finding.severity}: {sentence(finding)}")
-    return sets["train"], sets.get("val")
+    return splits["train"], splits.get("val")
 
 
 def check_writing(config: TrainConfig, prefix: str, files: list[str | os.PathLike]) -> None:
     """Check that the snapshots and logs can be written, and replace none of the files read."""
-    from .snapshots import snapshot_paths
-
     named = filter(None, (config.weights, config.config))  # a resumed snapshot is replaced
     if config.snapshots:
         check_outputs({"snapshot_path": snapshot_paths(prefix)}, [*named, *files])
@@ -173,19 +158,12 @@ def check_writing(config: TrainConfig, prefix: str, files: list[str | os.PathLik
 
 def fit(
     config: TrainConfig, start: Start, train: Dataset, val: Dataset | None, prefix: str
-) -> RetinaNet:
+) -> Trained:
     """Build the model and train it on checked data sets."""
-    import keras
-
-    from ..preprocessing.best_recall import best_recalls
-    from .callbacks import create_callbacks, saved
-    from .loading import create_loaders
-    from .overfit import check_overfit, check_recalls
-    from .phases import phases_of
-
     keras.utils.set_random_seed(config.seed)
     with scope(config.multi_gpu):
-        anchors = anchors_of(config, train, start)
+        choose_anchors = fitted_anchors if config.fit_anchors else usual_anchors
+        anchors = choose_anchors(config, start, train)
         model = build_model(config, start, train.class_names, anchors)
         training, validation = create_loaders(config, train, val, model)
         steps = config.steps or len(training)
@@ -200,26 +178,26 @@ def fit(
         check_overfit(model, training, phases[0], peak_rate(config, model))
         keras.utils.set_random_seed(config.seed)
     callbacks = create_callbacks(config, model, val, prefix)
+    if config.snapshot:
+        print(f"resuming {config.snapshot} after epoch {first} of {config.epochs}")
     for phase in phases:
         until = min(phase.until or config.epochs, config.epochs)
         if first >= until:
             continue
         with scope(config.multi_gpu):
             phase.compile(model, optimizer)
+            model.optimizer.build(model.trainable_variables)  # else TensorFlow traces a step twice
         fit_epochs(config, model, training, validation, range(first, until), steps, callbacks)
         first = until
         if model.stop_training:
             break
-    for path in saved(callbacks):
-        print(f"kept {path}")
-    return model
-
-
-def anchors_of(config: TrainConfig, train: Dataset, start: Start) -> Anchors:
-    """Return the anchors to train with: the usual ones, or fitted to the data set."""
-    if config.fit_anchors:
-        return fitted_anchors(config, train, start)
-    return usual_anchors(config, start)
+    written = {path for each in callbacks if isinstance(each, Snapshots) for path in each.kept}
+    snapshots = [path for path in snapshot_paths(prefix) if path in written]
+    if config.snapshots and not snapshots:
+        raise InputError("No snapshot was saved: the loss was NaN or infinite; pass a lower lr.")
+    for path in snapshots:
+        print(f"saved {path}")
+    return Trained(model, snapshots, train, val)
 
 
 def first_epoch(config: TrainConfig, model: RetinaNet) -> int:
@@ -233,13 +211,18 @@ def first_epoch(config: TrainConfig, model: RetinaNet) -> int:
     return first
 
 
-def describe(train: Dataset, val: Dataset | None, recalls: dict) -> None:
-    """Print the numbers of images, and each class's boxes and best possible recall."""
+def describe(train: Dataset, val: Dataset | None, recalls: Recalls) -> None:
+    """Print the numbers of images, and each class's boxes and best possible recall.
+
+    A further line names the classes with less than half of their boxes reached.
+    """
     held_out = f", {len(val.records)} to evaluate on" if val else ""
     print(f"{len(train.records)} images to train on{held_out}")
     print("class: boxes, best possible recall at IoU 0.5")
     for name, (count, share) in recalls.items():
         print(f"  {name}: {count}, {'-' if share is None else f'{share:.1%}'}")
+    if missed := missed_classes(recalls):
+        print(f"data, warning: {missed}")
 
 
 def fit_epochs(
@@ -251,18 +234,18 @@ def fit_epochs(
     steps: int,
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
-    """Train for some epochs; an InputError of the loading threads is raised as it was."""
+    """Train for some epochs, and raise an InputError of the loading threads as it was."""
     how = {"workers": config.workers, "ahead": config.max_queue_size}
     validated = validation if config.compute_val_loss else None
     try:
         model.fit(
-            training.feed(epochs.start * steps, **how),
+            training.stream(epochs.start * steps, **how),
             steps_per_epoch=steps,
             epochs=epochs.stop,
             initial_epoch=epochs.start,
             shuffle=False,
             callbacks=callbacks,
-            validation_data=validated and validated.feed(**how),
+            validation_data=validated and validated.stream(**how),
             validation_steps=validated and len(validated),
         )
     except Exception:

@@ -16,10 +16,11 @@ from ..choices import check_values, written
 from ..errors import InputError
 from ..losses import sampling
 from ..losses.spec import spec_of
+from ..models import backbone
 from ..models.criterion import Criterion, Outputs
 from ..presets import DETECTORS
-from .config import TrainConfig
-from .phases import closure_of, without_data
+from .config import BACKBONE, TrainConfig
+from .phases import closure_of, planned, with_alpha
 from .start import Start
 
 CORNERS = 32.0 * np.stack(np.meshgrid(np.arange(5), np.arange(5)), axis=-1).reshape(25, 2)
@@ -30,7 +31,7 @@ def check_choices(config: TrainConfig) -> None:
     """Try every choice of a config that has arguments.
 
     Raises:
-        InputError: names the choice, its arguments and what is wrong with them.
+        InputError: names the choice, its arguments and the fault.
     """
     for choice, check in (
         (config.classification_loss, check_classification_loss),
@@ -45,26 +46,30 @@ def check_choices(config: TrainConfig) -> None:
 
 
 def check_heads(config: TrainConfig, start: Start) -> None:
-    """Check that the losses and the sampler of a settled config go with the heads.
+    """Check the backbone's name, and that the losses and the sampler go with the heads.
+
+    Args:
+        config: settled by the start.
 
     Raises:
         InputError: names the loss, and the coder or activation that it does not go with.
     """
     if start.kind == "snapshot":
         return
-    main = closure_of(without_data(config.classification_loss), losses.get)
+    phases = [planned(config, config.classification_loss)]
+    if config.warmup_loss:
+        phases.append(planned(config, config.warmup_loss))
+    closures, _ = phases[0].made()
     if start.model is not None:
         coder, activation = start.model.coder, start.model.activation
     else:
+        backbone(config.backbone or BACKBONE)
         preset = DETECTORS[config.detector].design.coder
-        coder, activation = coders.get(config.coder or preset), main.spec.activation
+        coder = coders.get(config.coder or preset)
+        activation = spec_of(closures["classification"]).activation
     outputs = Outputs((), coder, activation, True, lambda shape: ())
-    chosen = {"regression": closure_of(config.box_loss, losses.get), "classification": main}
-    sampler = closure_of(config.sampler, sampling.get) if config.sampler else None
-    Criterion(outputs, chosen, sampler)
-    if config.warmup_loss:
-        warmup = closure_of(without_data(config.warmup_loss), losses.get)
-        Criterion(outputs, {**chosen, "classification": warmup}, sampler)
+    for phase in phases:
+        Criterion(outputs, *phase.made())
 
 
 RANKS = "it does not increase as predictions get worse"
@@ -84,7 +89,7 @@ def attempt(works: Callable[[], Any], choice: dict, verdict: str, reason: str) -
 
 def check_classification_loss(choice: dict) -> None:
     """Check that a classification loss ranks scores."""
-    loss = closure_of(without_data(choice), losses.get)
+    loss = closure_of(with_alpha(choice), losses.get)
     alpha = choice.get("alpha")
     count = len(alpha) if isinstance(alpha, (list, tuple)) else 3
     attempt(lambda: ranks_scores(loss, count), choice, "is not a usable loss", RANKS)
@@ -103,7 +108,7 @@ def check_sampler(choice: dict) -> None:
 
 
 def check_coder(choice: dict) -> None:
-    """Check that a box coder decodes what it encoded, and starts from a box with an area."""
+    """Check that a box coder decodes its own codes, and starts from a box with an area."""
     boxes = ANCHORS + np.array([8, 8, -8, -16])  # (25, 4)
 
     def works() -> bool:
@@ -123,13 +128,12 @@ def check_assigner(choice: dict) -> None:
         matches = assigners.get(choice)(ANCHORS, ANCHORS[12:13], None, [25])  # (25,)
         return low <= choice.get("positive_overlap", 0.5) and (matches >= 0).any()
 
-    reason = "boxes get no anchors, or negative_overlap (0.4) is above positive_overlap (0.5)"
+    reason = "boxes get no anchors, or negative_overlap (or 0.4) is above positive_overlap"
     attempt(works, choice, "is not a usable assigner", reason)
 
 
 def ranks(loss: Callable, y_true: np.ndarray, good: np.ndarray, bad: np.ndarray) -> bool:
-    """Return True if a loss of y_true (1, N, V + 1) is at least 0 for the good predictions, higher
-    half-way to the bad ones, and highest for the bad ones."""
+    """Return True if a loss is at least 0 and rises from good to half-way to bad predictions."""
     low, middle, high = (float(loss(y_true, v)) for v in (good, (good + bad) / 2, bad))
     return -1e-6 < low < middle < high < np.inf
 
@@ -149,9 +153,7 @@ def ranks_boxes(loss: Callable) -> bool:
     spec = spec_of(loss)
     deltas = np.ones((1, 1, 4), "float32")
     boxes = np.array([[[0, 0, 8, 8]]], "float32")
-    bins = np.tile(np.array([0, 16], "float32"), 4)[
-        None, None
-    ]  # (1, 1, 8) logits of a distance of 1
+    bins = np.tile(np.array([[[0, 16]]], "float32"), 4)  # (1, 1, 8) logits of a distance of 1
     good = bins if spec.needs_bins else deltas
     parts = {"deltas": [(deltas, good, 0 * good)], "boxes": [(boxes, boxes, boxes + 4)]}
     parts["both"] = parts["boxes"] + parts["deltas"]

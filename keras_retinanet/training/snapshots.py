@@ -66,7 +66,7 @@ def snapshot_paths(prefix: str) -> tuple[str, str]:
 
 
 def free_place(path: str) -> str:
-    """Return the first of `.previous.keras`, `.previous2.keras`, ... that is not there yet."""
+    """Return the first of `.previous.keras`, `.previous2.keras`, ... that does not exist yet."""
     stem = path.removesuffix(".keras")
     numbers = itertools.chain([""], itertools.count(2))
     places = (f"{stem}.previous{number}.keras" for number in numbers)
@@ -101,7 +101,7 @@ def _locked_file(path: str) -> TextIO:
 
 @contextlib.contextmanager
 def locked(prefix: str) -> Iterator[None]:
-    """Keep other trainings from writing the same snapshots, and remove what killed ones left.
+    """Keep other trainings from writing the same snapshots; remove files of killed trainings.
 
     Raises:
         InputError: when another training writes them.

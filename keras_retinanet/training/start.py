@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from ..errors import InputError
+from ..models import RetinaNet, backbone_names
+from ..models.loading import check_backbone, load_keras, load_retinanet
 from ..options import check_sides, options_of
 from ..presets import DETECTORS
+from ..weights.transfer import raw_outputs
 from .config import TrainConfig
-
-if TYPE_CHECKING:
-    from ..models import RetinaNet
-
 
 CHOSEN = ("classification_loss", "box_loss", "assigner")  # by a preset, if not given
 
@@ -36,34 +35,27 @@ def load_start(config: TrainConfig) -> Start:
     """Load the start of a training; ImageNet weights are downloaded later.
 
     Raises:
-        InputError: for a file that is no start, or holds another backbone.
+        InputError: for a file that a training cannot start from, or that holds another backbone.
     """
     if config.snapshot:
-        return _snapshot(config.snapshot, config.backbone)
+        model = load_retinanet(config.snapshot, config.backbone)
+        if not model.is_training_model:
+            raise InputError(
+                f"{config.snapshot} is an inference model; resume from a training snapshot."
+            )
+        return Start("snapshot", config.snapshot, model, model.backbone_name)
     if not config.weights:
         return Start("scratch" if config.no_weights else "pretrained")
     if not config.weights.endswith(".keras"):
         return Start("pretrained", config.weights)
-    from ..models import RetinaNet, backbone_names
-    from ..models.loading import check_backbone, load_keras
-
     model = load_keras(config.weights, compile=False)
     if isinstance(model, RetinaNet):
         check_backbone(config.weights, model.backbone_name, config.backbone)
         return Start("detector", config.weights, model, model.backbone_name)
-    if model.name not in backbone_names():  # somebody's own, whose layers have to fit
+    if model.name not in backbone_names():  # a user's backbone, whose layers have to fit
         return Start("pretrained", config.weights)
     check_backbone(config.weights, model.name, config.backbone)
     return Start("pretrained", config.weights, backbone=model.name)
-
-
-def _snapshot(path: str, backbone: str | None) -> Start:
-    from ..models.loading import load_retinanet
-
-    model = load_retinanet(path, backbone)
-    if not model.is_training_model:
-        raise InputError(f"{path} is an inference model; resume from a training snapshot.")
-    return Start("snapshot", path, model, model.backbone_name)
 
 
 def settle(
@@ -106,9 +98,6 @@ def _sides_of(sides: tuple[int | None, int | None], given: Collection[str]) -> d
 
 
 def _suiting(model: RetinaNet) -> dict:
-    """Return the losses and the assigner that suit the heads of a detector."""
-    from ..weights.transfer import raw_outputs
-
     preset = DETECTORS["gfl" if model.coder.size > 4 else "retinanet"]
     suiting = {name: getattr(preset, name) for name in CHOSEN}
     if model.activation == "softmax":

@@ -15,19 +15,19 @@ from ..assigners.near import best_overlaps, nearest, places_within
 from ..boxes import area, iou
 from .anchors import PYRAMID_LEVELS, AnchorParameters, generate_anchors, grid
 
-BLOCK = 10_000  # boxes at a time, for memory's sake
-MOST = 10_000  # boxes that anchors are fitted to
-RARE = 20  # boxes of a class from which on it counts as much as any other
-SOFTNESS = 0.05  # of the step at IoU 0.5
-CLIMBS = 3  # to the top, from the best starts
-SIDES = (1, 8)  # strides, of the least and the largest square anchor
-STEPS = (0.4, 0.2, 0.1, 0.05, 0.025)  # of the logarithms of sides and ratios
+BLOCK = 10_000  # boxes compared at a time, to bound the memory
+MOST = 10_000  # largest number of boxes that anchors are fitted to
+RARE = 20  # boxes above which a class counts as much as any other
+SOFTNESS = 0.05  # width of the smooth step at IoU 0.5
+CLIMBS = 3  # number of best starts to climb from
+SIDES = (1, 8)  # smallest and largest square anchor, in strides
+STEPS = (0.4, 0.2, 0.1, 0.05, 0.025)  # in the logarithms of sides and ratios
 FEWEST = 3  # levels
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]  # boxes, image sizes, weights
 Fitted = tuple[float, AnchorParameters, list[int]]  # share reached, anchors, pyramid levels
 
-COARSER = 0.001  # of the share reached: a level at the top has to add more
-FINER = 0.02  # of the share reached: P2, three times as many places as all others, has to add more
+COARSER = 0.001  # least share of boxes that another level at the top must add
+FINER = 0.02  # least share that P2 must add: it has three times as many places as all other levels
 
 
 def reach(
@@ -182,12 +182,10 @@ def _climb(
 
 
 def _short(value: float) -> float:
-    """Round to three digits."""
     return float(f"{value:.3g}")
 
 
 def _anchors(sides: np.ndarray, ratios: np.ndarray, levels: Sequence[int]) -> AnchorParameters:
-    """Return the `AnchorParameters` of sides (S,) in strides and ratios (R,)."""
     strides = [2**level for level in levels]
     default = AnchorParameters.default
     fitted = AnchorParameters(sides[0] * np.array(strides), strides, ratios, sides / sides[0])

@@ -1,4 +1,4 @@
-"""Anchors of an image and their targets.
+"""Anchors of an image.
 
 Anchors are ordered by level, row, column, ratio, scale; centres lie at (i + offset) · stride.
 """
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .. import boxes as box_math
-from .. import coders
-from ..assigners.iou import BACKGROUND, IGNORE, assign
 from ..parts import Pyramid
+from .anchor_targets import anchor_targets_bbox as anchor_targets_bbox
+from .anchor_targets import bbox_transform as bbox_transform
+from .anchor_targets import compute_gt_annotations as compute_gt_annotations
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +29,7 @@ ShapesCallback = Callable[[Sequence[int], Sequence[int]], Sequence[Sequence[int]
 
 @dataclass(eq=False)
 class AnchorParameters:
-    """The shapes and places of anchors on each pyramid level: ratios x scales anchors a place.
+    """The shapes and places of anchors on each pyramid level: ratios x scales anchors per place.
 
     Attributes:
         sizes: px, one for each level: the side of the square anchor of scale 1.
@@ -61,6 +61,13 @@ class AnchorParameters:
                 f"Give as many anchor strides as sizes, got {self.strides} for {self.sizes}."
             )
 
+    @classmethod
+    def of(cls, anchors: AnchorParameters | Mapping | None) -> AnchorParameters:
+        """Return the parameters of a dict of arguments, or the defaults for None."""
+        if isinstance(anchors, Mapping) or anchors is None:
+            return cls(**(anchors or {}))
+        return anchors
+
     def num_anchors(self) -> int:
         """Return the number of anchors at each place."""
         return len(self.ratios) * len(self.scales)
@@ -74,7 +81,7 @@ class AnchorParameters:
             )
         return list(zip(self.sizes, self.strides, strict=True))
 
-    def rows(self) -> dict[str, list]:
+    def rows(self) -> dict[str, Any]:
         """Return {sizes, strides, ratios, scales} as lists, as a configuration file has them."""
         return {
             "sizes": list(self.sizes),
@@ -120,8 +127,8 @@ def generate_anchors(
 ) -> np.ndarray:
     """Return the anchors of one place, centred at the origin: (R·S, 4), xyxy px.
 
-    Width is size · scale / √ratio and height size · scale · √ratio, so the area keeps to the scale;
-    `rounded` as of `AnchorParameters`.
+    Width is size · scale / √ratio and height size · scale · √ratio, so the area depends only on
+    size and scale; `rounded` as of `AnchorParameters`.
     """
     ratios = np.asarray(AnchorParameters.default.ratios if ratios is None else ratios, "float32")
     scales = np.asarray(AnchorParameters.default.scales if scales is None else scales, "float32")
@@ -147,7 +154,7 @@ def shift(shape: Any, stride: Any, anchors: Any, xp: Any = np, offset: float = 0
 
 
 def guess_shapes(image_shape: Any, pyramid_levels: Sequence[int]) -> list[list[Any]]:
-    """Return an image's feature shape on each level: (H, W) halved and rounded up, level times."""
+    """Return an image's feature shapes: (H, W) halved as often as the level says, rounded up."""
     return [[-(-side // 2**level) for side in image_shape[:2]] for level in pyramid_levels]
 
 
@@ -256,88 +263,3 @@ def anchors_for_shape(
         strides = params.strides_of(stride, shape, image_shape)
         found.append(shift(shape, strides, params.anchors_of(size), xp, params.offset))
     return xp.concatenate(found, axis=0)
-
-
-def compute_gt_annotations(
-    anchors: np.ndarray,
-    annotations: np.ndarray,
-    negative_overlap: float = 0.4,
-    positive_overlap: float = 0.5,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Match anchors (N, 4) with annotations (M, 4+): (positive (N,), ignore (N,), argmax (N,)).
-
-    `positive` and `ignore` are bool; `argmax` is the row of the annotation of highest IoU.
-    """
-    overlaps = box_math.iou(anchors[:, None], np.asarray(annotations)[None, :, :4])  # (N, M)
-    best = overlaps.max(axis=1)  # (N,)
-    positive = best >= positive_overlap
-    return positive, (best > negative_overlap) & ~positive, overlaps.argmax(axis=1)
-
-
-def inside(anchors: np.ndarray, width: float, height: float) -> np.ndarray:
-    """Return True for anchors (N, 4) centred in an image of width x height px: (N,) bool."""
-    x = (anchors[:, 0] + anchors[:, 2]) / 2
-    y = (anchors[:, 1] + anchors[:, 3]) / 2
-    return (x < width) & (y < height) & (x >= 0) & (y >= 0)
-
-
-def bbox_transform(
-    anchors: np.ndarray,
-    gt_boxes: np.ndarray,
-    mean: Factors | None = None,
-    std: Factors | None = None,
-) -> np.ndarray:
-    """Encode gt_boxes (N, 4) by corners relative to anchors (N, 4); std defaults to 0.2."""
-    arguments: dict[str, Any] = {"mean": mean, "std": std}
-    for name, value in arguments.items():
-        if value is not None and not isinstance(value, (list, tuple, np.ndarray)):
-            raise ValueError(f"{name} must be a list, tuple or array, got {type(value)}.")
-    coder = coders.corners(**{k: v for k, v in arguments.items() if v is not None})
-    return coder.encode(np.asarray(anchors), np.asarray(gt_boxes))
-
-
-def anchor_targets_bbox(
-    anchors: np.ndarray,
-    image_group: Sequence[np.ndarray],
-    annotations_group: Sequence[Mapping],
-    num_classes: int,
-    negative_overlap: float = 0.4,
-    positive_overlap: float = 0.5,
-    coder: str | dict = "corners",
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return dense targets of a batch: (regression (B, N, 5), labels (B, N, K + 1)), float32.
-
-    The last column of each is the state: -1 ignore, 0 background, 1 object. `annotations_group`
-    holds dicts of `bboxes` (M, 4) px, `labels` (M,) and, if some boxes are to be left out of the
-    training, `ignore` (M,) bool. Anchors centred outside their image (in the padding) are ignored.
-    """
-    if len(image_group) != len(annotations_group):
-        raise ValueError(
-            f"Give annotations for each image, got {len(image_group)} images and "
-            f"{len(annotations_group)} annotations."
-        )
-    if not len(annotations_group):
-        raise ValueError("The group is empty; give at least one image.")
-    encode = coders.get(coder).encode
-    regression = np.zeros((len(image_group), len(anchors), 5), "float32")
-    labels = np.zeros((len(image_group), len(anchors), num_classes + 1), "float32")
-    for row, (image, found) in enumerate(zip(image_group, annotations_group, strict=True)):
-        missing = {"bboxes", "labels"} - set(found)
-        if missing:
-            raise ValueError(f"Annotations must have bboxes and labels; {missing} is missing.")
-        boxes = np.asarray(found["bboxes"], "float32").reshape(-1, 4)
-        matches = assign(
-            anchors,
-            boxes,
-            found.get("ignore"),
-            positive_overlap=positive_overlap,
-            negative_overlap=negative_overlap,
-        )  # (N,)
-        matches[~inside(anchors, image.shape[1], image.shape[0])] = IGNORE
-        positive = matches > BACKGROUND
-        state = np.where(positive, 1, np.where(matches == IGNORE, -1, 0))
-        regression[row, :, 4] = labels[row, :, -1] = state
-        regression[row, positive, :4] = encode(anchors[positive], boxes[matches[positive]])
-        classes = np.asarray(found["labels"], "int64")[matches[positive]]
-        labels[row, np.flatnonzero(positive), classes] = 1
-    return regression, labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 
-GOLDEN = 0.618033988749895  # steps of this fraction of a circle never come close to each other soon
+GOLDEN = 0.618033988749895  # steps by this fraction of a circle give well-separated hues
 
 
 def label_color(label: int) -> tuple[int, int, int]:

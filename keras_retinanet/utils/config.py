@@ -1,4 +1,4 @@
-"""The INI file of `--config`: anchors and pyramid levels.
+"""INI files with anchors and pyramid levels.
 
 [anchor_parameters]
 sizes   = 16 32 64 128
@@ -121,7 +121,7 @@ def read_anchors(path: str | os.PathLike | None) -> tuple[AnchorParameters, list
 def write_config(
     path: str | os.PathLike, anchor_params: AnchorParameters, pyramid_levels: Sequence[int]
 ) -> None:
-    """Write the file from which the functions above read the same values."""
+    """Write an INI file that `read_anchors` reads back to the same values."""
     anchors = {name: getattr(anchor_params, name) for name in OPTIONS["anchor_parameters"]}
     sections = {"anchor_parameters": anchors, "pyramid_levels": {"levels": pyramid_levels}}
     config = configparser.ConfigParser(interpolation=None)

@@ -39,7 +39,7 @@ def evaluate(
 
 
 def image_path(folder: str | os.PathLike, index: int) -> str:
-    """Return where `drawing` writes the image of an index."""
+    """Return the path at which `drawing` writes the image of an index."""
     return os.path.join(folder, f"{index}.png")
 
 

@@ -1,34 +1,25 @@
-"""Read, transform and recolour images. Pixel (row r, column c) covers [c, c+1] x [r, r+1]."""
+"""Transform and recolour images. Pixel (row r, column c) covers [c, c+1] x [r, r+1]."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from keras_retinanet.errors import InputError
 from keras_retinanet.parts import Inputs
-from keras_retinanet.utils.outputs import replacing
+from keras_retinanet.utils.image_file import (  # noqa: F401  part of this module's interface
+    read_image_bgr,
+    read_image_rgb,
+    write_image_bgr,
+)
 from keras_retinanet.utils.resizing import RESIZES, compute_resize_scale, stretch
 from keras_retinanet.utils.transform import change_transform_origin
 
-ORIENTATION = 0x0112  # the EXIF tag
 Range = tuple[float, float]  # (low, high)
 
-UPRIGHT = {  # EXIF orientation: the operation that turns the image upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 IMAGENET_MEAN_BGR = np.array([103.939, 116.779, 123.68], "float32")
 BORDER_MODES = {
     "nearest": cv2.BORDER_REPLICATE,
@@ -43,75 +34,6 @@ INTERPOLATIONS = {
     "area": cv2.INTER_AREA,
     "lanczos4": cv2.INTER_LANCZOS4,
 }
-
-
-def read_image_rgb(path: str | os.PathLike | BinaryIO) -> np.ndarray:
-    """Read an image file as an upright (H, W, 3) uint8 RGB array.
-
-    The EXIF orientation is applied and transparency dropped. Grey of 16 bits is scaled to 8, and so
-    is floating point of 0 to 1; of 0 to 255 it is rounded.
-
-    Raises:
-        InputError: if the file is missing, is not an image, or is broken.
-    """
-    try:
-        with Image.open(path) as image:
-            return upright_rgb(image)
-    except Exception as error:  # Pillow's decoders raise many kinds
-        raise InputError(f"{path}: the image cannot be read ({error}).") from error
-
-
-def upright_rgb(image: Image.Image) -> np.ndarray:
-    """Return a PIL image as an upright (H, W, 3) uint8 RGB array, see `read_image_rgb`."""
-    image.load()
-    turn = UPRIGHT.get(orientation(image))
-    image = image.transpose(turn) if turn is not None else image
-    return np.array(eight_bit(image).convert("RGB"))
-
-
-def read_image_bgr(path: str | os.PathLike) -> np.ndarray:
-    """Read an image file as `read_image_rgb` does, with the channels in OpenCV's order."""
-    return cv2.cvtColor(read_image_rgb(path), cv2.COLOR_RGB2BGR)
-
-
-def write_image_bgr(path: str | os.PathLike, image: np.ndarray) -> None:
-    """Write a BGR image (H, W, 3) uint8 to a file, in the format of its suffix.
-
-    Raises:
-        InputError: if the file cannot be written.
-    """
-    _, data = cv2.imencode(os.path.splitext(path)[1], image)
-    try:
-        with replacing(path) as part:
-            part.write_bytes(data.tobytes())
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from None
-
-
-def orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation of an open image, 1 (upright) if its EXIF is broken."""
-    try:
-        return image.getexif().get(ORIENTATION, 1)
-    except Exception:  # a good image may carry a bad header
-        return 1
-
-
-def eight_bit(image: Image.Image) -> Image.Image:
-    if image.mode == "P" and "transparency" in image.info:
-        return image.convert("RGBA")
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        grey = np.clip(np.asarray(image, "int32"), 0, 65535)
-        return Image.fromarray(np.rint(grey / 257).astype("uint8"))
-    if image.mode == "F":
-        return Image.fromarray(float_to_eight_bit(np.asarray(image)))
-    return image
-
-
-def float_to_eight_bit(values: np.ndarray) -> np.ndarray:
-    low, high = values.min(), values.max()
-    if not 0 <= low <= high <= 255:  # NaN neither
-        raise ValueError(f"its values are {low:g} to {high:g}, not 0 to 1 or 0 to 255")
-    return np.rint(values * (255 if high <= 1 else 1)).astype("uint8")
 
 
 def preprocess_image(x: np.ndarray, mode: str = "caffe") -> np.ndarray:
@@ -183,7 +105,7 @@ def apply_transform(
 
     Boxes moved by `transform_aabb` with the same matrix keep their place on the content.
     """
-    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV's pixel centres lie at 0
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV's pixel centres are at 0
     matrix = np.linalg.inv(half) @ np.asarray(matrix, "float64") @ half
     moved = cv2.warpAffine(
         image,
@@ -243,7 +165,7 @@ class VisualEffect:
         image = adjust_contrast(image, self.contrast_factor)
         image = adjust_brightness(image, self.brightness_delta)
         if self.hue_delta == 0 and self.saturation_factor == 1:
-            return image  # the way to HSV and back costs a little precision
+            return image  # conversion to HSV and back costs a little precision
         image = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
         image = adjust_saturation(adjust_hue(image, self.hue_delta), self.saturation_factor)
         return cv2.cvtColor(image, cv2.COLOR_HSV2BGR)

@@ -1,20 +1,20 @@
-"""Files that are read and written: which ones are inputs, and outputs that spare them."""
+"""Files that are read and written: no output replaces an input."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import errno
 import os
 import shutil
 import stat
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from keras_retinanet.errors import InputError
 
-_records: list[list[str | os.PathLike]] = []  # of the `recorded_inputs` blocks that are open
-_temporary: list[str] = []  # folders
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_records: list[list[str | os.PathLike]] = []  # one list for each open `recorded_inputs` block
+_undoing: list[contextlib.ExitStack] = []  # one stack for each open `all_or_none` block
 
 
 @contextlib.contextmanager
@@ -53,7 +53,7 @@ def check_outputs(
 
     Raises:
         InputError: names the option and the path of an output that is an input or another output,
-            is a folder, link, pipe or device, or lies in a folder that cannot be written to.
+            is a folder, link, pipe or device, or is in a folder that cannot be written to.
     """
     taken: dict[object, str] = {}  # {path of an output, or identity of an old file: option, path}
     existing = {}
@@ -93,35 +93,108 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a path to write to, in the folder of `path`, and move the finished file to `path`.
 
     A reader never sees half a file, and an error leaves an earlier file as it was.
+
+    Raises:
+        InputError: if the file cannot be written, such as on a full disk.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.unfinished{path.suffix}")
+    part = path.with_name(f".{path.stem[:50]}.{os.getpid()}.unfinished{path.suffix}")
     try:
+        make_folder(path.parent)
         yield part
+        earlier = path.read_bytes() if _undoing and path.exists() else None
+        _to_undo(_restore, path, earlier)
         os.replace(part, path)
+    except OSError as error:
+        named = None if error.filename is None else Path(os.fsdecode(error.filename))
+        # shutil names the source where the target's disk is full
+        if error.errno not in FULL and named not in (None, part, path, *path.parents):
+            raise
+        reason = error.strerror or error
+        raise InputError(f"{path} cannot be written: {reason}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def filling(folder: str | os.PathLike) -> Iterator[Path]:
+    """Yield a new folder beside `folder` to write to, and move the finished files to `folder`."""
+    folder = Path(folder)
+    part = folder.with_name(f".{folder.name[:50]}.{os.getpid()}.unfinished")
+    try:
+        make_folder(part)
+        yield part
+        for file in [path for path in part.rglob("*") if path.is_file()]:
+            target = folder / file.relative_to(part)
+            make_folder(target.parent)
+            os.replace(file, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a UTF-8 file completely or not at all."""
+    """Write a UTF-8 file completely or not at all; what UTF-8 cannot hold becomes an escape."""
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8", newline="")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
 
 
-def temporary_folder() -> str:
-    """Return a new folder that is removed when the process ends."""
-    folder = tempfile.mkdtemp(prefix="keras-retinanet-")
-    _temporary.append(folder)
-    return folder
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
+    """Write a file completely or not at all."""
+    with replacing(path) as part:
+        part.write_bytes(data)
 
 
-@atexit.register
-def remove_temporary_folders() -> None:
-    """Remove the folders of `temporary_folder`."""
-    while _temporary:
-        shutil.rmtree(_temporary.pop(), ignore_errors=True)
+def copy_file(source: str | os.PathLike, target: str | os.PathLike, link: bool = False) -> None:
+    """Copy a file completely or not at all, or make a hard link if asked for and possible."""
+    if link:
+        _to_undo(_restore, Path(target), None)
+        with contextlib.suppress(OSError):  # another disk, or one that knows no links
+            os.link(os.path.realpath(source), target)
+            return
+    with replacing(target) as part:
+        shutil.copy2(source, part)
+
+
+def make_folder(path: str | os.PathLike) -> None:
+    """Make a folder and the folders above it, where they are missing."""
+    path = Path(path)
+    for folder in reversed([each for each in (path, *path.parents) if not each.exists()]):
+        _to_undo(_remove_folder, folder)
+        folder.mkdir(exist_ok=True)
+    path.mkdir(exist_ok=True)  # raises if it is a file
+
+
+@contextlib.contextmanager
+def all_or_none() -> Iterator[None]:
+    """At an error, undo the writing that functions of this module did inside the block."""
+    with contextlib.ExitStack() as stack:
+        _undoing.append(stack)
+        try:
+            yield
+        finally:
+            _undoing.pop()
+        done = stack.pop_all()
+        if _undoing:
+            _undoing[-1].push(done)
+
+
+def _to_undo(action: Callable[..., None], *args: object) -> None:
+    if _undoing:
+        _undoing[-1].callback(action, *args)
+
+
+def _restore(path: Path, content: bytes | None) -> None:
+    with contextlib.suppress(OSError):
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(content)
+
+
+def _remove_folder(path: Path) -> None:
+    with contextlib.suppress(OSError):  # it holds files of others
+        path.rmdir()
 
 
 def _resolved(path: str | os.PathLike) -> Path:

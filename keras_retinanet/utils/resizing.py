@@ -1,7 +1,7 @@
 """Resize images: one rule for each project's detectors.
 
 A rule is a formula for the sizes, written once over an array module (`utils.rounding`), and a
-resampler for the pixels, here of NumPy images; `export.resizing` has those of a graph. Sizes are
+resampler for the pixels of NumPy images; `export.resizing` has resamplers of a graph. Sizes are
 (width, height) px.
 """
 
@@ -31,7 +31,7 @@ class Fit(NamedTuple):
     Attributes:
         size: px of the image after resizing, without borders.
         scale: resized px per original px.
-        offset: px from the corner of the frame to that of the image.
+        offset: px from the corner of the frame to the corner of the image.
         frame: px of the resized image with its borders, before any padding to a batch.
     """
 
@@ -105,7 +105,7 @@ def scale_fraction(size_wh: Pair, min_side: int, max_side: int, xp: Any = PLAIN)
 def stretched(size_wh: Pair, resized: Iterable, scale: Pair | None = None, xp: Any = PLAIN) -> Fit:
     """Return the `Fit` of an image that is resized to `resized` px, but to 1 at least.
 
-    `scale` (x, y) is by default that of the rounded sides.
+    `scale` (x, y) is by default the scale of the rounded sides.
     """
     size = tuple(xp.maximum(xp.int32(side), 1) for side in resized)
     if scale is None:
@@ -143,7 +143,8 @@ def fit_detectron2(size_wh: Pair, min_side: int, max_side: int, xp: Any = PLAIN)
     """Round halves up.
 
     Detectron2 brings the short side to `min_side` and then, by a second scale, the long one to
-    `max_side`. Float64 rounds four times on that way; here the quotient is exact, and halves
+    `max_side`. Float64 rounds four times in this computation; here the quotient is exact, and
+    halves
     always go up: 1 px more in 1 of 5,000 sizes that `max_side` limits.
     """
     target, side = scale_fraction(size_wh, min_side, max_side, xp)
@@ -198,7 +199,7 @@ def stretch_unrounded(image: np.ndarray, fit: Fit) -> np.ndarray:
 
 
 def stretch_nominally(image: np.ndarray, fit: Fit) -> np.ndarray:
-    """Sample at steps of 1 / scale, although the rounded size has others."""
+    """Sample at steps of 1 / scale, not at the rounded size's steps."""
     image = image.astype("float32")
     sides = [round(side * scale) for side, scale in zip(image.shape[1::-1], fit.scale, strict=True)]
     if tuple(sides) != fit.size:  # a side of less than half a px
@@ -207,7 +208,7 @@ def stretch_nominally(image: np.ndarray, fit: Fit) -> np.ndarray:
 
 
 def stretch_smoothly(image: np.ndarray, fit: Fit) -> np.ndarray:
-    """Resize as Pillow does: every px has its share in an image that shrinks."""
+    """Resize as Pillow does: when an image shrinks, every px contributes."""
     return np.asarray(Image.fromarray(image).resize(fit.size, Image.Resampling.BILINEAR))
 
 

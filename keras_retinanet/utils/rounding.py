@@ -57,9 +57,8 @@ def drift(side: Any, target: Any, reference: Any, xp: Any = PLAIN) -> Any:
     """Return the sign of float64's error in `side * (target / reference)`: -1, 0 or 1.
 
     Meaningful where the exact product is a whole number or half of one. Two roundings to 53 bits
-    lie behind it: that of the quotient, whose remainder after 52 bits is found by long division,
-    and that of the product, which hides the first error unless it exceeds half a unit in the last
-    place.
+    cause it: the quotient's, whose remainder after 52 bits is found by long division, and the
+    product's, which hides the first error unless it exceeds half a unit in the last place.
     """
     side, target, reference = (fifteen_bits(value, xp) for value in (side, target, reference))
     target = xp.where(target < reference, 2 * target, target)  # the quotient is in [1, 2)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-Vector = Sequence[float] | np.ndarray  # (2,)
+Vector = Sequence[float] | np.ndarray  # (2,); translation and scaling take (2, 1) too
 
 DEFAULT_PRNG = np.random.RandomState(0)
 
@@ -36,11 +36,13 @@ def rotation(angle: float) -> np.ndarray:
 
 
 def translation(vector: Vector) -> np.ndarray:
-    return np.array([[1, 0, vector[0]], [0, 1, vector[1]], [0, 0, 1]])
+    x, y = np.ravel(vector)
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
 
 def scaling(factor: Vector) -> np.ndarray:
-    return np.array([[factor[0], 0, 0], [0, factor[1], 0], [0, 0, 1]])
+    x, y = np.ravel(factor)
+    return np.array([[x, 0, 0], [0, y, 0], [0, 0, 1]])
 
 
 def shear(angle: float) -> np.ndarray:

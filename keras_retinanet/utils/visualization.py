@@ -53,7 +53,7 @@ def draw_caption(image: np.ndarray, box: Box, caption: str, color: Color = (0, 0
     left, top = np.clip(np.round(box[:2]), -1, (width, height)).astype(int)
     y = int(np.clip(top - strip_height, 0, height - strip_height))
     x = int(np.clip(left, 0, width - strip_width))
-    # the weights lie between those of RGB and of BGR
+    # the weights are between RGB's and BGR's
     bright = np.dot(color, (0.2, 0.6, 0.2)) > 140
     strip = np.array(color) + ink * ((0 if bright else 255) - np.array(color))
     image[y : y + strip_height, x : x + strip_width] = np.round(strip)
@@ -126,7 +126,7 @@ def choose_font(text: str, size: int) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def text_mask(text: str, size: int) -> np.ndarray:
-    """Draw a line of text with a margin: (h, w) float32, 0 the ground, 1 the ink."""
+    """Draw a line of text with a margin: (h, w) float32, 0 for the ground and 1 for the ink."""
     font = choose_font(text, size)
     margin = max(2, size // 5)
     ascent, descent = font.getmetrics()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Imported(NamedTuple):
-    """A model with the weights of a file, and the assumptions that the file does not settle."""
+    """A model with the weights of a file, and the assumptions where the file is silent."""
 
     model: keras.Model
     assumed: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ def import_weights(
     epsilon: float | None = None,
     anchors: AnchorParameters | None = None,
 ) -> Imported:
-    """Load the Keras model in a weight file of another project.
+    """Build a Keras model with the weights in a file of another project.
 
     Args:
         source: a key of `SOURCES`. "backbone" gives a bare backbone, named as `models.backbone`
@@ -54,11 +54,11 @@ def import_weights(
     Raises:
         InputError: for a file that is damaged or asks to run something; for tensors that are
             missing, left over, or of other shapes than the model's; for repeated class names; for
-            an option that the source does not have, or that cannot be.
+            an option that the source does not have, or whose value is out of range.
         ValueError: for an unknown source or backbone.
     """
     from ..models import backbone as make_backbone
-    from ..models.detector import checked_names
+    from ..models.options import checked_names
 
     (module, known), _ = lookup(SOURCES, source, "source of weights")
     options = {"epsilon": epsilon, "anchors": anchors}
@@ -67,7 +67,7 @@ def import_weights(
         if name not in known:
             raise InputError(f"{path}: the source {source} takes no {name}; leave it out.")
     if epsilon is not None and not 0 <= epsilon < 1:
-        raise InputError(f"{path}: epsilon must be from 0 to 1, got {epsilon}.")
+        raise InputError(f"{path}: epsilon must be at least 0 and below 1, got {epsilon}.")
     if class_names is not None:
         class_names = checked_names(class_names)
     backbone = backbone and make_backbone(backbone).backbone

@@ -15,7 +15,7 @@ import numpy as np
 
 
 class Storage(NamedTuple):
-    """A row of elements in the file, or, without a key, a type of such rows."""
+    """A row of elements in the file; without a `key`, only the type of the elements."""
 
     dtype: str
     key: str = ""

@@ -58,7 +58,7 @@ def of_applications(network: keras.Model, tensors: Tensors) -> list[Entry]:
 
 
 PADDING = "pad on other sides than ours: take the file of keras.applications"
-# {a tensor of such files: the kind of file, or the reason to refuse it}; the first that fits holds
+# {a tensor of such files: the kind of file, or the reason to refuse it}; the first match counts
 KINDS: dict[str, Kind | str] = {
     "layer0.conv1.weight": Kind(["last_linear.*"], of_legacy_senet),
     "layer1.0.se.fc1.weight": "timm's SE-ResNets of today stride and pad in other places than "
@@ -109,15 +109,14 @@ SIZES = {  # numbers in the tensors of a network, its classifier left out
     **{117746848: "efficientnetv2l", 27820128: "convnext_tiny", 49454688: "convnext_small"},
     **{87566464: "convnext_base"},
 }
-NEAR = 0.001  # of a size, less than what lies between two of them
+NEAR = 0.001  # relative tolerance of a size; the sizes in the table differ by more
 COUNTERS = "*.num_batches_tracked"
 
 
 def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = None) -> Imported:
     """Load the Keras model of a bare backbone from a file.
 
-    It takes images (B, H, W, 3) that are normalized as for `models.backbone` of its name, which is
-    the name of the model.
+    The model takes images (B, H, W, 3) that are normalized as for `models.backbone(model.name)`.
 
     Args:
         class_names: must be None.
@@ -152,20 +151,19 @@ def without_classifier(path: StrPath, tensors: Tensors) -> tuple[Kind, Tensors]:
     for sign, kind in KINDS.items():
         if fnmatch.filter(tensors, sign):
             if isinstance(kind, str):
-                raise InputError(f"{path}: refused: {kind}")
+                raise InputError(f"{path}: {kind}.")
             left_out = {
                 name for pattern in kind.classifier for name in fnmatch.filter(tensors, pattern)
             }
             return kind, {n: value for n, value in tensors.items() if n not in left_out}
     raise InputError(
-        f"{path}: expected a ResNet, ResNeXt, legacy SE-ResNet, DenseNet or ConvNeXt of "
-        "torchvision or timm, or a file of keras.applications. "
-        f"Received: {received(tensors)}"
+        f"{path}: not a ResNet, ResNeXt, legacy SE-ResNet, DenseNet or ConvNeXt of torchvision "
+        f"or timm, or a file of keras.applications, but {received(tensors)}."
     )
 
 
 def name_of(path: StrPath, tensors: Tensors) -> str:
-    """Return the name of the backbone of about this size; `copy` reports what differs."""
+    """Return the name of the backbone of about this size; `copy` reports the differences."""
     counted = [value for name, value in tensors.items() if not fnmatch.fnmatchcase(name, COUNTERS)]
     size = sum(map(np.size, counted))
     nearest = min(SIZES, key=lambda known: abs(known - size))

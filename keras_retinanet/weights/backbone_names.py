@@ -1,4 +1,4 @@
-"""Names of the layers of torchvision's and timm's ImageNet networks, by ours.
+"""Names of the layers of torchvision's and timm's ImageNet networks, by our names.
 
 The keys are patterns of our names. A value may hold the groups of its pattern, {0} and {1}, and
 numbers that follow from the first group n: {below} is n - 1, {above} n + 1, {even} 2 n + 2 and
@@ -88,7 +88,7 @@ def map_by_names(network: keras.Model, names: dict[str, str]) -> list[Entry]:
 
 
 def of_layer(name: str, layer: keras.layers.Layer) -> list[Entry]:
-    """Map a layer, which has this name in PyTorch."""
+    """Map a layer that has this name in PyTorch."""
     if isinstance(layer, keras.layers.BatchNormalization):
         *others, variance = norm(name, layer)
         more = 1e-5 - layer.epsilon  # PyTorch's epsilon less ours

@@ -49,7 +49,7 @@ def names_for(
         return list(known) if count == len(known) else None
     if len(class_names) != count:
         raise InputError(
-            f"{path}: expected {count} class names. Received: {len(class_names)} "
+            f"{path}: give {count} class names, not {len(class_names)} "
             f"({listed(class_names, most=3)})."
         )
     return list(class_names)

@@ -41,15 +41,14 @@ NAMES = {
 CELLS = "anchor_generator.cell_anchors"
 
 
-def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = None) -> Imported:
-    """Load the training model of a Detectron2 RetinaNet, whose ResNet is MSRA's, from a file."""
-    return from_tensors(path, read_tensors(path), class_names, backbone)
-
-
-def from_tensors(
-    path: StrPath, tensors: Tensors, class_names: ClassNames = None, backbone: str | None = None
+def load(
+    path: StrPath,
+    class_names: ClassNames = None,
+    backbone: str | None = None,
+    tensors: Tensors | None = None,
 ) -> Imported:
-    """Load the model from the tensors of the file `path`, see `load`."""
+    """Load the training model of a Detectron2 RetinaNet, whose ResNet is MSRA's, from a file."""
+    tensors = read_tensors(path) if tensors is None else tensors
     normalization = NORMALIZATIONS["detectron2"]
     torch_detectors.agree(path, tensors, "pixel_mean", normalization["mean"][::-1])  # BGR
     torch_detectors.agree(path, tensors, "pixel_std", normalization["std"][::-1])
@@ -73,8 +72,8 @@ def anchors_of(path: StrPath, tensors: Tensors) -> AnchorParameters:
     if not cells:
         return zoo
     faulty = InputError(
-        f"{path}: expected {CELLS}.0 to {levels[-1]} to hold anchors of the same scales and "
-        "ratios on each level. Received: others."
+        f"{path}: {CELLS}.0 to {levels[-1]} must hold anchors of the same scales and ratios on "
+        "each level."
     )
     alike = all(cell.ndim == 2 and cell.shape == cells[0].shape for cell in cells)
     if len(cells) < len(levels) or not alike:

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..typing import StrPath
 from ..utils.text import printable
 from .hdf5 import read_hdf5
+from .pickles import FAULTS
 from .torch_files import read_torch
 
 PREFIXES = ("module.", "model.")  # of DataParallel and of Lightning
@@ -29,29 +30,26 @@ def read_tensors(path: StrPath) -> dict[str, np.ndarray]:
     """
     path = os.fspath(path)
     if os.path.isdir(path):
-        raise InputError(f"{path}: expected a file of weights. Received: a folder")
+        raise InputError(f"{path}: this is a folder; name a weight file.")
     suffix = os.path.splitext(path)[1].lower()
     if suffix == ".json" or re.search(r"-\d+-of-\d+\.", path):
-        raise InputError(f"{path}: expected one file of weights. Received: one of several")
+        raise InputError(f"{path}: one of several files; join them into one file of weights.")
     if suffix not in READERS:
-        known = ", ".join(READERS)
-        raise InputError(f"{path}: expected a file of weights ({known}). Received: {suffix!r}")
+        raise InputError(f"{path}: unknown suffix {suffix!r}; known: {', '.join(READERS)}.")
     if not os.path.isfile(path):
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: no such file.")
     if not os.path.getsize(path):
-        raise InputError(f"{path}: an empty file")
+        raise InputError(f"{path}: an empty file.")
     tensors = READERS[suffix](path)
     if not all(isinstance(name, str) for name in tensors):
-        raise InputError(f"{path}: expected tensors by name. Received: names that are no text")
+        raise InputError(f"{path}: some of its tensors have no text as their name.")
     for name, value in tensors.items():
         if value.dtype.kind not in "biuf":
-            name = printable(name)
-            raise InputError(f"{path}: {name}: expected numbers. Received: {value.dtype}")
+            raise InputError(f"{path}: {printable(name)} holds {value.dtype}, not numbers.")
     return _without_prefix(tensors)
 
 
 def _without_prefix(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Remove the prefixes that all names share."""
     for prefix in PREFIXES:
         if tensors and all(name.startswith(prefix) for name in tensors):
             stripped = {name.removeprefix(prefix): value for name, value in tensors.items()}
@@ -65,9 +63,16 @@ def _read_safetensors(path: str) -> dict[str, np.ndarray]:
 
     try:
         with safe_open(path, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118
+                kind = file.get_slice(name).get_dtype()
+                if not re.fullmatch(r"(F|I|U)(8|16|32|64)|BF16|BOOL", kind):
+                    raise InputError(f"{path}: {printable(name)} is {kind}; save it as float32.")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, TypeError) as error:
-        raise InputError(f"{path}: damaged, or no safetensors file ({printable(error)})") from None
+    except InputError:
+        raise
+    except (SafetensorError, *FAULTS) as error:
+        reason = printable(error)
+        raise InputError(f"{path}: damaged, or not a safetensors file: {reason}.") from None
     return {
         name: value.astype("float32") if value.dtype.name == "bfloat16" else value
         for name, value in tensors.items()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 import os
+import re
+from collections import Counter
+from typing import Any
 
 import h5py
 import numpy as np
@@ -10,6 +15,10 @@ import numpy as np
 from ..errors import InputError
 from ..utils.text import printable
 from .torch_files import widened
+
+HEAP = rb"GCOL\x01\0{3}"  # precedes the size of a heap, which holds strings of any length
+MOST = 2**31  # bytes of strings
+FAULTS = (KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError)  # of h5py
 
 
 def read_hdf5(path: str) -> dict[str, np.ndarray]:
@@ -21,35 +30,56 @@ def read_hdf5(path: str) -> dict[str, np.ndarray]:
     """
     try:
         with h5py.File(path, "r") as file:
-            items = {"": file}
-            file.visititems(lambda name, item: items.update({name: item}))  # follows no outer link
+            items = members(file)
             datasets = {k: item for k, item in items.items() if isinstance(item, h5py.Dataset)}
             _check(path, datasets)
+            _check_strings(path, items)
             root = "model_weights/" if "model_weights" in items else ""
             names = _keras_2(items, root) or {name: name for name in datasets}
-            missing = [place for place in names.values() if place not in datasets]
-            if missing or not names:
-                held = f"no {printable(missing[0])}" if missing else "an HDF5 file without any"
-                raise InputError(f"{path}: expected weights of Keras. Received: {held}")
+            if not names:
+                raise InputError(f"{path}: it holds no weights.")
+            for place, count in Counter(names.values()).items():
+                if place not in datasets or count > 1:
+                    fault = "names twice" if count > 1 else "lacks"
+                    raise InputError(f"{path}: damaged: it {fault} {printable(place)}.")
             return {name: _array(datasets[place]) for name, place in names.items()}
     except InputError:
         raise
-    except (KeyError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except FAULTS as error:
         reason = printable(error)
-        raise InputError(f"{path}: damaged, or not of Keras ({reason})") from None
+        raise InputError(f"{path}: damaged, or not a file of Keras: {reason}.") from None
+
+
+def members(file: h5py.File) -> dict[str, Any]:
+    """Return {place: group or dataset} of a file, without members in other files."""
+    items = {"": file}
+    file.visititems(lambda name, item: items.update({name: item}))  # follows no outer link
+    return items
 
 
 def _check(path: str, datasets: dict[str, h5py.Dataset]) -> None:
-    """Raise an InputError if numbers lie in another file or take more memory than this one."""
+    """Raise an InputError if numbers are in another file or take more memory than this one."""
     for place, dataset in datasets.items():
         name, dtype = printable(place), printable(dataset.dtype)
         if dataset.external or dataset.is_virtual:
-            raise InputError(f"{path}: refused: {name} refers to another file")
-        if dataset.dtype.kind not in "fiub" and dataset.attrs.get("dtype") != "bfloat16":
-            raise InputError(f"{path}: {name}: expected numbers. Received: {dtype}")
+            raise InputError(f"{path}: {name} is in another file; copy it into this one.")
+        if dataset.dtype.kind not in "fiub" and not _is_bfloat16(dataset):
+            raise InputError(f"{path}: {name} holds {dtype}, not numbers.")
     size = sum(dataset.nbytes for dataset in datasets.values())
     if size > os.path.getsize(path):
-        raise InputError(f"{path}: refused: it is compressed or damaged, it says to hold {size} B")
+        raise InputError(f"{path}: compressed or damaged: its tensors take {size} B.")
+
+
+def _check_strings(path: str, items: dict[str, Any]) -> None:
+    """Raise an InputError if strings that share their bytes would take far more than the file."""
+    found = [item.attrs.get_id(name) for item in items.values() for name in item.attrs]
+    count = sum(math.prod(each.shape) for each in found if each.dtype.kind == "O")
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        heaps = [data[mark.end() : mark.end() + 4] for mark in re.finditer(HEAP, data)]
+        sizes = [int.from_bytes(size, "little") for size in heaps]
+        longest = max((size for size in sizes if size <= len(data)), default=0)
+    if count * longest > MOST:
+        raise InputError(f"{path}: damaged: its lists of names take {count * longest} B.")
 
 
 def _keras_2(items: dict, root: str) -> dict[str, str]:
@@ -72,7 +102,12 @@ def _list(group: h5py.Group, name: str) -> list[str]:
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 
 
+def _is_bfloat16(dataset: h5py.Dataset) -> bool:
+    """Return True for a dataset of bfloat16, which Keras 3 writes as 2 bytes of no known type."""
+    return dataset.dtype == np.dtype("V2") and dataset.attrs.get("dtype") == "bfloat16"
+
+
 def _array(dataset: h5py.Dataset) -> np.ndarray:
-    if dataset.attrs.get("dtype") == "bfloat16":
+    if _is_bfloat16(dataset):
         return widened(np.asarray(dataset).view("uint16"))
     return np.asarray(dataset)

@@ -19,16 +19,19 @@ import h5py
 import keras
 import numpy as np
 
+from ..choices import CODERS
 from ..errors import InputError
 from ..models import backbone as make_backbone
+from ..models.options import check_anchors, check_choice
 from ..parts import Design, Freeze
 from ..presets import KERAS_RETINANET
 from ..typing import ClassNames, StrPath, Tensors
 from ..utils.anchors import AnchorParameters
-from ..utils.text import listed
+from ..utils.text import listed, printable
 from . import Imported
 from .coco import names_for
 from .files import read_tensors
+from .hdf5 import members
 from .shapes import count_classes, shape_of
 from .signs import received
 from .weight_map import Entry, copy
@@ -50,10 +53,10 @@ def load(
     """Load the training model of keras-retinanet from an `.h5` file.
 
     Args:
-        backbone: the name that the backbone must have. It sets the size in a MobileNet's name, 224
-            by default, which the weights do not show.
-        anchors: of the training, unless the file is an inference model, which holds them; None
-            assumes keras-retinanet's default.
+        backbone: the name that the backbone must have. For a MobileNet it also gives the image
+            size, which the weights do not show; by default 224.
+        anchors: the anchors of the training; None assumes keras-retinanet's default. Not needed for
+            an inference model, which contains its anchors.
     """
     tensors = canonical(read_tensors(path))
     family, name = family_of(path, tensors, backbone)
@@ -63,12 +66,14 @@ def load(
         has_anchors = anchors is not None or bool(of_class(layers, "Anchors"))
         anchors = anchors or anchors_in(layers, levels)
         design = decoding(layers)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: its model_config is not keras-retinanet's ({error!r})") from None
+        check_choice("coder", design.coder, CODERS)
+        check_anchors(levels, anchors)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: its model_config is damaged: {printable(error)}.") from None
     if len(anchors.sizes) != len(levels):
         raise InputError(
-            f"{path}: expected anchors of {len(anchors.sizes)} pyramid levels. "
-            f"Received: {listed(f'P{level}' for level in levels)}."
+            f"{path}: give anchors for its pyramid levels {listed(levels)}, "
+            f"not for {len(anchors.sizes)} levels."
         )
     kernels = [f"{output}_submodel/pyramid_{output}/kernel" for output in OUTPUTS]
     boxes, scores = (shape_of(path, tensors, kernel)[-1] for kernel in kernels)  # channels
@@ -189,8 +194,8 @@ def family_of(path: StrPath, tensors: Tensors, backbone: str | None = None) -> t
     family = next((FAMILIES[mark] for mark in FAMILIES if mark in tensors), None)
     if family is None:
         raise InputError(
-            f"{path}: expected a RetinaNet of keras-retinanet on a ResNet, VGG, DenseNet or "
-            f"MobileNet. Received: {received(tensors)}."
+            f"{path}: not a RetinaNet of keras-retinanet on a ResNet, VGG, DenseNet or MobileNet, "
+            f"but {received(tensors)}."
         )
     found = family.size(tensors)
     name = family.names[min(family.names, key=lambda size: abs(size - found))]  # or some lack
@@ -222,13 +227,14 @@ def structure(path: StrPath) -> tuple[list[str], list[dict]]:
     if not h5py.is_hdf5(path):
         return [], []  # only tensors, as in safetensors
     with h5py.File(path, "r") as file:
-        names = list(file.get("model_weights", file))
+        root = members(file).get("model_weights", file)
+        names = list(root) if isinstance(root, h5py.Group) else []
         config = file.attrs.get("model_config", '{"config": {"layers": []}}')
     try:
         layers = json.loads(config)["config"]["layers"]
         return names, [{"class_name": each["class_name"], **each["config"]} for each in layers]
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: its model_config is not Keras's ({error!r})") from None
+        raise InputError(f"{path}: its model_config is damaged: {printable(error)}.") from None
 
 
 def of_class(layers: list[dict], name: str) -> list[dict]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import reprlib
 from dataclasses import replace
 
 import keras
@@ -18,13 +19,17 @@ from ..errors import InputError
 from ..layers.normalize import NORMALIZATIONS
 from ..models import backbone as make_backbone
 from ..models.build import anchors_of
+from ..models.options import check_anchors
+from ..options import COUNT, POSITIVE, check_number
 from ..parts import Design, Freeze, Heads, Inputs, PostProcess, Pyramid
 from ..presets import KERASHUB
 from ..typing import ClassNames, StrPath, Tensors
 from ..utils.anchors import AnchorParameters
+from ..utils.text import printable, read_text
 from . import Imported
 from .coco import coco_91, names_for
 from .files import read_tensors
+from .shapes import shape_of
 from .weight_map import RESNETS, Entry, copy
 
 PYRAMID, HEADS = "model.weights.h5", "task.weights.h5"
@@ -36,6 +41,7 @@ RESNET = {  # our ResNets in KerasHub's configuration
     "stackwise_num_strides": [1, 2, 2, 2],
     "use_pre_activation": False,
 }
+RESIZED = {"pad_to_aspect_ratio": True, "interpolation": "bilinear", "antialias": False}
 GROUP_NORM_EPSILON = 1e-3  # Keras's default
 IGNORED = (f"{HEADS}/optimizer/*",)
 
@@ -43,17 +49,23 @@ IGNORED = (f"{HEADS}/optimizer/*",)
 def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = None) -> Imported:
     """Load the training model of a KerasHub RetinaNetObjectDetector from a preset folder."""
     path = os.fspath(path)
-    task = configuration(path)
+    file = os.path.join(path, "task.json")
     try:
-        name = resnet_of(path, task)
-        classes = int(task["num_classes"])
-        design, factors = design_of(path, task)
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: task.json: not as KerasHub writes it ({error!r}).") from None
+        task = configuration(file)
+        name = resnet_of(task)
+        check_number("num_classes", task["num_classes"], COUNT)
+        design, factors = design_of(task)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    except KeyError as error:
+        raise InputError(f"{file}: {error} is missing; is it a preset of KerasHub?") from None
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
+        raise InputError(f"{file}: not as KerasHub writes it: {printable(error)}.") from None
     if backbone not in (None, name):
         raise InputError(f"{path}: the backbone is {name}, not {backbone}.")
+    tensors = tensors_of(path)
+    classes = task["num_classes"]
+    check_scores(path, tensors, classes * anchors_of(design).num_anchors())
     class_names = names_for(path, classes, class_names, coco_91())
     model = make_backbone(name).detector(
         class_names or classes, design=design, freeze=Freeze(batch_norm=True)
@@ -61,60 +73,71 @@ def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = N
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.GroupNormalization):
             layer.epsilon = GROUP_NORM_EPSILON
-    copy(path, tensors_of(path), model, weight_map(model, factors), IGNORED)
+    copy(path, tensors, model, weight_map(model, factors), IGNORED)
     return Imported(model)
+
+
+def check_scores(path: str, tensors: Tensors, scores: int) -> None:
+    """Check that the weights have as many scores at a place as the preset describes."""
+    shape = shape_of(path, tensors, f"{HEADS}/layers/prediction_head_1/prediction_layer/vars/0")
+    if shape[-1] != scores:
+        raise InputError(
+            f"{path}: task.json describes {scores} scores at a place, but {HEADS} has {shape[-1]}."
+        )
 
 
 # the configuration
 
 
-def configuration(path: StrPath) -> dict:
-    """Return the configuration of the detector in a preset folder."""
-    if not os.path.isdir(path):
-        what = "a file" if os.path.exists(path) else "no such folder"
-        raise InputError(f"{path}: expected a preset folder of KerasHub. Received: {what}")
+def configuration(path: str) -> dict:
+    """Return the configuration of the detector in a task.json."""
+    if not os.path.isfile(path):
+        raise InputError("no such file; name the folder of a detector's preset.")
     try:
-        with open(os.path.join(path, "task.json"), encoding="utf-8") as file:
-            task = json.load(file)
-    except FileNotFoundError:
-        raise InputError(f"{path}: expected a detector's preset, with a task.json") from None
+        task = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: task.json: expected JSON ({error})") from None
-    return part({"task": task}, "task", path, "RetinaNetObjectDetector")
+        raise InputError(f"not JSON: {printable(error)}.") from None
+    return part({"task": task}, "task", "RetinaNetObjectDetector")
 
 
-def part(config: dict, name: str, path: StrPath, kind: str) -> dict:
+def part(config: dict, name: str, kind: str) -> dict:
     """Return the configuration of the object `name` in `config`, which must be a `kind`."""
     found = config[name]
-    if not isinstance(found, dict) or found.get("class_name") != kind:
-        received = found.get("class_name") if isinstance(found, dict) else found
-        raise InputError(f"{path}: expected {kind} as its {name}. Received: {received}.")
-    return found["config"]
+    held = found.get("class_name") if isinstance(found, dict) else found
+    if held != kind:
+        raise InputError(f"{name} must be a {kind}, got {reprlib.repr(held)}.")
+    return _dict(found, "config")
 
 
-def resnet_of(path: StrPath, task: dict) -> str:
+def _dict(config: dict, name: str) -> dict:
+    if not isinstance(config[name], dict):
+        raise InputError(f"{name} must be an object, got {reprlib.repr(config[name])}.")
+    return config[name]
+
+
+def resnet_of(task: dict) -> str:
     """Return the name of the ResNet; InputError for others than 18 to 152 of version 1."""
-    pyramid = part(task, "backbone", path, "RetinaNetBackbone")
-    encoder = part(pyramid, "image_encoder", path, "ResNetBackbone")
+    pyramid = part(task, "backbone", "RetinaNetBackbone")
+    encoder = part(pyramid, "image_encoder", "ResNetBackbone")
     convolutions = CONVOLUTIONS.get(encoder["block_type"], 0)
     name = RESNETS.get((tuple(encoder["stackwise_num_blocks"]), convolutions))
-    others = {key: encoder[key] for key, value in RESNET.items() if encoder[key] != value}
-    if name is None or others:
-        blocks = {key: encoder[key] for key in ("block_type", "stackwise_num_blocks")}
-        received = ", ".join(f"{key} {value}" for key, value in (others or blocks).items())
+    wrong = [key for key, value in RESNET.items() if encoder[key] != value]
+    if name is None:
+        wrong += ["block_type", "stackwise_num_blocks"]
+    if wrong:
+        words = ", ".join(f"{key} {reprlib.repr(encoder[key])}" for key in wrong)
         raise InputError(
-            f"{path}: expected a ResNet-18, 34, 50, 101 or 152 as its image_encoder. "
-            f"Received: one with {received}."
+            f"image_encoder must be a ResNet-18, 34, 50, 101 or 152, not one with {words}."
         )
     return name if convolutions == 2 else f"{name}v1.5"
 
 
-def design_of(path: StrPath, task: dict) -> tuple[Design, np.ndarray]:
+def design_of(task: dict) -> tuple[Design, np.ndarray]:
     """Return the design, and the factors (3,) of `inputs_of`."""
-    inputs, factors = inputs_of(path, task)
-    pyramid, anchors = levels_of(path, task)
+    inputs, factors = inputs_of(task)
+    pyramid, anchors = levels_of(task)
     heads = Heads(
-        depth=int(task.get("pre_logits_num_conv_layers", 4)),
+        depth=task.get("pre_logits_num_conv_layers", 4),
         norm="group" if task.get("use_prediction_head_norm") else "none",
     )
     design = replace(
@@ -123,42 +146,40 @@ def design_of(path: StrPath, task: dict) -> tuple[Design, np.ndarray]:
         heads=heads,
         anchors=anchors,
         inputs=inputs,
-        postprocess=postprocess_of(path, task),
+        postprocess=postprocess_of(task),
     )
     return design, factors
 
 
-def inputs_of(path: StrPath, task: dict) -> tuple[Inputs, np.ndarray]:
-    """Return how images become the input, and factors (3,) for the first convolution's kernel.
+def inputs_of(task: dict) -> tuple[Inputs, np.ndarray]:
+    """Return the `Inputs` of the preset, and factors (3,) for the first convolution's kernel.
 
-    The factors, one for each channel, make up for a scale that differs from our normalization's.
+    The factors, one for each channel, correct a scale that differs from our normalization's.
     """
     if task["preprocessor"] is None:
         inputs = replace(
             KERASHUB.inputs, normalization="raw", image_min_side=None, image_max_side=None
         )
         return inputs, np.ones(3)
-    converter = task["preprocessor"]["config"]["image_converter"]["config"]
+    preprocessor = _dict(_dict(task, "preprocessor"), "config")
+    converter = _dict(_dict(preprocessor, "image_converter"), "config")
     scale, offset = (
         np.broadcast_to(default if converter[key] is None else converter[key], 3).astype("float64")
         for key, default in (("scale", 1.0), ("offset", 0.0))
     )
     known = {key: value for key, value in NORMALIZATIONS.items() if value["order"] == "rgb"}
-    same = [key for key in known if np.allclose(np.multiply(known[key]["mean"], scale), -offset)]
-    if not same or not scale.all():
+    usable = scale.all() and np.isfinite(scale).all()
+    same = [key for key in known if usable and np.allclose(known[key]["mean"] * scale, -offset)]
+    if not same:
         raise InputError(
-            f"{path}: expected images normalised by the means of one of {', '.join(known)}. "
-            f"Received: scale {scale.tolist()}, offset {offset.tolist()}."
+            f"scale {scale.tolist()} and offset {offset.tolist()} do not subtract the means of "
+            f"one of {', '.join(known)}."
         )
     size = converter["image_size"]
-    unlike = {"pad_to_aspect_ratio": True, "interpolation": "bilinear", "antialias": False}
-    others = [f"{key} {converter[key]}" for key in unlike if converter[key] != unlike[key]]
-    if size is not None and others:
-        raise InputError(
-            f"{path}: expected images resized with pad_to_aspect_ratio, bilinear, without "
-            f"antialias. Received: {', '.join(others)}."
-        )
-    height, width = size or (None, None)
+    for key, value in RESIZED.items():
+        if size is not None and converter[key] != value:
+            raise InputError(f"{key} must be {value}, got {reprlib.repr(converter[key])}.")
+    height, width = (None, None) if size is None else size
     inputs = replace(
         KERASHUB.inputs,
         normalization=same[0],
@@ -169,37 +190,38 @@ def inputs_of(path: StrPath, task: dict) -> tuple[Inputs, np.ndarray]:
     return inputs, scale * known[same[0]]["std"]
 
 
-def levels_of(path: StrPath, task: dict) -> tuple[Pyramid, AnchorParameters]:
+def levels_of(task: dict) -> tuple[Pyramid, AnchorParameters]:
     """Return the pyramid and its anchors."""
-    pyramid = task["backbone"]["config"]
-    places = part(task, "anchor_generator", path, "AnchorGenerator")
-    low, high = pyramid["min_level"], pyramid["max_level"]
-    if not 2 <= low <= 5 <= high <= 7 or (places["min_level"], places["max_level"]) != (low, high):
-        raise InputError(
-            f"{path}: expected pyramid levels of 2, 3, 4 or 5 to 5, 6 or 7, and anchors on them. "
-            f"Received: {low} to {high}."
-        )
+    pyramid = _dict(_dict(task, "backbone"), "config")
+    places = part(task, "anchor_generator", "AnchorGenerator")
+    low, high, count = pyramid["min_level"], pyramid["max_level"], places["num_scales"]
+    check_number("min_level", low, "from 2 to 5")
+    check_number("max_level", high, "from 5 to 7")
+    check_number("num_scales", count, "from 1 to 20")
+    check_number("anchor_size", places["anchor_size"], POSITIVE, float)
+    if (places["min_level"], places["max_level"]) != (low, high):
+        raise InputError(f"the anchors must have the pyramid's levels {low} to {high}.")
     if pyramid.get("use_fpn_batch_norm"):
-        raise InputError(f"{path}: expected a pyramid without batch norm. Received: one with it.")
+        raise InputError("use_fpn_batch_norm must be false.")
     levels = list(range(low, high + 1))
     strides = [2**level for level in levels]
-    scales = [2 ** (i / places["num_scales"]) for i in range(places["num_scales"])]
     anchors = replace(
         anchors_of(KERASHUB),
         sizes=[places["anchor_size"] * stride for stride in strides],
         strides=strides,
         ratios=places["aspect_ratios"],
-        scales=scales,
+        scales=[2 ** (i / count) for i in range(count)],
     )
+    check_anchors(levels, anchors)
     p6_from = "C5" if pyramid["use_p5"] else "P5"  # KerasHub calls our C5 P5
     return replace(KERASHUB.pyramid, levels=tuple(levels), p6_from=p6_from), anchors
 
 
-def postprocess_of(path: StrPath, task: dict) -> PostProcess:
-    """Return the thresholds of the prediction decoder in KerasHub's post-processing."""
-    decoder = part(task, "prediction_decoder", path, "NonMaxSuppression")
+def postprocess_of(task: dict) -> PostProcess:
+    """Return KerasHub's post-processing with the thresholds of the prediction decoder."""
+    decoder = part(task, "prediction_decoder", "NonMaxSuppression")
     if not decoder["from_logits"]:
-        raise InputError(f"{path}: expected a prediction_decoder that takes logits")
+        raise InputError("from_logits of the prediction_decoder must be true.")
     return replace(
         KERASHUB.postprocess,
         nms_threshold=decoder["iou_threshold"],
@@ -221,7 +243,7 @@ def tensors_of(path: StrPath) -> Tensors:
 
 
 def weight_map(model: keras.Model, factors: np.ndarray) -> list[Entry]:
-    """Map all weights of `model`; `factors` (3,) are those of `inputs_of`."""
+    """Map all weights of `model`; `factors` (3,) come from `inputs_of`."""
     entries = []
     for i, name in enumerate(convolutions_of(model)):
         encoder = f"{PYRAMID}/layers/functional/layers"
@@ -253,7 +275,7 @@ def weight_map(model: keras.Model, factors: np.ndarray) -> list[Entry]:
 
 
 def convolutions_of(model: keras.Model) -> list[str]:
-    """Return the prefixes of our names of the encoder's convolutions, in KerasHub's order.
+    """Return the names of the encoder's convolutions in our model, in KerasHub's order.
 
     In each block the shortcut's convolution comes before the last one.
     """

@@ -27,19 +27,18 @@ NAMES = {
 STRIDE_IN = {"torch": "3x3", "detectron2": "1x1"}
 
 
-def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = None) -> Imported:
+def load(
+    path: StrPath,
+    class_names: ClassNames = None,
+    backbone: str | None = None,
+    tensors: Tensors | None = None,
+) -> Imported:
     """Load the training model of an MMDetection RetinaNet or GFL from a file.
 
-    It has one of two kinds of ResNet. In the kind called caffe, the statistics of batch norm are
-    those of a new layer.
+    Its ResNet is of one of two kinds. In the kind called caffe, batch norm has the statistics of a
+    new layer.
     """
-    return from_tensors(path, read_tensors(path), class_names, backbone)
-
-
-def from_tensors(
-    path: StrPath, tensors: Tensors, class_names: ClassNames = None, backbone: str | None = None
-) -> Imported:
-    """Load the model from the tensors of the file `path`, see `load`."""
+    tensors = read_tensors(path) if tensors is None else tensors
     means = [value for name, value in tensors.items() if name.endswith(".running_mean")]
     normalization = "torch" if any(map(np.any, means)) else "detectron2"
     expected = NORMALIZATIONS[normalization]

@@ -25,7 +25,7 @@ FAULTS = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RecursionError),
     *(TypeError, ValueError, pickle.UnpicklingError),
 )
-MOST = 5_000_000  # instructions; a checkpoint with its optimizer has some ten thousand
+MOST = 1_000_000  # instructions; a checkpoint with its optimizer has some ten thousand
 
 MAKE_DICT = b"cbuiltins\ndict\n)R"  # the instructions that call `allowed.Dict`
 REPLACED = {
@@ -60,7 +60,9 @@ def read_pickle(file: BinaryIO, path: str, storages: dict[str, Storage] | None =
     except InputError:
         raise
     except FAULTS as error:
-        raise InputError(f"{path}: damaged, or no pickle of tensors ({printable(error)})") from None
+        raise InputError(
+            f"{path}: damaged, or not a pickle of tensors: {printable(error)}."
+        ) from None
 
 
 def _checked(file: BinaryIO, path: str) -> io.BytesIO:
@@ -69,7 +71,9 @@ def _checked(file: BinaryIO, path: str) -> io.BytesIO:
     found: Iterable[tuple[Any, Any, Any]] = pickletools.genops(file)
     for count, (opcode, argument, start) in enumerate(found):
         if count == MOST:
-            raise InputError(f"{path}: refused: it has more than {MOST:,} instructions")
+            raise InputError(
+                f"{path}: more than {MOST:,} pickle instructions; save only the state_dict()."
+            )
         if opcode.name in REFUSED:
             raise ValueError(f"it has the instruction {opcode.name}")
         if opcode.name in MEMO and argument > count:
@@ -110,15 +114,16 @@ class _Reader(pickle.Unpickler):
             return Function(CALLS[full], self.count)
         package = full.partition(".")[0]
         part = package in sys.stdlib_module_names or module == "torch._utils"
-        hint = "" if part else ": of a whole module, save its state_dict()"
+        advice = "do not use the file" if part else "save the module's state_dict() instead"
         raise InputError(
-            f"{self.path}: refused: it asks to run {printable(full)}, which no weights need{hint}"
+            f"{self.path}: it asks to run {printable(full)}, which weights never need; {advice}."
         )
 
     def count(self, arguments: Any) -> None:
         """Refuse a file that copies its values over and over to fill the memory."""
         self.left -= len(arguments)
-        self.left -= sum(len(each) for each in arguments if isinstance(each, str | list | dict))
+        sized = (str, list, tuple, dict)
+        self.left -= sum(len(each) for each in arguments if isinstance(each, sized))
         if self.left < 0:
             raise ValueError("it copies more than it holds")
 

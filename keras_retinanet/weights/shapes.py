@@ -10,14 +10,10 @@ from .signs import received
 def shape_of(path: StrPath, tensors: Tensors, name: str, axes: int = 4) -> tuple[int, ...]:
     """Return the shape of a tensor; InputError if it is missing or has other axes."""
     if name not in tensors:
-        raise InputError(
-            f"{path}: expected a RetinaNet with a tensor {name}. Received: {received(tensors)}."
-        )
+        raise InputError(f"{path}: it has no {name} but {received(tensors)}.")
     shape = np.shape(tensors[name])
     if len(shape) != axes or 0 in shape:
-        raise InputError(
-            f"{path}: expected {name} to have {axes} axes, none empty. Received: {shape}."
-        )
+        raise InputError(f"{path}: {name} must have {axes} axes, none empty, got {shape}.")
     return shape
 
 
@@ -29,7 +25,7 @@ def count_classes(path: StrPath, boxes: int, scores: int, anchors: int, values: 
     """
     if boxes != anchors * values or scores % anchors:
         raise InputError(
-            f"{path}: expected heads for {anchors} anchors at a place, {anchors * values} channels "
-            f"for boxes and a multiple of {anchors} for scores. Received: {boxes} and {scores}."
+            f"{path}: the heads of {anchors} anchors at a place must have {anchors * values} "
+            f"channels for boxes and a multiple of {anchors} for scores, got {boxes} and {scores}."
         )
     return scores // anchors

@@ -21,5 +21,5 @@ def received(tensors: Tensors) -> str:
     if not tensors:
         return "no tensors"
     sources = [source for sign, source in SIGNS.items() if fnmatch.filter(tensors, sign)]
-    hint = f", as files of the source {sources[0]} have" if sources else ""
+    hint = f"; name the source {sources[0]}" if sources else ""
     return f"tensors such as {listed(map(printable, tensors), most=3)}{hint}"

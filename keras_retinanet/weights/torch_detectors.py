@@ -21,12 +21,13 @@ from ..models.norms import groups_for
 from ..models.resnet import NETWORKS
 from ..parts import Design, Freeze
 from ..typing import ClassNames, StrPath, Tensors
+from ..utils.text import listed
 from . import weight_map
 from .coco import COCO_80, names_for
 from .shapes import count_classes, shape_of
 from .weight_map import Entry
 
-GROUPS = 32  # of the group norm in heads, in all three
+GROUPS = 32  # of the group norm in heads, in all three projects
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def with_epsilon(tensors: Tensors, epsilon: float, ours: float = 1e-5) -> Tensor
 def head(
     model: keras.Model, output: str, names: dict, channels: np.ndarray | None = None
 ) -> list[Entry]:
-    """Map the head of an output; `channels` is the order of its last convolution's channels."""
+    """Map the head that gives an output; `channels` orders its last convolution's channels."""
     submodel = model.get_layer(f"{output}_submodel")
     ours = f"pyramid_{output}"
     entries = weight_map.conv(names["last"], submodel.get_layer(ours), channels)
@@ -176,7 +177,5 @@ def agree(path: StrPath, tensors: Tensors, name: str, values: Sequence[float]) -
     """Raise an InputError if the file has a tensor of that name with other values."""
     found = np.ravel(tensors.get(name, values))
     if found.shape != np.shape(values) or not np.allclose(found, values, atol=1e-3):
-        raise InputError(
-            f"{path}: expected {name} to be {', '.join(map(str, values))}. "
-            f"Received: {', '.join(f'{value:g}' for value in found[:9])}."
-        )
+        got = ", ".join(f"{value:g}" for value in found[:9])
+        raise InputError(f"{path}: {name} must be {listed(values)}, got {got}.")

@@ -39,10 +39,8 @@ def read_torch(path: str) -> dict[str, np.ndarray]:
         if start[:4] == b"PK\x03\x04":
             return _read_zip(path)
         if start[:1] not in STARTS:
-            raise InputError(
-                f"{path}: expected PyTorch's format. Received: a file that begins with "
-                f"'{printable(start.decode('latin1'))}'"
-            )
+            begins = printable(start.decode("latin1"))
+            raise InputError(f"{path}: not a file of PyTorch: it begins with '{begins}'.")
         # a map's `read` returns no more than the file has, even if a damaged length asks for more
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return _read_pickles(path, content)
@@ -55,34 +53,36 @@ def _read_zip(path: str) -> dict[str, np.ndarray]:
 
             def read(name: str) -> bytes:
                 if name not in entries:
-                    raise InputError(f"{path}: damaged: it has no {printable(name)}")
-                _check_entry(path, name, entries[name])
+                    raise InputError(f"{path}: damaged: it has no {printable(name)}.")
                 return archive.read(entries[name])  # checks the sum
 
             if "config.json" in archive.namelist():
-                raise InputError(f"{path}: expected weights of PyTorch. Received: a .keras file")
+                raise InputError(f"{path}: a .keras file, not weights of PyTorch.")
             if "constants.pkl" in entries:
-                raise InputError(f"{path}: expected tensors by name. Received: a TorchScript file")
+                raise InputError(f"{path}: a TorchScript file; save the module's state_dict().")
+            _check_entries(path, archive.infolist())
             _check_order(path, "byteorder" not in entries or read("byteorder") == b"little")
             content = read_pickle(io.BytesIO(read("data.pkl")), path)
             return _arrays(path, _state(path, content), lambda key: read(f"data/{key}"))
     except InputError:
         raise
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: damaged or cut short ({printable(error)})") from None
+        raise InputError(f"{path}: damaged or cut short: {printable(error)}.") from None
 
 
-def _check_entry(path: str, name: str, entry: zipfile.ZipInfo) -> None:
-    """Raise an InputError if an entry is not stored as it is, or is larger than the file."""
-    if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-        raise InputError(f"{path}: refused: its {printable(name)} is compressed or encrypted")
-    if not entry.file_size == entry.compress_size <= os.path.getsize(path):
-        raise InputError(f"{path}: damaged: its {printable(name)} is larger than the file")
+def _check_entries(path: str, entries: list[zipfile.ZipInfo]) -> None:
+    """Raise an InputError if an entry is compressed, or all together are larger than the file."""
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+            name = printable(entry.filename)
+            raise InputError(f"{path}: its {name} is compressed or encrypted; store it as it is.")
+    if sum(entry.file_size for entry in entries) > os.path.getsize(path):
+        raise InputError(f"{path}: damaged: its entries are larger than the file.")
 
 
 def _check_order(path: str, little_endian: object) -> None:
     if not little_endian:
-        raise InputError(f"{path}: expected a little-endian file. Received: big-endian")
+        raise InputError(f"{path}: big-endian; save it on a little-endian machine.")
 
 
 def _read_pickles(path: str, file: Any) -> dict[str, np.ndarray]:
@@ -92,14 +92,14 @@ def _read_pickles(path: str, file: Any) -> dict[str, np.ndarray]:
     storages: dict[str, Storage] = {}
     _, system, content, keys = (read_pickle(file, path, storages) for _ in range(4))
     if not isinstance(system, dict) or not isinstance(keys, list):
-        raise InputError(f"{path}: damaged: not the pickles of PyTorch's older format")
+        raise InputError(f"{path}: damaged: not the pickles of PyTorch's older format.")
     _check_order(path, system.get("little_endian"))
     end, places = file.tell(), {}
     for key in keys:
         storage = storages.get(key) if isinstance(key, str) else None
         start = end + 8
         if storage is None or int.from_bytes(file[end:start], "little") != storage.size:
-            raise InputError(f"{path}: damaged: its storages do not match its tensors")
+            raise InputError(f"{path}: damaged: its storages do not match its tensors.")
         end = start + storage.size * _dtype(storage).itemsize
         places[key] = slice(start, end)
     return _arrays(path, _state(path, content), lambda key: file[places.get(key, slice(0))])
@@ -107,14 +107,15 @@ def _read_pickles(path: str, file: Any) -> dict[str, np.ndarray]:
 
 def _state(path: str, content: object) -> dict:
     """Return the dict of tensors in the value of a pickle."""
-    held = "something else"
+    held = "another value"
     if isinstance(content, dict):
         for state in (*map(content.get, WITHIN), content):
             if isinstance(state, dict) and any(isinstance(v, View | Built) for v in state.values()):
                 return state
         held = f"a dict of {printable(listed(content))}"
     raise InputError(
-        f"{path}: expected tensors by name, at the top or under {listed(WITHIN)}. Received: {held}"
+        f"{path}: no tensors by name, at the top or under {listed(WITHIN)}, but {held}; save the "
+        "module's state_dict()."
     )
 
 
@@ -131,11 +132,11 @@ def _arrays(path: str, state: dict, read: Callable[[str], bytes]) -> dict[str, n
             elif isinstance(value, Built) and isinstance(value.value, np.ndarray):
                 arrays[name] = value.value
             else:
-                raise ValueError(f"expected a tensor. Received: {type(value).__name__}")
+                raise ValueError(f"not a tensor but {type(value).__name__}")
         except InputError:
             raise
         except FAULTS as error:
-            raise InputError(f"{path}: {printable(name)}: {printable(error)}") from None
+            raise InputError(f"{path}: {printable(name)}: {printable(error)}.") from None
     return arrays
 
 
@@ -146,7 +147,7 @@ def _dtype(storage: Storage) -> np.dtype:
 def _elements(storage: Storage, data: bytes) -> np.ndarray:
     """Return the elements (size,) of a storage; bfloat16 becomes float32."""
     if len(data) != storage.size * _dtype(storage).itemsize:
-        raise ValueError(f"expected {storage.size} elements. Received: {len(data)} bytes")
+        raise ValueError(f"{len(data)} bytes are not {storage.size} elements")
     values = np.frombuffer(data, _dtype(storage))
     return widened(values) if storage.dtype == "bfloat16" else values
 

@@ -27,6 +27,7 @@ def load(
     class_names: ClassNames = None,
     backbone: str | None = None,
     epsilon: float | None = None,
+    tensors: Tensors | None = None,
 ) -> Imported:
     """Load the training model of a torchvision RetinaNet from a file.
 
@@ -37,17 +38,7 @@ def load(
             trained without frozen batch norm, which count their batches. A fine-tuned file without
             these counters may have either; None assumes 0 then.
     """
-    return from_tensors(path, read_tensors(path), class_names, backbone, epsilon)
-
-
-def from_tensors(
-    path: StrPath,
-    tensors: Tensors,
-    class_names: ClassNames = None,
-    backbone: str | None = None,
-    epsilon: float | None = None,
-) -> Imported:
-    """Load the model from the tensors of the file `path`, see `load`."""
+    tensors = read_tensors(path) if tensors is None else tensors
     names = names_of(tensors)
     counted = any(name.endswith(".num_batches_tracked") for name in tensors)
     assumed = () if counted or epsilon is not None else (ASSUMED,)

@@ -13,7 +13,8 @@ from keras import ops
 from ..errors import InputError
 from ..initializers import PriorBackground
 from ..layers import Scale
-from ..models.detector import RetinaNet, checked_names
+from ..models.detector import RetinaNet
+from ..models.options import checked_names
 from ..models.retinanet import training_model
 from ..typing import StrPath
 from ..utils.anchors import AnchorParameters
@@ -22,7 +23,7 @@ from ..utils.text import listed
 
 @dataclass(frozen=True)
 class Transfer:
-    """Counts of what a new model has from the old one."""
+    """Counts of the weights that a new model takes from the old one."""
 
     kept: int  # weights of the old model
     total: int  # weights
@@ -48,17 +49,17 @@ def with_classes(
     pyramid_levels: list[int] | None = None,
     **options: Any,
 ) -> tuple[RetinaNet, Transfer]:
-    """Return a training model for other classes, and what it has from `model`.
+    """Return a training model for other classes, and the `Transfer` from `model`.
 
-    The new model consists of the layers of `model` themselves, so training one trains the other,
-    except for the last layer of the classification head. That starts as in a new detector, but the
-    columns of classes that `model` has by exactly the same name are copied. If the number of
-    anchors at a place changes, the last layers of all heads start from new weights.
+    The new model shares the layers of `model`, so training one trains the other. Only the last
+    layer of the classification head is separate: it starts as in a new detector, except that the
+    columns of classes with exactly the same name are copied. If the number of anchors at a place
+    changes, the last layers of all heads start from new weights.
 
     Args:
         model: any RetinaNet, training or inference model.
         class_names: of the new model.
-        anchors: by default those of `model`.
+        anchors: by default the anchors of `model`.
         pyramid_levels: some of the model's, by default all.
         options: arguments of `RetinaNet`, by default the model's.
 
@@ -95,7 +96,7 @@ def with_classes(
 
 
 def columns_of(model: RetinaNet, output: str, end: End, class_names: list[str]) -> tuple[int, dict]:
-    """Return how many values of an anchor the new head has, and {new: old} of those it keeps."""
+    """Return the number of values per anchor of the new head, and {new: old} of the kept values."""
     if output != "classification":
         return end.values, {i: i for i in range(end.values)}
     known = model.class_names or []
@@ -183,7 +184,7 @@ def assembled(model: RetinaNet, heads: list, options: dict) -> RetinaNet:
 
 
 def described(transfer: Transfer, path: StrPath) -> str:
-    """Return a few lines on what was kept of the detector in a file, and what was not."""
+    """Return a few lines on the kept and the new weights of a detector from a file."""
     lines = [f"kept from {path}: {transfer.kept} of {transfer.total} weights"]
     names = {"copied": transfer.copied, "new": transfer.new}
     lists = [f"{what}: {listed(which)}" for what, which in names.items() if which]

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..typing import StrPath, Tensors
+from ..utils.text import printable
 from .signs import received
 
 
@@ -112,7 +113,7 @@ def resnet_name(path: StrPath, tensors: Tensors, names: dict) -> str:
     missing tensor.
 
     Raises:
-        InputError: for other numbers of blocks than those of `RESNETS`.
+        InputError: for numbers of blocks that `RESNETS` does not list.
     """
     patterns = [_pattern(names[kind]) for kind in ("conv", "norm") if kind in names]
     matches = [re.match(pattern, name) for name in tensors for pattern in patterns]
@@ -130,14 +131,14 @@ def resnet_name(path: StrPath, tensors: Tensors, names: dict) -> str:
             counts = ", ".join(map(str, blocks))
             held = f"stages of {counts} blocks of {convolutions} convolutions"
         raise InputError(
-            f"{path}: expected a ResNet of 18, 34, 50, 101 or 152 layers, with tensors such as "
-            f"{example}.weight. Received: {held}."
+            f"{path}: not a ResNet of 18, 34, 50, 101 or 152 layers with tensors such as "
+            f"{example}.weight, but {held}."
         )
     return RESNETS[tuple(blocks), convolutions]
 
 
 def _pattern(name: str) -> str:
-    """Return a regular expression for the start of names from one with {stage}, {block}, {i}."""
+    """Return a regular expression for the start of names, from {stage}, {block}, {i} in `name`."""
     return re.sub(r"\\{(\w+)\\}", r"(?P<\1>\\d{1,4})", re.escape(name)) + r"\."
 
 
@@ -182,10 +183,7 @@ def copy(
     }
     if any(faults.values()):
         listed = "; ".join(f"{kind} {_some(names)}" for kind, names in faults.items() if names)
-        raise InputError(
-            f"{path}: expected the tensors of {model.name}, all of them and no others. "
-            f"Received: {listed}."
-        )
+        raise InputError(f"{path}: not exactly the tensors of {model.name}: {listed}.")
     for entry, (value, _) in zip(weight_map, converted, strict=True):
         entry.variable.assign(value)
 
@@ -205,9 +203,8 @@ def _converted(entry: Entry, tensor: np.ndarray) -> tuple[Any, str | None]:
 
 
 def _some(names: Sequence[str]) -> str:
-    """Return up to `NAMED` of the names, separated by commas."""
     more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(printable, names[:NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
@@ -218,5 +215,5 @@ def _in_order(value: np.ndarray, order: np.ndarray | None) -> np.ndarray:
     if order is None:
         return value
     if len(value) != len(order):
-        raise ValueError(f"Expected {len(order)} channels. Received: {len(value)}.")
+        raise ValueError(f"{len(order)} channels are needed, got {len(value)}.")
     return value[order]

@@ -12,7 +12,8 @@ from keras_retinanet import assigners
 from keras_retinanet.assigners.iou import BACKGROUND, IGNORE
 from keras_retinanet.assigners.near import best_overlaps, near, places_within
 from keras_retinanet.boxes import iou
-from keras_retinanet.utils.anchors import AnchorParameters, Grid, grid, inside
+from keras_retinanet.utils.anchor_targets import inside
+from keras_retinanet.utils.anchors import AnchorParameters, Grid, grid
 
 # 3 rows and 4 columns of one square of 8 px, centres at 4, 12, ...
 SQUARES = Grid(np.array([[3, 4]]), np.array([[8, 8]]), np.array([[[-4, -4, 4, 4]]], "float32"))

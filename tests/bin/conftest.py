@@ -1,6 +1,5 @@
-"""What the tests of the commands share: failing as a person sees it, and folders of data."""
+"""Fixtures of the tests of the commands: errors as a user sees them, and folders of data."""
 
-import contextlib
 import csv
 import json
 import os
@@ -40,33 +39,6 @@ def refuse(capsys):
 
 
 @pytest.fixture(scope="session")
-def eagerly():
-    """A context of TensorFlow without graphs: steps take longer but start at once."""
-
-    @contextlib.contextmanager
-    def run():
-        if keras.backend.backend() != "tensorflow":
-            yield
-            return
-        import tensorflow as tf
-
-        tf.config.run_functions_eagerly(True)
-        try:
-            yield
-        finally:
-            tf.config.run_functions_eagerly(False)
-
-    return run
-
-
-@pytest.fixture
-def eager(eagerly):
-    """The whole test within `eagerly`."""
-    with eagerly():
-        yield
-
-
-@pytest.fixture(scope="session")
 def data(sample):
     """The sample's arguments, without the held-out part."""
     return ["csv", str(sample / "train.csv"), str(sample / "classes.csv")]
@@ -85,7 +57,7 @@ def started(args):
 
 
 @pytest.fixture
-def train_tiny(tiny, eager):
+def train_tiny(tiny):
     """Trains a tiny model."""
     return lambda *args: train.main([*tiny, *started(args)])
 
@@ -195,7 +167,7 @@ def pascal_folder(sample, tmp_path_factory):
 
 @pytest.fixture
 def csv_data(sample, tmp_path):
-    """Writes an annotation file of rows, or of text, with pictures of the sample as a.jpg, b.jpg
+    """Writes an annotation file of rows, or of text, with images of the sample as a.jpg, b.jpg
     and c.jpg beside it, and gives the arguments `csv ANNOTATIONS CLASSES`."""
     for name, picture in zip("abc", sorted((sample / "images" / "train").iterdir()), strict=False):
         shutil.copy(picture, tmp_path / f"{name}.jpg")
@@ -212,7 +184,7 @@ def csv_data(sample, tmp_path):
 
 @pytest.fixture
 def break_picture():
-    """Replaces a picture by a PNG whose head and end are good and whose pixels are not."""
+    """Replaces an image by a PNG whose head and end are good and whose pixels are not."""
 
     def spoil(path):
         Image.effect_noise((64, 64), 90).convert("RGB").save(path, "PNG")

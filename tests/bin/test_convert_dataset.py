@@ -3,7 +3,7 @@
 import pytest
 
 from keras_retinanet.bin import convert_dataset
-from keras_retinanet.preprocessing.readers import READERS, SETS
+from keras_retinanet.preprocessing.readers import READERS, SPLITS
 from keras_retinanet.preprocessing.readers.recognise import kind_of
 
 # of what a format cannot say
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:keras_retinanet")
 
 
 def boxes_of(dataset):
-    """The boxes of each picture, as text, with their classes."""
+    """The boxes of each image, as text, with their classes."""
     return sorted(
         sorted(
             (dataset.class_names[label], *map(round, box))
@@ -29,9 +29,9 @@ def test_all_sets_of_a_folder(form, coco_folder, tmp_path, capsys):
     convert_dataset.main([str(coco_folder), form, str(out)])
     assert "train2017: read 6 images with" in capsys.readouterr().out
     assert kind_of(out) == form
-    assert len(SETS[form](out)) == 2
+    assert len(SPLITS[form](out)) == 2
     for name in ("train2017", "val2017"):
-        known = next(found for found in SETS[form](out) if name.startswith(found))
+        known = next(found for found in SPLITS[form](out) if name.startswith(found))
         again = READERS[form](out, known)
         assert boxes_of(again) == boxes_of(READERS["coco"](*coco_paths(coco_folder, name)))
 
@@ -42,7 +42,7 @@ def test_one_set_of_any_name_becomes_train(coco_folder, tmp_path):
     source.write_text(annotations.read_text())
     images = coco_folder / "images" / "val2017"
     convert_dataset.main([str(source), "yolo", str(tmp_path / "out"), "--images", str(images)])
-    assert list(SETS["yolo"](tmp_path / "out")) == ["train"]
+    assert list(SPLITS["yolo"](tmp_path / "out")) == ["train"]
 
 
 def test_what_cannot_be_written_is_one_sentence(refuse, coco_folder, tmp_path):

@@ -4,11 +4,11 @@ import argparse
 
 import pytest
 
-from keras_retinanet.bin import data_options, train
+from keras_retinanet.bin import data_options, evaluate, train
 
 
 def parse(*argv, use="look", last=None):
-    parser = argparse.ArgumentParser(prog="command", add_help=False)
+    parser = argparse.ArgumentParser(prog="command", description="Try.", add_help=False)
     parser.add_argument("--rate", type=float, default=1.0)
     return data_options.parse_with_data(parser, [str(arg) for arg in argv], use, last)
 
@@ -29,7 +29,7 @@ def test_options_of_the_data_set_stand_before_it_too(tmp_path):
     args = parse("--zero-based", "pascal", "--skip-difficult", "x", "--rate", "3")
     assert (args.path, args.zero_based, args.skip_difficult) == ("x", True, True)
     assert (args.skip_truncated, args.image_extension, args.rate) == (False, ".jpg", 3)
-    assert parse("--set", "a", "coco", "--set=b", "x").set == ["a", "b"]
+    assert parse("--set", "a", "coco", "--split=b", "x").split == ["a", "b"]
     last = {"model": {"metavar": "MODEL"}}
     argv = ["csv", "v.csv", "c.csv", "--images", tmp_path, "m.keras"]
     for place in range(len(argv) - 1):  # the option and its value anywhere
@@ -68,7 +68,7 @@ def test_a_path_is_a_data_set_of_its_own_kind(sample, coco_folder, pascal_folder
     [
         ([], "required: DATASET"),
         (["--rate", "2"], "required: DATASET"),
-        (["nowhere"], "no such file or folder: 'nowhere', nor a kind of data set (csv, coco"),
+        (["nowhere"], "no such file, folder or kind: 'nowhere'; known kinds: csv, coco"),
         (["--speed", "coco", "x"], "unrecognized arguments: --speed"),
         (["coco"], "required: PATH"),
         (["coco", "x", "y"], "unrecognized arguments: y"),
@@ -83,6 +83,23 @@ def test_what_is_missing_or_unknown_is_named(capsys, argv, message):
         parse(*argv)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_without_arguments_examples_are_shown(capsys):
+    with pytest.raises(SystemExit):
+        parse(use="train")
+    assert "\n  command boxes.csv --val-annotations val.csv\n" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse(use="evaluate", last={"model": {"metavar": "MODEL"}})
+    assert "\n  command boxes.csv MODEL\n" in capsys.readouterr().err
+
+
+def test_help_fits_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for main in (train.main, evaluate.main):
+        with pytest.raises(SystemExit):
+            main(["--help"])
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("argv", [["-h"], ["--help"], ["--rate", "2", "--help"]])
@@ -101,6 +118,34 @@ def test_help_of_a_kind_lists_its_own_arguments(capsys):
             parse(*argv)
         assert stop.value.code == 0
         assert "--skip-difficult" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (
+            ["csv", "a.csv", "c.csv", "--val-annotations", "v.csv"],
+            ["csv", "v.csv", "c.csv"],
+        ),
+        (["coco", "x", "--val-split", "holdout"], ["coco", "x", "--split", "holdout"]),
+        (
+            ["pascal", "x", "--zero-based", "--image-extension=.png", "--val-set=v"],
+            ["pascal", "x", "--split", "v", "--image-extension", ".png", "--zero-based"],
+        ),
+    ],
+)
+def test_validation_data_are_named_for_retinanet_evaluate(argv, words):
+    found = data_options.evaluation_words(parse(*argv, use="train"))
+    assert found[:2] == words[:2]
+    assert sorted(found) == sorted(words)
+    last = {"model": {"metavar": "MODEL"}}
+    args = parse(*found, "m.keras", use="evaluate", last=last)
+    assert (args.path, args.model) == (words[1], "m.keras")
+
+
+def test_usual_validation_split_is_named(coco_folder):
+    [*_, option, split] = data_options.evaluation_words(parse(coco_folder, use="train"))
+    assert (option, split) == ("--split", "val2017")
 
 
 def test_every_kind_has_a_reader():

@@ -1,4 +1,4 @@
-"""retinanet-debug: what the pictures show, and where they are written."""
+"""retinanet-debug: what the images show, and where they are written."""
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ def test_a_picture_for_each_and_a_contact_sheet(show, sample, capsys):
     names = sorted(path.name for path in out.iterdir())
     assert names == sorted([debug.SHEET, *(f"{i:05d}.png" for i in range(6))])
     sheet = cv2.imread(str(out / debug.SHEET))
-    assert sheet.shape == (2 * 320, 4 * 320, 3)  # 6 pictures, 4 in a row
+    assert sheet.shape == (2 * 320, 4 * 320, 3)  # 6 images, 4 in a row
     assert "6 images with" in capsys.readouterr().out
 
 
@@ -96,7 +96,7 @@ def test_keys_lead_through_the_pictures(sample, monkeypatch):
     sides = ["--image-min-side=64", "--image-max-side=64", "--augment=colour:chance=1"]
     debug.main([*sides, "csv", str(sample / "train.csv"), str(sample / "classes.csv")])
     assert len(shown) == 5
-    assert not np.array_equal(shown[3], shown[4])  # x: the same picture after other changes
+    assert not np.array_equal(shown[3], shown[4])  # x: the same image after other changes
 
 
 def test_the_pictures_themselves_are_safe(refuse, sample):
@@ -111,18 +111,60 @@ def test_pictures_in_folders_below_the_output_are_safe_too(refuse, csv_data, tmp
     (tmp_path / "a.jpg").rename(tmp_path / "in" / "a.jpg")
     (tmp_path / "boxes.csv").write_text("in/a.jpg,,,,,\nb.jpg,,,,,\n")
     data = ["csv", tmp_path / "boxes.csv", "--no-gui", "--output-dir"]
-    assert "name a new or empty folder" in refuse(debug.main, *data, tmp_path)
+    assert "choose a new folder" in refuse(debug.main, *data, tmp_path)
     (tmp_path / debug.SHEET).write_text("as if written before")
     assert "holds input images" in refuse(debug.main, *data, tmp_path)
     assert not (tmp_path / "in" / "a.png").exists()
 
 
-def test_only_its_own_folder_is_written_anew(show, refuse, sample, tmp_path):
+def test_only_its_own_folder_is_written_again(show, refuse, sample, tmp_path):
     show("--number=1")
     show("--number=1")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "00000.png").write_text("kept")
     data = [sample / "train.csv", sample / "classes.csv"]
     message = refuse(debug.main, "--no-gui", "--output-dir", tmp_path / "mine", "csv", *data)
-    assert "name a new or empty folder" in message
+    assert "choose a new folder" in message
     assert (tmp_path / "mine" / "00000.png").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "atss:top_k=1.5",
+        "atss:top_k=None",
+        "atss:top_k=0",
+        "iou:positive_overlap='a'",
+        "iou:positive_overlap=(1,2)",
+        "iou:negative_overlap=None",
+        "iou:positive_overlap=0.3,negative_overlap=0.5",
+    ],
+)
+def test_arguments_of_assigners_are_checked_as_in_training(refuse, wrong):
+    message = refuse(debug.main, "--no-gui", "--assigner", wrong, "csv", "nowhere.csv")
+    assert wrong.split(":")[0] in message
+    assert wrong.split("=")[0].split(":")[1] in message
+
+
+def test_after_an_interruption_the_same_command_works(sample, refuse, tmp_path, monkeypatch):
+    from keras_retinanet.utils import image
+
+    out = tmp_path / "out"
+    args = ["--no-gui", "--output-dir", str(out), "csv"]
+    args += [str(sample / "train.csv"), str(sample / "classes.csv")]
+    write, written = image.write_image_bgr, []
+
+    def stop(path, pixels):
+        write(path, pixels)
+        written.append(path)
+        if len(written) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(image, "write_image_bgr", stop)
+        with pytest.raises(SystemExit) as stopped:
+            debug.main(args)
+    assert stopped.value.code == 130
+    assert not list(out.iterdir())
+    debug.main(args)
+    assert (out / "contact_sheet.jpg").is_file()

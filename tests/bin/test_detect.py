@@ -1,4 +1,4 @@
-"""retinanet-detect: which pictures, what is written, and what is refused."""
+"""retinanet-detect: which images, what is written, and what is refused."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from PIL import Image
 from keras_retinanet.bin import detect
 from keras_retinanet.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("eager", "load_once")
+pytestmark = pytest.mark.usefixtures("load_once")
 
 
 def run(*args):
@@ -28,7 +28,7 @@ def refuse_detection(refuse, detector, tmp_path):
 
 @pytest.fixture
 def picture(sample, tmp_path):
-    """A picture that the detector knows, at a place of its own, without losses."""
+    """An image that the detector knows at its own place, without losses."""
     path = tmp_path / "pictures" / "known.png"
     path.parent.mkdir()
     Image.open(sample / "images" / "train" / "00000.jpg").save(path)
@@ -70,7 +70,7 @@ def test_pictures_and_results_of_a_folder(sample, detector, tmp_path, capsys):
 
 
 def test_pictures_of_another_size(sample, detector, tmp_path, refuse):
-    """At twice its size the same picture has other scores, boxes in its own pixels as before."""
+    """At twice its size the same image has other scores, boxes in its own pixels as before."""
     path = sample / "images" / "train" / "00000.jpg"
     [(_, rows)] = found(detector, path, folder=tmp_path).items()
     [(_, same)] = found(detector, path, "--no-resize", folder=tmp_path).items()
@@ -95,7 +95,7 @@ def test_it_finds_what_it_learned(sample, detector, tmp_path):
 
 
 def test_sources_are_files_folders_and_globs(tmp_path):
-    for name in ("b.jpg", "a.PNG", "c.txt", "sub/d.webp", "[x].jpg"):
+    for name in ("b.jpg", "a.PNG", "c.txt", "sub/d.webp", "[x].jpg", "._b.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     place = str(tmp_path)
@@ -224,7 +224,7 @@ def test_an_inference_model_has_its_own_nms(refuse_detection, picture, detector,
     assert (tmp_path / "x.json").exists()
 
 
-# broken pictures
+# broken images
 
 
 @pytest.mark.filterwarnings("always:::keras_retinanet")
@@ -268,7 +268,7 @@ def test_models_that_cannot_detect(refuse, other_keras_file, picture, tmp_path):
     text.write_text("no model")
     for model, message in (
         (tmp_path / "missing.keras", "no such file"),
-        (text, "is not a model"),
+        (text, "not a .keras file"),
         (other_keras_file, "holds a Sequential"),
         (tmp_path, "is a folder"),
     ):

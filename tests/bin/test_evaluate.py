@@ -10,14 +10,14 @@ from pycocotools.cocoeval import COCOeval
 
 from keras_retinanet.bin import evaluate
 
-pytestmark = pytest.mark.usefixtures("eager", "load_once")
+pytestmark = pytest.mark.usefixtures("load_once")
 
 FIGURES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
 
 
 @pytest.fixture
 def train_csv(sample):
-    """The pictures that the detector knows by heart."""
+    """The images that the detector knows exactly."""
     return ["csv", str(sample / "train.csv"), str(sample / "classes.csv")]
 
 
@@ -185,7 +185,7 @@ def test_models_that_cannot_be_evaluated(refuse, train_csv, other_keras_file, tm
         return refuse(evaluate.main, "--json", out, *args)
 
     assert "no such file" in refused(*train_csv, tmp_path / "missing.keras")
-    assert "text.keras is not a model" in refused(*train_csv, text)
+    assert "text.keras: not a .keras file" in refused(*train_csv, text)
     assert "holds a Sequential" in refused(*train_csv, other_keras_file)
     message = refused("--backbone", "resnet50", *train_csv, detector)
     assert "has the backbone resnet10_0.25, not resnet50" in message

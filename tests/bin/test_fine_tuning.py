@@ -26,7 +26,7 @@ def eggs(csv_data):
 
 
 @pytest.fixture
-def tune(eager, tmp_path, eggs, capsys):
+def tune(tmp_path, eggs, capsys):
     """Trains a step from a file on the eggs; gives the snapshot's path and what was printed."""
 
     def run(file, *args, start="--weights"):
@@ -49,7 +49,7 @@ def refuse_weights(refuse, eggs, tmp_path):
 
 @pytest.fixture
 def start(data):
-    """What a training on the sample starts from: (training model, inference model, arguments)."""
+    """The start of a training on the sample: (training model, inference model, arguments)."""
 
     def make(file, *options):
         args = train.parse_args([*map(str, options), "--weights", str(file), *data])
@@ -73,7 +73,7 @@ def test_a_snapshot_becomes_a_detector_of_other_classes_and_goes_on(snapshot, tu
     assert "classes copied: crate; new: egg\n" in printed
     assert "new weights: pyramid_classification (for new classes)\n" in printed
     assert "losses focal and giou, assigner iou, images 64 to 64 px\n" in printed
-    assert f"{snapshot} settles these options, which have no effect: feature_size\n" in printed
+    assert f"{snapshot} decides these options, so they have no effect: feature_size\n" in printed
     old, new = load_retinanet(str(snapshot)), load_retinanet(str(path))
     assert new.class_names == ["crate", "egg"]
     assert new.anchor_params.get_config() == old.anchor_params.get_config()
@@ -206,7 +206,7 @@ def test_weights_that_do_not_fit(refuse_weights, snapshot, other_keras_file, tmp
     assert "missing.keras: no such file" in refuse_weights(tmp_path / "missing.keras")
     text = tmp_path / "text.keras"
     text.write_text("no model")
-    assert "text.keras is not a model in Keras's .keras format" in refuse_weights(text)
+    assert "text.keras: not a .keras file" in refuse_weights(text)
     small = ["--backbone", "resnet10_0.25", *SMALL]
     message = refuse_weights(other_keras_file, *small)
     assert "dense.keras: not the weights of a bare resnet10_0.25" in message

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -23,7 +24,7 @@ strides = 8 16 32 64 128
 ratios = 1 2
 scales = 1.5
 """
-pytestmark = pytest.mark.usefixtures("eager", "load_once")
+pytestmark = pytest.mark.usefixtures("load_once")
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_options_of_other_sources_are_refused(refuse_import, tmp_path):
     assert "the source torchvision takes no anchors" in text
     for epsilon in ("-1", "nan", "1"):
         text = refuse_import("torchvision", model, out, f"--epsilon={epsilon}")
-        assert f"{model}: epsilon must be from 0 to 1, got " in text
+        assert re.search(f"epsilon.* must be .*, got {epsilon}", text)
 
 
 def test_a_bare_backbone_is_what_training_starts_from(mobilenet, tmp_path, capsys):
@@ -174,7 +175,7 @@ def test_names_of_mobilenets_tell_their_size(refuse_import, mobilenet, tmp_path,
     import_weights.main(["backbone", str(mobilenet), str(out), "--backbone", "MobileNet128_0.25"])
     assert f"{mobilenet}: mobilenet128_0.25, " in capsys.readouterr().out
     text = refuse_import("torchvision", mobilenet, out, "--backbone", "resnet51")
-    assert "backbone: Unknown backbone 'resnet51'; known: " in text
+    assert "Unknown backbone 'resnet51'; known: " in text
 
 
 def test_places_where_nothing_can_be_written(refuse_import, mobilenet, sample, tmp_path):
@@ -200,10 +201,10 @@ def test_files_that_are_refused(refuse_import, thin, mobilenet, tmp_path):
     out, names = tmp_path / "new" / "out.keras", tmp_path / "classes.csv"
     names.write_text("cat,0\ndog,1\n")
     text = refuse_import("torchvision", mobilenet, out, "--classes", names)
-    assert "class names. Received: 2 (cat, dog)" in text
+    assert "class names, not 2 (cat, dog)" in text
     hostile = tmp_path / "hostile.pth"
     hostile.write_bytes(b"cos\nsystem\n(X\x04\x00\x00\x00exittR.")
-    assert "refused: it asks to run os.system" in refuse_import("backbone", hostile, out)
+    assert "it asks to run os.system" in refuse_import("backbone", hostile, out)
     assert "no such file" in refuse_import("torchvision", mobilenet, out, "--classes", "none.csv")
     text = refuse_import("backbone", mobilenet, out, "--backbone", "resnet18_0.25")
     assert "missing" in text or "without a source" in text
@@ -224,7 +225,7 @@ def test_every_source_can_load():
     for module, options in weights.SOURCES.values():
         load = importlib.import_module(f"keras_retinanet.weights.{module}").load
         taken = {"path", "class_names", "backbone", *options}
-        assert set(inspect.signature(load).parameters) == taken
+        assert taken <= set(inspect.signature(load).parameters) <= taken | {"tensors"}
 
 
 def test_the_page_names_every_source():

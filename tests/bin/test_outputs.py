@@ -1,5 +1,6 @@
-"""No output of a command replaces an input, another output, or what is no regular file."""
+"""No output of a command replaces an input, another output, or an irregular file."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,11 +15,13 @@ from keras_retinanet.bin import (
     doctor,
     evaluate,
     import_weights,
+    train,
 )
 from keras_retinanet.preprocessing.dataset import checked
 from keras_retinanet.preprocessing.readers import read_csv
 from keras_retinanet.preprocessing.writers import WRITERS
 
+CSV_FILES = ("train.csv", "classes.csv")
 IMAGES = (".jpg", ".png")
 FORMATS = [*WRITERS, "labelme", "cvat"]
 
@@ -102,6 +105,23 @@ def test_evaluate_keeps_every_file_it_reads(data, option, refuse_output, detecto
 def test_other_splits_of_the_folder_are_kept(coco_folder, refuse_output, detector, load_once):
     path = coco_folder / "annotations" / "instances_train2017.json"
     refuse_output(coco_folder, evaluate.main, "--json", path, coco_folder, detector)
+
+
+@pytest.mark.parametrize("kind", FORMATS[1:6])
+def test_files_of_splits_that_are_not_read_are_kept(kind, sample, refuse_output, tmp_path):
+    folder = tmp_path / "data"
+    for split in ("train", "val"):
+        dataset = checked(read_csv(str(sample / f"{split}.csv"), str(sample / "classes.csv")))
+        WRITERS[kind](dataset, folder, split)
+    for option in ("--html", "--write-config"):
+        for path in inputs_of(folder)[:-1]:
+            refuse_output(folder, doctor.main, option, path, "--quick", "--set=val", kind, folder)
+
+
+def test_annotations_beside_the_file_that_is_read_are_kept(sample, refuse_output, tmp_path):
+    folder = shutil.copytree(sample, tmp_path / "data")
+    args = ["--quick", "csv", folder / "val.csv", folder / "classes.csv"]
+    refuse_output(folder, doctor.main, "--html", folder / "train.csv", *args)
 
 
 def test_broken_files_are_kept(coco_folder, refuse_output, tmp_path):
@@ -221,6 +241,50 @@ def test_import_keeps_its_class_file_and_anchors(refuse, tmp_path):
         message = refuse(import_weights.main, "torchvision", tmp_path / "b.h5", path, option, path)
         assert f"OUT.keras {path} would overwrite" in message
     assert path.read_text() == "kept"
+
+
+def test_convert_model_keeps_its_model_and_anchors(refuse, tmp_path):
+    path = tmp_path / "a.keras"
+    path.write_text("kept")
+    for args in ((path, path), ("--config", path, tmp_path / "b.keras", path)):
+        assert f"OUT {path} would overwrite an input file" in refuse(convert_model.main, *args)
+    assert path.read_text() == "kept"
+
+
+def test_training_keeps_the_weights_it_starts_from(refuse, tiny, snapshot, tmp_path):
+    weights = shutil.copy(snapshot, tmp_path / "resnet10_0.25_csv_last.keras")
+    before = weights.read_bytes()
+    rows = [tiny[tiny.index("--config") + 1].replace("anchors.ini", n) for n in CSV_FILES]
+    options = ["--weights", weights, "--snapshot-path", tmp_path]
+    message = refuse(train.main, *tiny, *options, "csv", *rows)
+    assert f"{weights} would overwrite an input file" in message
+    assert weights.read_bytes() == before
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.filterwarnings("ignore::UserWarning:keras_retinanet")  # of what a format cannot say
+def test_a_conversion_into_its_own_folder_only_adds_files(data, form, tmp_path):
+    source, args = data
+    folder = shutil.copytree(source, tmp_path / "data")
+    args = [str(arg).replace(str(source), str(folder)) for arg in args]
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    with contextlib.suppress(SystemExit):
+        convert_dataset.main([*args, form, str(folder)])
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_the_repair_of_a_data_set_goes_to_a_new_folder(data, refuse):
+    folder, args = data
+    assert f"{folder} is not empty" in refuse(doctor.main, "--fix", folder, "--no-html", *args)
+
+
+def test_debug_keeps_the_images_it_reads(data, refuse):
+    folder, args = data
+    image = inputs_of(folder)[-1]
+    out = ["--no-gui", "--flatten-output", "--output-dir", image.parent]
+    before = image.read_bytes()
+    refuse(debug.main, *out, *args)
+    assert image.read_bytes() == before
 
 
 def test_convert_dataset_keeps_linked_and_read_files(refuse, sample, tmp_path):

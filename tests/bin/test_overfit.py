@@ -8,7 +8,7 @@ from keras_retinanet.training import overfit
 
 
 @pytest.fixture
-def quick(monkeypatch, eager):
+def quick(monkeypatch):
     """Few steps, in which the loss need not fall far."""
     monkeypatch.setattr(overfit, "STEPS", 8)
     monkeypatch.setattr(overfit, "LEFT", 0.99)
@@ -33,7 +33,7 @@ def test_anchors_that_miss_are_named(refuse_training, data, tmp_path):
         "[pyramid_levels]\nlevels = 3\n"
     )
     message = refuse_training("--preflight", "--config", config, *data)
-    assert "the anchors miss 100% of the 6 objects of class ball" in message
+    assert "0% of the 4 boxes of class ball" in message
     assert "fit_anchors" in message
 
 
@@ -76,7 +76,16 @@ def test_anchors_that_miss_one_class_alone_are_named(csv_data, refuse_training):
     # anchors of 16 px and more reach a box of 16 px, and none of 2 px
     data = csv_data("a.jpg,20,20,36,36,ball\nb.jpg,30,30,32,32,star\n")
     message = refuse_training("--preflight", *data)
-    assert "the anchors miss 100% of the 1 objects of class star" in message
+    assert "0% of the 1 boxes of class star" in message
+
+
+def test_missed_classes_are_those_below_half():
+    recalls = {"ball": (4, 0.5), "star": (8, 0.25), "tent": (0, None)}
+    sentence = overfit.missed_classes(recalls)
+    assert "25% of the 8 boxes of class star at IoU 0.5" in sentence
+    assert "ball" not in sentence
+    assert "fit_anchors" in sentence
+    assert overfit.missed_classes({"ball": (4, 0.5), "tent": (0, None)}) is None
 
 
 def test_no_objects_in_the_first_batches():

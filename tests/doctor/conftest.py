@@ -12,8 +12,8 @@ BOXES = {"cat": ((2, 2, 34, 34), (60, 2, 92, 34)), "dog": ((30, 30, 62, 62), (62
 
 
 class Folder:
-    """Pictures train0.png to train5.png and val0.png to val2.png of 96 x 64 px, and CSV rows for
-    each set, two cats and two dogs in each picture: 24 and 12 boxes.
+    """Images train0.png to train5.png and val0.png to val2.png of 96 x 64 px, and CSV rows for
+    each set, two cats and two dogs in each image: 24 and 12 boxes.
     """
 
     def __init__(self, path):
@@ -25,7 +25,7 @@ class Folder:
             self.add_image(f"{name}{number}.png", name)
 
     def draw(self, file, seed, size=(96, 64), **options):
-        """A picture of noise, which no other seed gives."""
+        """An image of noise, which no other seed gives."""
         pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), "uint8")
         Image.fromarray(pixels).save(self.path / file, **options)
 
@@ -50,7 +50,7 @@ class Folder:
         return splits
 
     def examine(self, classes=("cat", "dog"), **options):
-        return examine(self.read(classes), **{"thorough": True, "min_side": None, **options})
+        return examine(self.read(classes), **{"thorough": True, "sides": None, **options})
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which objects the anchors reach, by hand."""
+"""Objects that the anchors reach, by hand."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ SQUARES = AnchorParameters(sizes=(32,), strides=(32,), ratios=(1,), scales=(1,))
 
 
 def split_of(*records, size=(96, 64), sides=None, **options):
-    """A `Split` of records (boxes, labels) without a look at their pictures."""
+    """A `Split` of records (boxes, labels) without a look at their images."""
     made = [
         make_record(f"{i}.png", i, boxes, labels, size=size, **options)
         for i, (boxes, labels) in enumerate(records)

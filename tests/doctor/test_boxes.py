@@ -1,12 +1,14 @@
 """Boxes that cannot be right, and boxes drawn twice, against all pairs."""
 
 import dataclasses
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from keras_retinanet.boxes import iou
-from keras_retinanet.doctor.boxes import NEAR, check_boxes, pairs, twins
+from keras_retinanet.doctor.boxes import NEAR, check_boxes, twins
 from keras_retinanet.doctor.checks import examine
 from keras_retinanet.doctor.splits import Split
 from keras_retinanet.preprocessing.box_faults import CUT, GOOD, INVERTED, OUTSIDE
@@ -14,7 +16,7 @@ from keras_retinanet.preprocessing.dataset import Dataset, make_record
 
 
 def split_of(*records, size=(96, 64)):
-    """A `Split` of records (boxes, labels, ignore) without a look at their pictures."""
+    """A `Split` of records (boxes, labels, ignore) without a look at their images."""
     made = [
         make_record(f"{i}.png", i, *rest[:2], ignore=rest[2] if len(rest) > 2 else None, size=size)
         for i, rest in enumerate(records)
@@ -37,7 +39,9 @@ def test_boxes_of_an_image_of_another_size_are_not_compared_with_it():
 
 def test_no_boxes():
     assert split_of().states.shape == (0,)
-    assert pairs(split_of()).shape == pairs(split_of(((), ()))).shape == (2, 0)
+    assert (
+        twins(split_of()) == twins(split_of(((), ()))) == {"equal": {}, "classes": {}, "near": {}}
+    )
 
 
 def test_boxes_that_are_no_numbers_are_an_error(folder):
@@ -48,14 +52,14 @@ def test_boxes_that_are_no_numbers_are_an_error(folder):
     data.records[0] = make_record(
         record.path, 0, [*record.boxes, *bad], [*record.labels, 0, 0], stated_size=(96, 64)
     )
-    findings = examine(splits, min_side=None).findings
+    findings = examine(splits, sides=None).findings
     assert [(f.severity, f.count, f.total) for f in findings] == [("error", 2, 38)]
-    assert findings[0].name == "boxes that are no numbers"
+    assert findings[0].name == "boxes with NaN or infinite coordinates"
     assert findings[0].places[0].text.endswith("train0.png (box 5, nan, 9, 9 in 96 x 64 px)")
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_pairs_are_those_of_all_boxes_of_an_image(seed):
+def test_twins_are_those_of_all_pairs_of_boxes(seed):
     rng = np.random.default_rng(seed)
     records = []
     for count in (0, 1, 2, 40):
@@ -65,16 +69,39 @@ def test_pairs_are_those_of_all_boxes_of_an_image(seed):
         boxes = np.concatenate([boxes, again, boxes[: count // 4]])
         records.append((boxes, rng.integers(0, 2, len(boxes)), rng.random(len(boxes)) < 0.1))
     split = split_of(*records)
-    expected = set()
-    for a in range(len(split.boxes)):
-        for b in range(a + 1, len(split.boxes)):
-            together = split.image[a] == split.image[b] and split.counted[[a, b]].all()
-            if together and iou(split.boxes[a], split.boxes[b]) > NEAR:
-                expected.add((a, b))
-    assert len(expected) > 20
-    found = pairs(split)
-    assert set(zip(*found.tolist(), strict=True)) == expected
-    assert found.shape[1] == len(expected)
+    expected = {"equal": set(), "classes": set(), "near": set()}
+    for b in range(len(split.boxes)):
+        before = [a for a in range(b) if split.image[a] == split.image[b]]
+        before = [a for a in before if split.counted[[a, b]].all() and a not in expected["equal"]]
+        kinds = set()
+        for a in before:
+            same = bool((split.boxes[a] == split.boxes[b]).all())
+            if split.labels[a] == split.labels[b] and iou(split.boxes[a], split.boxes[b]) > NEAR:
+                kinds.add("equal" if same else "near")
+            elif same:
+                kinds.add("classes")
+        for kind in {"equal"} & kinds or kinds:
+            expected[kind].add(b)
+    assert len(expected["near"]) >= 10
+    assert expected["equal"]
+    found = twins(split)
+    assert {kind: set(each) for kind, each in found.items()} == expected
+    assert all(a < b for each in found.values() for b, a in each.items())
+
+
+@pytest.mark.parametrize(("jitter", "count"), [(0, 20_000), (0.1, 5_000)])
+def test_boxes_that_coincide_take_little_time_and_memory(jitter, count):
+    moved = np.random.default_rng(0).normal(0, jitter, (count, 4))
+    split = split_of((np.array([10, 10, 60, 60]) + moved, [0] * count))
+    tracemalloc.start()
+    start = time.perf_counter()
+    findings = check_boxes([split])
+    seconds = time.perf_counter() - start
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [finding.count for finding in findings] == [count - 1]
+    assert seconds < 60
+    assert most < 100e6
 
 
 def test_twins_by_hand():
@@ -107,7 +134,7 @@ def test_ignored_boxes_are_not_tiny_or_twice_or_seen(folder):
     boxes, labels = [*record.boxes, *extra], [*record.labels, 0, 0, 0]
     ignore = [False] * 4 + [True] * 3
     data.records[0] = make_record(record.path, 0, boxes, labels, ignore)
-    assert examine(splits, min_side=None).findings == []
+    assert examine(splits, sides=None).findings == []
 
 
 SHARE, LARGE = (0.1, 0.2, 0.5, 0.9), (10, 10, 40, 40)

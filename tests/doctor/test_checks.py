@@ -17,19 +17,19 @@ NO_PICTURE = "images that are missing, unreadable or truncated"
 OTHER_SIZE = "images of another size than"
 EMPTY = "boxes without width or height"
 UNREACHED = "objects that no anchor reaches"
-AGAIN = "images that are there again"
+AGAIN = "images that occur twice"
 LEAKED = "images in more than one split"
 BARE = "images without any box"
-NO_BOX = "splits without a box that counts"
+NO_BOX = "splits without a usable box"
 SPECIMENS = {  # folder: (severity, count, total, how the finding begins, of the first place's text)
     "unreadable_entry": (ERROR, 1, None, UNREADABLE, "train.csv: line 12: malformed y1: 'x' is no"),
     "no_number": (ERROR, 1, None, UNREADABLE, "train.csv: line 12: malformed y1: 'nan' is no"),
     "unknown_class": (ERROR, 1, None, UNREADABLE, "line 12: unknown class name: 'cow' (classes: "),
     "missing_picture": (ERROR, 1, 4, NO_PICTURE, "gone.png: no such file (train.csv: line 12)"),
-    "unreadable_picture": (ERROR, 1, 4, NO_PICTURE, "none.png: not an image, or too little of one"),
+    "unreadable_picture": (ERROR, 1, 4, NO_PICTURE, "none.png: not an image, or cut off too early"),
     "truncated_picture": (ERROR, 1, 4, NO_PICTURE, "truncated.png: damaged or cut off ("),
     "damaged_picture": (ERROR, 1, 4, NO_PICTURE, "damaged.png: damaged or cut off ("),
-    "damaged_jpeg": (WARNING, 1, 4, "images with damage amid", "damaged.jpg: Corrupt JPEG data"),
+    "damaged_jpeg": (WARNING, 1, 4, "images with damaged data", "damaged.jpg: Corrupt JPEG data"),
     "wrong_size": (ERROR, 1, 4, OTHER_SIZE, "train2.png: 96 x 64 px, stated 192 x 128 (train.csv"),
     "turned_size": (ERROR, 1, 4, OTHER_SIZE, "96 x 64 px, stated 64 x 96 (train.csv: line 12)"),
     "box_outside": (ERROR, 3, 14, "boxes outside", "line 12 (box 96, 10, 120, 30 in 96 x 64 px)"),
@@ -68,7 +68,13 @@ SPECIMENS = {  # folder: (severity, count, total, how the finding begins, of the
     "evaluation_set_without_boxes": (WARNING, 1, 2, NO_BOX, "val, images: 2"),
     "no_box_at_all": (ERROR, 2, 2, NO_BOX, "train, images: 2"),
     "identical_pictures": (WARNING, 1, 4, AGAIN, "train0.png and copy.png"),
-    "identical_pictures_that_disagree": (ERROR, 1, 4, f"{AGAIN} with other boxes", "and copy.png"),
+    "identical_pictures_that_disagree": (
+        ERROR,
+        1,
+        4,
+        f"{AGAIN} with different boxes",
+        "and copy.png",
+    ),
     "identical_pictures_across_sets": (ERROR, 1, 4, LEAKED, "leak.bmp, val: pictures/val0"),
     "same_file_in_both_sets": (ERROR, 1, 4, LEAKED, "val0.png, val: pictures/val0.png"),
     "same_file_twice": (WARNING, 5, 16, "boxes written twice", "line 12 (box 4, 4, 28, 28 in"),
@@ -83,7 +89,7 @@ NEED_PIXELS = (
 
 
 def findings_of(name, thorough):
-    """What retinanet-doctor finds in a folder, with the classes listed there, if they are."""
+    """Return the findings of retinanet-doctor in a folder, with its class file if it has one."""
     classes = DATA / name / "classes.csv"
     source = DataSource(
         "csv", str(DATA / name / "train.csv"), classes if classes.exists() else None

@@ -1,4 +1,4 @@
-"""How often classes are seen, and which are seen too rarely."""
+"""Counts of classes, and classes that are too rare."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def test_a_class_seen_in_ignored_boxes_alone(folder):
     val.records[:] = [
         make_record(r.path, i, r.boxes[:2], [0, 0]) for i, r in enumerate(val.records)
     ]
-    findings = examine(splits, min_side=None).findings
+    findings = examine(splits, sides=None).findings
     assert [(f.severity, f.count) for f in findings] == [("warning", 1)]
     assert findings[0].name == "classes that train shows in ignored boxes only"
     assert findings[0].places[0].text == "dog, ignored boxes: 12"
@@ -42,7 +42,7 @@ def test_a_class_in_few_images_is_noted(folder):
     records = [make_record(path, i, [box], [0]) for i in range(100)]
     records.append(make_record(path, 100, birds, [1] * 10))
     data = Dataset(records, ["cat", "bird"], [1, 2])
-    findings = examine({"train": (data, [])}, min_side=None).findings
+    findings = examine({"train": (data, [])}, sides=None).findings
     noted = [f for f in findings if f.severity == "note"]
     assert [f.name for f in noted] == ["classes in under 1% of the images of train"]
     assert noted[0].places[0].text == "bird: 10 boxes in 1 image"
@@ -53,7 +53,7 @@ def test_a_training_set_without_a_box_is_an_error(folder):
     for name in splits:
         data, _ = splits[name]
         data.records[:] = [make_record(r.path, r.image_id) for r in data.records]
-    findings = examine(splits, min_side=None).findings
+    findings = examine(splits, sides=None).findings
     assert [(f.severity, f.count) for f in findings] == [("error", 2)]
     assert [place.text for place in findings[0].places] == ["train, images: 6", "val, images: 3"]
 
@@ -62,7 +62,7 @@ def test_sets_may_have_classes_of_their_own(folder):
     splits = folder.read()
     data, faults = splits["val"]
     splits["val"] = Dataset(data.records, ["dog", "cow"], [1, 2]), faults
-    examination = examine(splits, min_side=None)
+    examination = examine(splits, sides=None)
     names = examination.splits[0].dataset.class_names
     assert names == ["cat", "dog", "cow"]
     assert class_counts(examination.splits[1])["boxes"].tolist() == [0, 6, 6]

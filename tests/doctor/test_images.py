@@ -1,4 +1,4 @@
-"""Pictures that lie on their side, are there twice, or hold damage."""
+"""Images that lie on their side, are there twice, or hold damage."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from keras_retinanet.preprocessing.dataset import Dataset, make_record
 
 
 def turned(folder, stated_size, box):
-    """A data set of a picture of 96 x 64 px as stored and 64 x 96 px upright, with a box."""
+    """A data set of an image of 96 x 64 px as stored and 64 x 96 px upright, with a box."""
     exif = Image.Exif()
     exif[0x0112] = 6
     folder.draw("turned.jpg", 50, exif=exif)
@@ -108,7 +108,7 @@ def test_damages_of_jpeg_files_alone(folder, tmp_path):
 def test_faults_of_the_reader_are_findings(folder):
     splits = folder.read()
     splits["val"][1].append("val.csv: line 3: something")
-    finding = examine(splits, min_side=None).findings[0]
+    finding = examine(splits, sides=None).findings[0]
     assert (finding.severity, finding.count, finding.total) == ("error", 1, None)
     assert finding.places[0].text == "val.csv: line 3: something"
 
@@ -119,7 +119,7 @@ def test_of_many_places_the_first_are_kept(folder):
     path = data.records[0].path
     box = np.arange(1200)[:, None] * 0.05 + [100, 0, 101, 10]
     data.records[0] = make_record(path, 0, box, [0] * 1200)
-    finding = next(f for f in examine(splits, min_side=None).findings if "outside" in f.name)
+    finding = next(f for f in examine(splits, sides=None).findings if "outside" in f.name)
     assert (finding.count, len(finding.places)) == (1200, 1000)
 
 
@@ -152,7 +152,7 @@ def test_an_image_listed_twice_is_named_by_its_id(folder):
     path = str(folder.path / "train0.png")
     data = Dataset([make_record(path, i, [A], [0]) for i in (7, 8)], ["cat"], [1])
     findings = check_copies([inspect("train", data)])
-    assert [(f.name, f.count) for f in findings] == [("images that are there again", 1)]
+    assert [(f.name, f.count) for f in findings] == [("images that occur twice", 1)]
     assert findings[0].places[0].text == f"{path}: image 7 and image 8"
 
 
@@ -164,6 +164,6 @@ def test_groups_that_agree_and_that_differ_are_told_apart(folder):
     ]
     findings = check_copies([inspect("train", Dataset(records, ["cat"], [1]))])
     assert [(f.name, f.count) for f in findings] == [
-        ("images that are there again with other boxes", 2),
-        ("images that are there again", 3),
+        ("images that occur twice with different boxes", 2),
+        ("images that occur twice", 3),
     ]

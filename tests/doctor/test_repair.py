@@ -1,4 +1,4 @@
-"""What --fix makes of every defect, and that nothing is left to mend."""
+"""The repair of every defect by --fix, after which nothing is left to repair."""
 
 import csv
 import shutil
@@ -14,12 +14,12 @@ from keras_retinanet.preprocessing.readers import read_csv
 from keras_retinanet.preprocessing.writers import write_csv
 
 
-def mend(folder, thorough=True):
+def repaired(folder, thorough=True):
     """The cleaned sets, the changes without the folder's path, the findings of a second look."""
     cleaned, changes = repair(folder.examine(thorough=thorough).splits)
     root = f"{folder.path}/"
     changes = [Change(*(text.replace(root, "") for text in change)) for change in changes]
-    again = examine({name: (data, []) for name, data in cleaned.items()}, True, min_side=None)
+    again = examine({name: (data, []) for name, data in cleaned.items()}, True, sides=None)
     return cleaned, changes, again.findings
 
 
@@ -41,14 +41,16 @@ def test_clean_data_stay_as_they_are(folder):
 def test_what_cannot_be_read_is_left_out(folder):
     folder.add("train0.png", (2, "two", 34, 34))
     (folder.path / "train3.png").write_text("no picture")
-    cleaned, changes, findings = mend(folder)
+    cleaned, changes, findings = repaired(folder)
     assert changes == [
-        Change("train", "entry left out", "train.csv: line 26: malformed y1: 'two' is no number"),
+        Change(
+            "train", "entry left out", "train.csv: line 26: malformed y1: 'two' is not a number"
+        ),
         Change(
             "train",
             "image left out",
             "train3.png",
-            after="train3.png: not an image, or too little of one",
+            after="train3.png: not an image, or cut off too early",
         ),
     ]
     assert len(cleaned["train"].records) == 5
@@ -59,8 +61,8 @@ def test_a_picture_that_breaks_when_decoded_is_left_out(folder):
     data = bytearray((folder.path / "train3.png").read_bytes())
     data[len(data) // 2 : len(data) // 2 + 50] = bytes(50)
     (folder.path / "train3.png").write_bytes(data)
-    assert mend(folder, thorough=False)[1] == []
-    _, changes, findings = mend(folder)
+    assert repaired(folder, thorough=False)[1] == []
+    _, changes, findings = repaired(folder)
     assert [change[:3] for change in changes] == [("train", "image left out", "train3.png")]
     assert findings == []
 
@@ -93,7 +95,7 @@ def only(cleaned, changes, set_name="train", index=0):
 )
 def test_a_bad_box(folder, box, after, change):
     folder.add("train0.png", box)
-    cleaned, changes, findings = mend(folder)
+    cleaned, changes, findings = repaired(folder)
     assert only(cleaned, changes) == (after, [change])
     assert changes[0].where == "train.csv: line 26"
     assert findings == []
@@ -107,7 +109,7 @@ def test_boxes_that_are_no_numbers_are_left_out(folder):
     data, _ = splits["train"]
     path = data.records[0].path
     data.records[0] = make_record(path, 0, [(5, np.nan, 9, 9), (2, 2, 34, 34)], [0, 1], area=[1, 2])
-    cleaned, changes = repair(examine(splits, min_side=None).splits)
+    cleaned, changes = repair(examine(splits, sides=None).splits)
     record = cleaned["train"].records[0]
     assert (record.boxes.tolist(), record.labels.tolist()) == ([[2, 2, 34, 34]], [1])
     assert record.area.tolist() == [2]
@@ -117,7 +119,7 @@ def test_boxes_that_are_no_numbers_are_left_out(folder):
 def test_boxes_of_another_size_are_scaled(folder):
     folder.rows["train"] = [row for row in folder.rows["train"] if "train0" not in row]
     folder.add("train0.png", (20, 10, 192, 128), "dog", size=(192, 128))
-    cleaned, changes, findings = mend(folder)
+    cleaned, changes, findings = repaired(folder)
     record = cleaned["train"].records[-1]
     assert record.boxes.tolist() == [[10, 5, 96, 64]]
     assert record.area.tolist() == [86 * 59]
@@ -130,7 +132,7 @@ def test_boxes_of_another_size_are_scaled(folder):
 
 def test_boxes_that_fit_the_picture_and_not_the_stated_size_stay(folder):
     folder.replace("train0.png,96,64", "train0.png,48,32")
-    cleaned, changes, findings = mend(folder)
+    cleaned, changes, findings = repaired(folder)
     assert cleaned["train"].records[0].boxes[0].tolist() == [2, 2, 34, 34]
     assert [change[1:] for change in changes] == [
         ("stated size corrected", "train0.png", "48 x 32 px", "96 x 64 px"),
@@ -143,7 +145,7 @@ def test_a_picture_of_another_shape_is_left_out(folder, size, kept):
     # 192 / 193 is within 1% of the shape, 192 / 195 is not
     width, height = size
     folder.replace("train0.png,96,64", f"train0.png,{width},{height}")
-    cleaned, changes, findings = mend(folder)
+    cleaned, changes, findings = repaired(folder)
     assert (len(cleaned["train"].records) == 6) is kept
     assert changes[0].what == ("boxes scaled" if kept else "image left out")
     assert findings == []
@@ -152,7 +154,7 @@ def test_a_picture_of_another_shape_is_left_out(folder, size, kept):
 def test_an_image_that_loses_its_only_box_is_named(folder):
     folder.draw("one.png", 9)
     folder.add("one.png", (20, 50, 20, 60))
-    cleaned, changes, findings = mend(folder)
+    cleaned, changes, findings = repaired(folder)
     assert cleaned["train"].records[6].boxes.shape == (0, 4)
     assert [change[1:3] for change in changes] == [
         ("box left out", "train.csv: line 26"),
@@ -164,7 +166,7 @@ def test_an_image_that_loses_its_only_box_is_named(folder):
 def test_a_picture_without_boxes_needs_no_scaling(folder):
     folder.draw("bare.png", 9)
     folder.rows["train"].append("bare.png,10,50,,,,,")
-    cleaned, changes, _ = mend(folder)
+    cleaned, changes, _ = repaired(folder)
     assert [change.what for change in changes] == ["stated size corrected"]
     assert len(cleaned["train"].records) == 7
 
@@ -172,7 +174,7 @@ def test_a_picture_without_boxes_needs_no_scaling(folder):
 def test_objects_with_two_boxes_are_left_to_the_person(folder):
     folder.add("train2.png", (2, 2, 34, 34), "dog")
     folder.add("train2.png", (2, 2, 34, 33))
-    cleaned, changes, findings = mend(folder)
+    cleaned, changes, findings = repaired(folder)
     assert len(cleaned["train"].records[2].boxes) == 6
     assert [change.what for change in changes] == [
         "left to you: two classes",
@@ -185,7 +187,7 @@ def test_objects_with_two_boxes_are_left_to_the_person(folder):
 def test_of_identical_pictures_the_one_with_most_boxes_stays(folder):
     shutil.copy(folder.path / "train4.png", folder.path / "copy.png")
     folder.add("copy.png", (2, 2, 34, 34))
-    cleaned, changes, findings = mend(folder)
+    cleaned, changes, findings = repaired(folder)
     assert [record.path[-10:] for record in cleaned["train"].records][-1] == "train5.png"
     assert [change[1:] for change in changes] == [
         ("image left out", "copy.png", "1 boxes", "as train4.png, 4 boxes"),
@@ -198,7 +200,7 @@ def test_pictures_of_a_later_set_are_taken_out_of_the_earlier(folder):
     folder.add_image("leak.bmp")
     folder.rows["test"] = []
     folder.add_image("val1.png", to="test")
-    cleaned, changes, findings = mend(folder)
+    cleaned, changes, findings = repaired(folder)
     names = {name: [r.image_id for r in data.records] for name, data in cleaned.items()}
     assert "leak.bmp" not in names["train"]
     assert names["val"] == ["val0.png", "val2.png"]
@@ -224,7 +226,7 @@ def test_pictures_of_a_later_set_are_taken_out_of_the_earlier(folder):
 )
 def test_a_set_that_is_evaluated_on_keeps_its_pictures(folder, sets, keeper):
     data, _ = folder.read()["train"]
-    cleaned, changes = repair(examine({name: (data, []) for name in sets}, min_side=None).splits)
+    cleaned, changes = repair(examine({name: (data, []) for name in sets}, sides=None).splits)
     assert {name: len(data.records) for name, data in cleaned.items()} == {
         name: 6 * (name == keeper) for name in sets
     }
@@ -236,7 +238,7 @@ def test_shares_of_the_picture_are_left_to_the_person(folder, stated):
     folder.rows["train"] = []
     folder.add_image("train0.png", boxes={"cat": [(0.1, 0.1, 0.5, 0.5), (0.5, 0.2, 1.004, 0.4)]})
     folder.replace("96,64", stated)
-    cleaned, changes, findings = mend(folder)
+    cleaned, changes, findings = repaired(folder)
     np.testing.assert_array_equal(
         cleaned["train"].records[0].boxes,
         np.array([(0.1, 0.1, 0.5, 0.5), (0.5, 0.2, 1.004, 0.4)], "float32"),
@@ -269,7 +271,7 @@ def test_everything_at_once_written_and_read_back(folder):
     splits = {}
     for name in cleaned:
         splits[name] = read_csv(str(target / f"{name}.csv"), str(target / "classes.csv")), []
-    examination = examine(splits, thorough=True, min_side=None)
+    examination = examine(splits, thorough=True, sides=None)
     assert examination.findings == []
     counts = [len(record.boxes) for record in examination.splits[0].records]
     assert counts == [5, 4, 5, 4, 4]
@@ -285,4 +287,4 @@ def test_changes_are_a_csv_file(tmp_path):
     write_changes(tmp_path / "changes.csv", changes)
     with open(tmp_path / "changes.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert rows == [["set", "change", "where", "before", "after"], list(changes[0])]
+    assert rows == [["split", "change", "where", "before", "after"], list(changes[0])]

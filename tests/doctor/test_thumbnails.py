@@ -1,4 +1,4 @@
-"""What the small pictures show, and where."""
+"""The content and the place of thumbnails."""
 
 import base64
 
@@ -20,7 +20,7 @@ def look(path, boxes=(), others=()):
 
 @pytest.fixture
 def green(tmp_path):
-    """A picture of 400 x 300 px with a green rectangle at (100, 120, 140, 150) on white."""
+    """An image of 400 x 300 px with a green rectangle at (100, 120, 140, 150) on white."""
     pixels = np.full((300, 400, 3), 255, "uint8")
     pixels[120:150, 100:140] = 0, 160, 0
     Image.fromarray(pixels).save(tmp_path / "green.png")
@@ -41,7 +41,7 @@ def test_without_boxes_the_whole_picture_is_shown(green):
 
 def test_the_view_goes_near_to_a_small_box(green):
     view = look(green, [(100, 120, 140, 150)])
-    # the box is 0.1 of the picture and 0.3 of the view, which is 133 x 100 px around its middle
+    # the box is 0.1 of the image and 0.3 of the view, which is 133 x 100 px around its middle
     assert np.allclose(where(view, (214, 40, 40)), [105, 79, 195, 146], atol=2)
     inner = where(view, (0, 160, 0))
     assert np.allclose(inner, [107, 81, 193, 144], atol=2)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from keras_retinanet.errors import InputError
 from keras_retinanet.evaluation.report import report, summary, write_json
 
 METRICS = {
@@ -88,7 +89,7 @@ def test_json_leaves_no_part_behind_when_replacing_fails(tmp_path, monkeypatch):
         raise OSError("disk")
 
     monkeypatch.setattr("os.replace", refuse)
-    with pytest.raises(OSError, match="disk"):
+    with pytest.raises(InputError, match="disk"):
         write_json(path, {"AP": 0.6})
     assert json.loads(path.read_text()) == {"AP": 0.5}
     assert list(tmp_path.iterdir()) == [path]

@@ -10,6 +10,7 @@ from keras_retinanet.evaluation.voc import (
     match,
     mean_average_precision,
     precision_recall,
+    voc_metric,
 )
 from keras_retinanet.preprocessing.dataset import Dataset, Record
 
@@ -236,3 +237,5 @@ def test_mean_counts_only_classes_with_boxes():
     assert mean_average_precision(average_precisions, weighted=True) == pytest.approx(0.725)
     assert mean_average_precision({0: (0.0, 0)}) == 0.0
     assert mean_average_precision({}) == 0.0
+    assert voc_metric(average_precisions) == pytest.approx(0.65)
+    assert voc_metric({0: (0.0, 0)}) is None

@@ -1,4 +1,4 @@
-"""What is in a TensorFlow graph and the functions that it calls."""
+"""The content of a TensorFlow graph and of the functions that it calls."""
 
 WIDE = (2, 9)  # DT_DOUBLE and DT_INT64 of TensorFlow's types.proto
 

@@ -8,9 +8,10 @@ from keras_retinanet.utils.resizing import RESIZES, to_original, within_frame
 
 from .graphs import wide_nodes
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="the graph is TensorFlow's"
-)
+pytestmark = [
+    pytest.mark.usefixtures("graphs"),
+    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the graph is TensorFlow's"),
+]
 
 # the largest difference of a level, and the share of levels that may differ by more than a tenth:
 # cv2 calculates a rounded rule in fixed point

@@ -53,7 +53,7 @@ def test_thresholds():
 def test_without_suppression():
     for layer in (FilterDetections(nms=False, max_detections=7), FilterDetections("none", True)):
         boxes, scores, labels = run(layer, BOXES, SCORES)
-        length = layer.max_detections
+        length = layer.postprocess.max_detections
         np.testing.assert_allclose(scores, [padded([0.9, 0.8, 0.7, 0.6, 0.1], length)], rtol=1e-6)
         assert labels[0, :5].tolist() == [0, 0, 1, 1, 1]
         assert boxes[0, :5].tolist() == BOXES[0, [0, 1, 1, 2, 0]].tolist()
@@ -157,8 +157,8 @@ def test_config(build):
         layer = build(nms=nms, **options, name="filter")
         again = build.from_config(json.loads(json.dumps(layer.get_config())))
         assert again.get_config() == layer.get_config()
-        assert {name: getattr(again, name) for name in options} == options
-        assert again.nms == nms
+        assert {name: getattr(again.postprocess, name) for name in options} == options
+        assert again.postprocess.nms == nms
 
 
 @pytest.mark.parametrize("kind", [*NMS, {"name": "soft_gaussian", "sigma": 0.3}])
@@ -186,8 +186,8 @@ def test_old_arguments():
         max_detections=300,
         parallel_iterations=32,
     )
-    assert layer.nms == "hard"
-    assert layer.max_detections == 300
+    assert layer.postprocess.nms == "hard"
+    assert layer.postprocess.max_detections == 300
 
 
 def test_an_unknown_nms_names_the_known():
@@ -221,7 +221,7 @@ def test_scores_are_those_that_nms_gives(kind):
         "soft_gaussian": ([0, 2, 3, 1], [0.9, 0.7, 0.6, 0.8 * np.exp(-4 / 9 / 0.5)]),
         "narrow": ([0, 2, 3, 1], [0.9, 0.7, 0.6, 0.8 * np.exp(-4 / 9 / 0.3)]),
     }[kind if isinstance(kind, str) else "narrow"]
-    layer = NonMaxSuppression(kind, max_detections=5)
+    layer = NonMaxSuppression(nms=kind, max_detections=5)
     found = run(layer, boxes, scores, labels, np.arange(4, dtype="int32")[None])
     np.testing.assert_allclose(found[1], [padded(expected, 5)], rtol=1e-5)
     assert found[3].tolist() == [padded(rows, 5)]

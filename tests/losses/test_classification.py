@@ -344,5 +344,5 @@ def test_softmax_focal_weighs_each_class_and_the_background_by_the_rest():
 
 
 def test_varifocal_takes_one_alpha():
-    with pytest.raises(TypeError, match=r"Expected a number as alpha. Received: \(0.2, 0.5\)"):
+    with pytest.raises(TypeError, match=r"alpha must be a number, got \(0.2, 0.5\)"):
         varifocal(alpha=(0.2, 0.5))

@@ -18,7 +18,7 @@ NOTHING = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30], "float32")
 
 
 def weights(distances, bins):
-    """What two_hot gives for distances, as NumPy."""
+    """Return `two_hot` of distances, as NumPy."""
     return ops.convert_to_numpy(two_hot(ops.convert_to_tensor(distances, "float32"), bins))
 
 
@@ -249,7 +249,7 @@ def test_other_anchors_do_not_matter(gradient, build):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="shapes that are not known are TensorFlow's"
 )
-def test_any_number_of_anchors_in_one_graph():
+def test_any_number_of_anchors_in_one_graph(graphs):
     import tensorflow as tf
 
     y_true, y_pred = with_boxes(*some_distances(7))

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -234,3 +235,25 @@ def test_batches_without_objects_are_finite(gradient, name, state):
     value, slope = gradient(lambda x: loss(y_true, x), np.full((2, 3, 4), 100.0, "float32"))
     assert np.isfinite(slope).all()
     assert value == 0 if state == -1 else value > 0 and np.isfinite(value)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's")
+@pytest.mark.parametrize(
+    "name",  # GHM counts on from call to call; its graph has a test in test_harmonizing.py
+    [name for name in [*losses.CLASSIFICATION_LOSSES, *FOUR_VALUES] if "ghm" not in name],
+)
+def test_a_graph_for_any_number_of_anchors_gives_the_value_of_plain_calls(name, within_graphs):
+    import tensorflow as tf
+
+    random = np.random.default_rng(2)
+    loss = losses.get(name)
+    specs = [tf.TensorSpec((None, None, size), "float32") for size in (5, 4)]
+    graph = tf.function(lambda y_true, y_pred: loss(y_true, y_pred), input_signature=specs)
+    for count in (6, 1):
+        targets = np.sort(random.uniform(0, 1, (2, count, 4)), axis=-1)
+        state = random.integers(-1, 2, (2, count, 1))
+        batch = np.concatenate([targets, state], -1), random.uniform(0.1, 0.9, (2, count, 4))
+        y_true, y_pred = (ops.convert_to_tensor(each.astype("float32")) for each in batch)
+        expected = ops.convert_to_numpy(loss(y_true, y_pred))
+        with within_graphs():
+            np.testing.assert_allclose(graph(y_true, y_pred), expected, rtol=1e-5)

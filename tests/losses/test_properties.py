@@ -1,4 +1,4 @@
-"""What holds of the losses for any input: symmetry, bounds, invariance, order, repetition."""
+"""Properties of the losses for any input: symmetry, bounds, invariance, order, repetition."""
 
 import math
 
@@ -15,7 +15,7 @@ from keras_retinanet import losses
 
 pytestmark = pytest.mark.core
 
-# a backend that compiles each shape anew takes most of a second for an example
+# a backend that compiles each shape again takes most of a second for an example
 COMPILED = keras.backend.backend() == "jax"
 few = settings(max_examples=4 if COMPILED else 8, deadline=None, derandomize=True)
 many = settings(max_examples=40, deadline=None, derandomize=True)

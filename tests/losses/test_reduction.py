@@ -1,4 +1,4 @@
-"""What all losses share: the state, the division by the objects, the mask."""
+"""The parts that all losses share: the state, the division by the objects, the mask."""
 
 import numpy as np
 import pytest

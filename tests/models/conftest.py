@@ -76,7 +76,8 @@ def dense(anchors, images, annotations):
 def compact(anchors, annotations):
     """The same as `dense`, as boxes (2, 3, 4), labels (2, 3) and matches (2, N)."""
     from keras_retinanet.assigners.iou import assign
-    from keras_retinanet.utils.anchors import anchors_for_shape, inside
+    from keras_retinanet.utils.anchor_targets import inside
+    from keras_retinanet.utils.anchors import anchors_for_shape
 
     places = anchors_for_shape(SIDES, [3, 4], anchors)
     boxes, labels = np.zeros((2, 3, 4), "float32"), np.zeros((2, 3), "int32")

@@ -1,4 +1,4 @@
-"""What every backbone gives: names, features, weights, what is frozen."""
+"""Properties of every backbone: names, features, weights, frozen layers."""
 
 import warnings
 from dataclasses import replace
@@ -183,7 +183,7 @@ def test_weights_that_cannot_be_downloaded(monkeypatch):
     message = str(error.value)
     assert "Name or service not known" in message
     assert "and more" not in message
-    assert "from scratch, or from a weight file" in message
+    assert "no_weights" in message
 
 
 def test_no_imagenet_weights():

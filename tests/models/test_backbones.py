@@ -34,17 +34,20 @@ def test_there_are_all_of_them():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_features(name, shallow):
+def test_features_training_saving_and_loading(name, shallow, monkeypatch, tmp_path):
     made = shallow(name)
-    features = made.taps(made.network(keras.Input((64, 96, 3))))
-    assert list(features) == ["C2", "C3", "C4", "C5"]
-    for level, feature in zip(range(2, 6), features.values(), strict=True):
-        assert feature.shape[1:3] == (64 >> level, 96 >> level)
+    networks = []
 
+    def network(inputs, build=made.network):
+        networks.append(build(inputs))
+        return networks[0]
 
-@pytest.mark.parametrize("name", NAMES)
-def test_training_saving_and_loading(name, shallow, tmp_path):
-    model = shallow(name).detector(["a"], design=SMALL)
+    monkeypatch.setattr(made, "network", network)
+    model = made.detector(["a"], design=SMALL)
+    features = made.taps(*networks)
+    shapes = keras.Model(networks[0].inputs, features).compute_output_shape((None, 64, 96, 3))
+    assert list(shapes) == ["C2", "C3", "C4", "C5"]
+    assert [shape[1:3] for shape in shapes.values()] == [(16, 24), (8, 12), (4, 6), (2, 3)]
     images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype("uint8")
     matches = np.where(np.arange(8 * 8 + 4 * 4 + 2 * 2) % 9, -1, 0)  # every ninth has the object
     targets = {
@@ -63,7 +66,7 @@ def test_training_saving_and_loading(name, shallow, tmp_path):
     assert not np.array_equal(before, ops.convert_to_numpy(first))
     model.save(tmp_path / "detector.keras")
     loaded = load_model(tmp_path / "detector.keras", compile=False)
-    for ours, theirs in zip(loaded([images]), model([images]), strict=True):
+    for ours, theirs in zip(loaded(images), model(images), strict=True):
         ours, theirs = ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs)
         assert ours.shape[1] == matches.size
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -75,7 +78,7 @@ def test_anchors_of_odd_sizes(name, shallow):
     model = shallow(name).detector(["a"], design=SMALL)
     sides = (75, 101)
     anchors = anchors_for_shape(sides, [3, 4, 5], ANCHORS, make_shapes_callback(model))
-    boxes, scores = model([np.zeros((1, *sides, 3), "uint8")])
+    boxes, scores = model(np.zeros((1, *sides, 3), "uint8"))
     assert boxes.shape[1] == scores.shape[1] == len(anchors)
 
 
@@ -186,7 +189,7 @@ def test_imagenet_weights_give_the_features_of_keras_applications(
     theirs = build(weights="imagenet", **options)
     made = shallow(name)
     ours = made.detector(["a"], weights=path, design=SMALL)
-    c5 = keras.Model(ours.inputs, ours.get_layer("C5_reduced").input)
+    c5 = keras.Model(ours.inputs[0], ours.get_layer("C5_reduced").input)
 
     rgb = random.integers(0, 256, (1, 64, 64, 3)).astype("float32")
     prepared = rgb
@@ -196,7 +199,7 @@ def test_imagenet_weights_give_the_features_of_keras_applications(
             made.preprocess_image(rgb[..., ::-1]), prepared, rtol=1e-4, atol=1e-4
         )
     end = {"densenet121": "conv5_block16_concat"}.get(name)
-    theirs = keras.Model(theirs.inputs, theirs.get_layer(end).output) if end else theirs
+    theirs = keras.Model(theirs.inputs[0], theirs.get_layer(end).output) if end else theirs
     expected, features = (
         ops.convert_to_numpy(network([x])) for network, x in ((theirs, prepared), (c5, rgb))
     )

@@ -22,7 +22,7 @@ def test_it_is_that_of_keras_applications(made):
     theirs.set_weights(network.get_weights())
     image = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype("float32")
     np.testing.assert_allclose(
-        ops.convert_to_numpy(network([image])),
+        ops.convert_to_numpy(network(image)),
         ops.convert_to_numpy(theirs(image)),
         rtol=1e-3,
         atol=1e-4,

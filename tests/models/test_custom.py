@@ -43,17 +43,17 @@ def test_a_detector_has_the_features_of_the_model(image, tmp_path):
     model = classifier()
     made = backbone(model, taps=TAPS)
     detector = made.detector(["a"], design=SMALL)
-    c5 = keras.Model(detector.inputs, detector.get_layer("C5_reduced").input)
+    c5 = keras.Model(detector.inputs[0], detector.get_layer("C5_reduced").input)
     tap = keras.Model(model.input, model.get_layer("stage_5").output)
     prepared = made.preprocess_image(image[..., ::-1])
-    features, expected = (ops.convert_to_numpy(x) for x in (c5([image]), tap(prepared)))
+    features, expected = (ops.convert_to_numpy(x) for x in (c5(image), tap(prepared)))
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4)
     assert detector.backbone_name == "mine"
     assert detector.normalization == "torch"
 
     detector.save(tmp_path / "detector.keras")
     loaded = load_model(tmp_path / "detector.keras")
-    for ours, theirs in zip(loaded([image]), detector([image]), strict=True):
+    for ours, theirs in zip(loaded(image), detector(image), strict=True):
         ours, theirs = ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs)
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
@@ -99,7 +99,7 @@ def test_what_does_not_go_with_a_detector():
     with pytest.raises(InputError, match="levels 2, 3 need the backbone's C2"):
         made.detector(["a"], design=Design(Pyramid((2, 3))))
     for names in ([], ["a", "b", "a"], "abc"):
-        with pytest.raises(InputError, match="names must be given, each once"):
+        with pytest.raises(InputError, match="names must be text, each once"):
             made.detector(names, design=SMALL)
     model = classifier()
     model.get_layer("stage_2").name = "P3"
@@ -142,17 +142,17 @@ def test_a_model_of_one_size_serves_any(image):
     model = classifier(side=64)
     detector = backbone(model, taps=TAPS).detector(["a"], design=SMALL)
     places = 8 * 12 + 4 * 6 + 2 * 3 + 1 * 2 + 1 * 1
-    assert detector([image])[0].shape == (1, places, 4)
+    assert detector(image)[0].shape == (1, places, 4)
 
 
 def test_models_that_cannot_serve():
-    with pytest.raises(InputError, match="mine: expected a model of images of any size"):
+    with pytest.raises(InputError, match="mine must have an input of any size"):
         backbone(classifier(side=64, flat=True), taps=TAPS)
-    with pytest.raises(InputError, match="Expected a functional Keras model as backbone"):
+    with pytest.raises(InputError, match="The backbone must be a functional Keras model"):
         backbone(keras.Sequential([keras.layers.Dense(1)]), taps=TAPS)
     grey = keras.Input((None, None, 1))
     model = keras.Model(grey, keras.layers.Conv2D(3, 1)(grey), name="grey")
-    with pytest.raises(InputError, match=r"grey: expected an input \(batch, height, width, 3\)"):
+    with pytest.raises(InputError, match=r"grey must have an input \(batch, height, width, 3\)"):
         backbone(model, taps=TAPS)
 
 
@@ -164,10 +164,10 @@ def test_taps_that_cannot_serve():
         (None, "three taps"),
         ("stage_3", "three taps"),
         (5, "three taps"),
-        (["stage_2", "stage_3", "stage_4"], r"1/8 of .* at stage_2, its C3. Received: \(64, 64"),
+        (["stage_2", "stage_3", "stage_4"], r"1/8 of .* at stage_2, its C3, got \(64, 64"),
         (["stage_3", "stage_4", "dense"], "taps among its layers"),
     ):
-        with pytest.raises(InputError, match=f"^backbone mine: expected .*{message}"):
+        with pytest.raises(InputError, match=f"^The backbone mine must have .*{message}"):
             backbone(model, taps=taps)
     with pytest.raises(InputError, match="'nope'; known: raw, "):
         backbone(model, taps=TAPS, normalization="nope")

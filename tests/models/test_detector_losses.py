@@ -1,4 +1,4 @@
-"""What compute_loss makes of the IoU branch, the softmax head, samplers and GHM, by hand.
+"""Losses of the IoU branch, the softmax head, samplers and GHM in compute_loss, by hand.
 
 Two images of 32 x 32 px; 16 anchors of 64 px and stride 8 and 4 of 128 px and stride 16.
 """
@@ -318,7 +318,7 @@ def counts_of(*closures):
     return [ops.convert_to_numpy(closure.spec.density.counts) for closure in closures]
 
 
-def test_ghm_counts_in_training_alone(toy, images, targets):
+def test_ghm_counts_in_training_alone(toy, images, targets, graphs):
     # 40 anchors without 5 ignored, two classes: 70 examples; 7 objects: 28 coordinates
     closures = losses.ghm_regression(), losses.ghm_classification(from_logits=True)
     model = compiled(toy()[0], both(*closures), eagerly=False)

@@ -113,7 +113,7 @@ def distribution_loss(logits, box, anchor):
 
 
 def constants(regression, classification):
-    """What carries no gradient: {(image, anchor): (IoU, highest score)} of the objects."""
+    """The values without gradient: {(image, anchor): (IoU, highest score)} of the objects."""
     return {
         (image, anchor): (
             overlaps(box_of(regression[image, anchor], anchor), BOXES[image][match])[0],

@@ -123,4 +123,4 @@ def test_check_training_model(model, inference, capsys):
     with pytest.raises(SystemExit) as error:
         check_training_model(inference)
     assert error.value.code == 1
-    assert "Expected a training model" in capsys.readouterr().err
+    assert "A training model has" in capsys.readouterr().err

@@ -69,7 +69,7 @@ def test_other_inputs(network, image):
     assert replace_layers(network, same, source).inputs[0] is source
 
 
-def test_weights_of_other_shapes_start_anew(network):
+def test_weights_of_other_shapes_start_fresh(network):
     def wider(layer):
         if layer.name != "twice":
             return None

@@ -42,10 +42,11 @@ def raw(model, images):
 
 
 @pytest.fixture(scope="module")
-def found(model, images):
+def found(model, images, within_graphs):
     """All detections of the images, and more rows than there are candidates."""
     inference = convert_model(model, score_threshold=0.0, max_detections=600, nms_threshold=0.3)
-    return inference.predict_on_batch(images)
+    with within_graphs():
+        return inference.predict_on_batch(images)
 
 
 def features(levels=(2, 3, 4, 5)):
@@ -227,7 +228,7 @@ def test_top_k(model, images, raw):
 @pytest.mark.parametrize("nms", ["hard", "soft_linear"])
 def test_images_of_several_sizes_without_top_k(model, nms):
     inference = convert_model(model, top_k=None, nms=nms, score_threshold=0.0, max_detections=50)
-    for sides in ((64, 96), (65, 97), (33, 40)):  # the graph is traced anew, for any size
+    for sides in ((64, 96), (65, 97), (33, 40)):  # the graph is traced again, for any size
         boxes, scores, _ = inference.predict_on_batch(np.ones((1, *sides, 3), "float32"))
         assert (scores > 0).sum() > 10
         assert boxes[..., 2].max() <= sides[1]

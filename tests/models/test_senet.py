@@ -31,7 +31,7 @@ def test_squeeze_and_excitation_by_hand():
     image = np.array([[[[0, 8], [0, 8]], [[4, 0], [4, 0]]]], "float32")
     # means 2 and 4; ReLU(2 + 4 - 4) = 2; factors σ(2) and σ(0)
     expected = image * [1 / (1 + np.exp(-2)), 0.5]
-    np.testing.assert_allclose(ops.convert_to_numpy(model([image])), expected, rtol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(model(image)), expected, rtol=1e-5)
 
 
 def test_seresnet50_strides_in_the_first_convolution():

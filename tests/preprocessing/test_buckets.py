@@ -48,8 +48,8 @@ def test_smallest_takes_the_least_area_that_fits():
 
 def test_thousands_of_sizes_take_no_time():
     sizes = np.random.default_rng(0).integers(100, 4000, (5000, 2)).tolist()
-    start = time.perf_counter()
+    start = time.process_time()
     buckets = buckets_for(sizes)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert len(buckets) == MOST_BUCKETS
     assert all(smallest(buckets, size) for size in sizes)

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.csv_generator import (
-    CSVGenerator,
+from keras_retinanet.preprocessing.readers.csv import (
     _read_annotations,
     _read_classes,
     read_classes,
@@ -22,12 +21,12 @@ DATA = Path(__file__).parents[1] / "data" / "csv"
 ROWS = {  # a file of tests/data/csv with one bad row: what it gives
     "few_columns": "line 2: format should be 'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'",
     "no_path": "line 2: format should be 'img_file,",
-    "malformed_number": "line 2: malformed y1: 'two' is no number",
-    "not_a_number": "line 2: malformed x2: 'nan' is no number",
-    "endless_number": "line 2: malformed y2: 'inf' is no number",
+    "malformed_number": "line 2: malformed y1: 'two' is not a number",
+    "not_a_number": "line 2: malformed x2: 'nan' is not a number",
+    "endless_number": "line 2: malformed y2: 'inf' is not a number",
     "too_large": "line 2: malformed x2: '1e300' is too large",
-    "underscore": "line 2: malformed x2: '1_0' is no number",
-    "missing_number": "line 2: malformed y2: '' is no number",
+    "underscore": "line 2: malformed x2: '1_0' is not a number",
+    "missing_number": "line 2: malformed y2: '' is not a number",
     "unknown_class": "line 2: unknown class name: 'dgo' (classes: dog, cat)",
     "no_class": "line 2: unknown class name: '' (classes: dog, cat)",
     "short_row_under_header": "line 3: format should be the columns of the header, path, x1, y1,",
@@ -39,8 +38,8 @@ INVERTED = {  # one that is for the check to find, unless the first mistake is r
 FILES = {  # a file of no use
     "no_rows": " holds no rows",
     "header_alone": " holds no rows",
-    "header_without_class": "line 1: expected a header that names class (class, classname, label,",
-    "header_of_width_and_height": "line 1: expected a header that names x2 (x2, xmax, right), y2",
+    "header_without_class": "line 1: the header lacks class (class, classname, label,",
+    "header_of_width_and_height": "line 1: the header lacks x2 (x2, xmax, right), y2",
     "header_with_a_column_twice": "line 1: the header names a column twice: x1",
     "not_utf8": "line 2 is not UTF-8",
     "utf16": "line 1 is not UTF-8",
@@ -49,12 +48,12 @@ FILES = {  # a file of no use
 }
 CLASS_FILES = {
     "few_columns": "line 2: format should be 'class_name,class_id'",
-    "malformed_id": "line 2: malformed class ID: 'one' is no integer",
-    "header": "line 1: malformed class ID: 'id' is no integer",
+    "malformed_id": "line 2: malformed class ID: 'one' is not an integer",
+    "header": "line 1: malformed class ID: 'id' is not an integer",
     "duplicate_name": "line 2: duplicate class name: 'dog'",
-    "taken_id": "line 3: class ID 0 of 'bird' is taken",
-    "gap": "line 3: expected class IDs 0, 1, 2, ... without a gap, got 3, but no 2",
-    "from_one": "line 1: expected class IDs 0, 1, 2, ... without a gap, got 1, but no 0",
+    "taken_id": "line 3: class ID 0 of 'bird' is on line 1 too",
+    "gap": "line 3: class ID 3 leaves a gap: no class has the ID 2",
+    "from_one": "line 1: class ID 1 leaves a gap: no class has the ID 0",
     "no_rows": " holds no rows",
 }
 
@@ -147,7 +146,7 @@ def test_read_csv(write, tmp_path):
 
 def test_paths_start_from_the_base_folder(write):
     text = "a.jpg,0,1,2,3,cat\n"
-    assert read_csv(*write(text), base_dir="/images").records[0].path == "/images/a.jpg"
+    assert read_csv(*write(text), images_dir="/images").records[0].path == "/images/a.jpg"
 
 
 def test_a_path_spelled_in_several_ways_is_one_image(write, tmp_path):
@@ -294,7 +293,7 @@ def test_classes_may_be_names_or_those_found(write):
     assert [record.labels.tolist() for record in given.records] == [[0], [2], []]
     assert "line 1: unknown class name: 'dog' (classes: cat)" in raised(read_csv, path, ["cat"])
     path, _ = write("a.jpg,1,2,3,4,\n")
-    assert f"{path}: line 1: expected a class name" in raised(read_csv, path)
+    assert f"{path}: line 1: the class name is missing" in raised(read_csv, path)
 
 
 def test_paths_of_windows(write, tmp_path):
@@ -329,6 +328,8 @@ def test_missing_files_and_folders(write, tmp_path):
 
 
 def test_generator(write, tmp_path):
+    from keras_retinanet.preprocessing.csv_generator import CSVGenerator
+
     Image.fromarray(np.full((20, 30, 3), 7, "uint8")).save(tmp_path / "a.png")
     annotations, classes = write("a.png,0,1,20,13,cat\n")
     generator = CSVGenerator(annotations, classes, group_method="none", image_min_side=64)
@@ -346,6 +347,8 @@ def test_generator(write, tmp_path):
 
 
 def test_generator_prefixes_the_file(write):
+    from keras_retinanet.preprocessing.csv_generator import CSVGenerator
+
     with pytest.raises(ValueError, match=r"annotations.csv: line 1: malformed x1"):
         CSVGenerator(*write("a.jpg,x,,,,\n"))
 

@@ -10,18 +10,18 @@ from keras_retinanet.preprocessing.readers import read_cvat
 
 DATA = Path(__file__).parents[1] / "data" / "cvat"
 SHAPES = {  # a file of tests/data/cvat with one bad entry: what it gives
-    "shape_without_label": "image good.png: shape 2: expected a label",
-    "unknown_shape": "image good.png: shape 2: expected one of box, ellipse, mask, polygon, "
-    "polyline, points, got <skeleton>",
-    "box_without_side": "image good.png: shape 2: malformed xbr: None is no number",
-    "malformed_number": "image good.png: shape 2: malformed xbr: 'wide' is no number",
+    "shape_without_label": "image good.png: shape 2: label must be text",
+    "unknown_shape": "image good.png: shape 2: unknown shape <star>; known: box, ellipse, "
+    "mask, polygon, polyline, points, skeleton, cuboid.",
+    "box_without_side": "image good.png: shape 2: malformed xbr: None is not a number",
+    "malformed_number": "image good.png: shape 2: malformed xbr: 'wide' is not a number",
     "too_large": "image good.png: shape 2: malformed xbr: '1e39' is too large",
     "malformed_points": "image good.png: shape 2: expected points 'x,y;x,y;...', got '1,2;3'",
-    "malformed_number_of_points": "image good.png: shape 2: malformed y: 'x' is no number",
+    "malformed_number_of_points": "image good.png: shape 2: malformed y: 'x' is not a number",
     "unknown_class": "image good.png: shape 2: unknown class name: 'dgo' (classes: dog, cat)",
-    "image_without_name": "image 2: expected a name",
-    "track_without_label": "track 0: expected a label",
-    "frame_without_number": "track 0: frame None: malformed frame: None is no number",
+    "image_without_name": "image 2 has no name",
+    "track_without_label": "track 0: label must be text",
+    "frame_without_number": "track 0: frame None: malformed frame: None is not an integer",
 }
 FILES = {  # a file of no use
     "no_images": " holds no images",
@@ -205,11 +205,11 @@ def test_every_specimen_has_its_message():
 
 
 def test_a_folder_without_or_with_many_files(write, tmp_path):
-    with pytest.raises(InputError, match=r"expected annotations.xml, got none"):
+    with pytest.raises(InputError, match=r"holds no XML file"):
         read_cvat(tmp_path)
     write(image("a.png"))
     (tmp_path / "annotations.xml").rename(tmp_path / "one.xml")
     assert len(read_cvat(tmp_path).records) == 1
     (tmp_path / "two.xml").write_text("")
-    with pytest.raises(InputError, match=r"expected annotations.xml, got one.xml, two.xml"):
+    with pytest.raises(InputError, match=r"holds several XML files, one.xml, two.xml"):
         read_cvat(tmp_path)

@@ -13,7 +13,7 @@ from keras_retinanet.preprocessing.dataset import (
     make_record,
     with_classes,
 )
-from keras_retinanet.preprocessing.image_info import image_size, image_sizes
+from keras_retinanet.preprocessing.image_info import image_info, image_sizes
 from keras_retinanet.preprocessing.readers import read_csv
 from keras_retinanet.utils.image import read_image_rgb
 
@@ -24,7 +24,7 @@ CHECK = {  # a file of tests/data: what `checked` says of it under `strict`
     "check/missing_image": "Found 1 of 2 images that are missing or unreadable; the first: "
     "{images}/missing.png: no such file.",
     "check/image_that_is_none": "Found 1 of 2 images that are missing or unreadable; the first: "
-    "{images}/no_image.jpg: not an image, or too little of one.",
+    "{images}/no_image.jpg: not an image, or cut off too early.",
     "check/truncated_image": "Found 1 of 2 images that are missing or unreadable; the first: "
     "{images}/truncated.jpg: damaged or cut off (image file is truncated",
     "check/box_off_the_image": "Found 1 of 2 boxes that have no area or lie off their image; "
@@ -37,11 +37,11 @@ CHECK = {  # a file of tests/data: what `checked` says of it under `strict`
     "the first: {file}: line 2 (box 50, 2, 70, 4 in 60 x 40 px).",
     "check/images_without_objects": "None of 1 images has a box to train on",
     "check/no_image_left": "The data set has no usable images (1 missing or unreadable; the first: "
-    "{images}/empty.jpg: not an image, or too little of one); check its paths.",
+    "{images}/empty.jpg: not an image, or cut off too early); check its paths.",
 }
-IMAGES = {  # a file of tests/data/images: what `image_size` says of it
-    "empty.jpg": "not an image, or too little of one",
-    "no_image.jpg": "not an image, or too little of one",
+IMAGES = {  # a file of tests/data/images: what `image_info` says of it
+    "empty.jpg": "not an image, or cut off too early",
+    "no_image.jpg": "not an image, or cut off too early",
     **{f"truncated.{suffix}": "damaged or cut off (" for suffix in FORMATS},
 }
 
@@ -105,7 +105,7 @@ def test_num_classes():
 def test_image_size_of_every_format(tmp_path, suffix):
     path = draw(tmp_path / f"image.{suffix}")
     assert Image.open(path).format == FORMATS[suffix]
-    assert image_size(path) == SIZE
+    assert image_info(path).size == SIZE
 
 
 def test_image_size_decodes_only_what_has_no_certain_end(tmp_path, monkeypatch):
@@ -118,7 +118,7 @@ def test_image_size_decodes_only_what_has_no_certain_end(tmp_path, monkeypatch):
         return load(self)
 
     monkeypatch.setattr(ImageFile, "load", counted)
-    assert [image_size(path) for path in paths.values()] == [SIZE] * len(FORMATS)
+    assert [image_info(path).size for path in paths.values()] == [SIZE] * len(FORMATS)
     assert decoded == {paths["tif"]}
 
 
@@ -127,7 +127,7 @@ def test_image_size_decodes_only_what_has_no_certain_end(tmp_path, monkeypatch):
 def test_image_size_is_that_of_the_upright_picture(tmp_path, suffix, orientation):
     path = draw(tmp_path / f"image.{suffix}", orientation)
     height, width, _ = read_image_rgb(path).shape
-    assert image_size(path) == (width, height)
+    assert image_info(path).size == (width, height)
     assert (width, height) == (SIZE if orientation < 5 else SIZE[::-1])
 
 
@@ -138,13 +138,13 @@ def test_image_size_finds_exif_behind_the_pixels(tmp_path):
     start, pixels, end = data.index(b"eXIf") - 4, data.index(b"IDAT") - 4, data.index(b"IEND") - 4
     assert start < pixels
     path.write_bytes(data[:start] + data[pixels:end] + data[start:pixels] + data[end:])
-    assert image_size(path) == SIZE[::-1] == read_image_rgb(path).shape[1::-1]
+    assert image_info(path).size == SIZE[::-1] == read_image_rgb(path).shape[1::-1]
 
 
 def test_broken_exif_is_no_fault_of_the_picture(tmp_path):
     path = tmp_path / "image.jpg"
     Image.new("RGB", SIZE).save(path, exif=b"Exif\0\0no TIFF header at all")
-    assert image_size(path) == SIZE
+    assert image_info(path).size == SIZE
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -153,7 +153,7 @@ def test_truncated_images_are_found(tmp_path, suffix, share):
     draw(tmp_path / f"image.{suffix}")
     path = cut_off(tmp_path / f"image.{suffix}", share)
     with pytest.raises(InputError, match=f"image.{suffix}: ."):
-        image_size(path)
+        image_info(path)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif"])
@@ -161,7 +161,7 @@ def test_bytes_after_the_end_are_harmless(tmp_path, suffix):
     path = tmp_path / f"image.{suffix}"
     draw(path)
     path.write_bytes(path.read_bytes() + b"made by a camera that signs its files")
-    assert image_size(path) == SIZE
+    assert image_info(path).size == SIZE
 
 
 def test_image_size_names_what_is_wrong(tmp_path):
@@ -175,7 +175,7 @@ def test_image_size_names_what_is_wrong(tmp_path):
     }.items():
         path = str(tmp_path / name)
         with pytest.raises(InputError, match=reason) as caught:
-            image_size(path)
+            image_info(path)
         assert str(caught.value).startswith(f"{path}: ")
 
 
@@ -221,7 +221,7 @@ def test_each_defect_gives_its_message(name):
 def test_each_broken_image_gives_its_message(name):
     path = DATA / "images" / name
     with pytest.raises(InputError) as caught:
-        image_size(path)
+        image_info(path)
     assert str(caught.value).startswith(f"{path}: {IMAGES[name]}")
 
 
@@ -231,8 +231,8 @@ def test_every_specimen_has_its_message():
     assert {path.name for path in (DATA / "images").iterdir()} == {*IMAGES, *readable}
 
 
-RECTANGLE = (5, 8, 15, 32)  # on an upright picture of 60 x 40 px
-STORED = {  # what EXIF calls row 0 and column 0 of the stored picture, for each orientation
+RECTANGLE = (5, 8, 15, 32)  # on an upright image of 60 x 40 px
+STORED = {  # what EXIF calls row 0 and column 0 of the stored image, for each orientation
     1: lambda a: a,  # top, left
     2: lambda a: a[:, ::-1],  # top, right
     3: lambda a: a[::-1, ::-1],  # bottom, right
@@ -423,7 +423,7 @@ def test_a_box_without_an_end_is_dropped(tmp_path, value, side):
     boxes = [[1, 2, 3, 4], [1, 2, 30, 30]]
     boxes[1][side] = value
     record = make_record(draw(tmp_path / "a.png"), "a", boxes, [0, 0])
-    with pytest.warns(UserWarning, match="^Dropped 1 of 2 boxes") as told:
+    with pytest.warns(UserWarning, match="^Dropped 1 of 2 boxes") as warned:
         (fitted,) = checked(Dataset([record], ["dog"], [1])).records
-    assert len(told) == 1
+    assert len(warned) == 1
     assert fitted.boxes.tolist() == [[1, 2, 3, 4]]

@@ -18,7 +18,7 @@ LEVELS = [3, 4]
 
 
 class Old(Generator):
-    """What an old script defines, no more."""
+    """The methods that an old script defines, and no others."""
 
     def __init__(self, images, boxes, labels=None, **kwargs):
         self.images = images

@@ -6,15 +6,14 @@ from PIL import Image
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import checked, with_classes
-from keras_retinanet.preprocessing.kitti import KittiGenerator, kitti_classes, read_kitti
-from keras_retinanet.preprocessing.readers.kitti import sets
+from keras_retinanet.preprocessing.readers.kitti import kitti_classes, read_kitti, splits
 
 DATA = Path(__file__).parents[1] / "data" / "kitti"
 LINES = {  # a file of tests/data/kitti with one bad line: what it gives
     "few_fields": "line 2: expected 15 fields, or 16 with a score, got 8",
     "many_fields": "line 2: expected 15 fields, or 16 with a score, got 17",
-    "malformed_number": "line 2: malformed right: 'right' is no number",
-    "not_a_number": "line 2: malformed right: 'nan' is no number",
+    "malformed_number": "line 2: malformed right: 'right' is not a number",
+    "not_a_number": "line 2: malformed right: 'nan' is not a number",
     "too_large": "line 2: malformed right: '1e39' is too large",
     "unknown_class": "line 2: unknown class name: 'Tank' (classes: Car)",
 }
@@ -27,7 +26,7 @@ def line(name="Car", box="1 2 30.5 14", more=""):
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes label files {id: text} and pictures of 60 x 40 px."""
+    """Writes label files {id: text} and images of 60 x 40 px."""
 
     def write(texts, labels="training/label_2", images="training/image_2", suffix=".png"):
         for name in (labels, images):
@@ -42,7 +41,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def specimen(tmp_path):
-    """Copies a specimen into a data set of its own; gives the folder and the file."""
+    """Copies a specimen into a new data set; gives the folder and the file."""
 
     def specimen(name):
         folders = [tmp_path / "training" / name for name in ("label_2", "image_2")]
@@ -120,7 +119,7 @@ def test_every_specimen_has_its_message():
 
 
 @pytest.mark.parametrize(
-    ("labels", "images", "set_name"),
+    ("labels", "images", "split"),
     [
         ("training/label_2", "training/image_2", None),
         ("training/label_2", "training/image_2", "training"),
@@ -132,11 +131,11 @@ def test_every_specimen_has_its_message():
         ("training/label_2", "training/label_2", None),
     ],
 )
-def test_layouts(write, tmp_path, labels, images, set_name):
+def test_layouts(write, tmp_path, labels, images, split):
     folder = write({"a": line()}, labels, images, suffix=".jpg")
-    (record,) = read_kitti(folder, set_name).records
+    (record,) = read_kitti(folder, split).records
     assert record.path == str(tmp_path / images / "a.jpg")
-    assert sets(folder) == ([labels.split("/")[0]] if "/" in labels else [])
+    assert splits(folder) == ([labels.split("/")[0]] if "/" in labels else [])
 
 
 def test_lists_of_sets(write, tmp_path):
@@ -144,12 +143,12 @@ def test_lists_of_sets(write, tmp_path):
     (tmp_path / "ImageSets").mkdir()
     (tmp_path / "ImageSets/train.txt").write_text("c\r\n\r\nb 1\nc\n")
     (tmp_path / "ImageSets/val.txt").write_text("\n")
-    assert sets(folder) == ["train", "val"]
+    assert splits(folder) == ["train", "val"]
     assert [record.image_id for record in read_kitti(folder, "train").records] == ["c", "b 1"]
     assert len(read_kitti(folder).records) == 3
     with pytest.raises(InputError, match=r"val.txt holds no images"):
         read_kitti(folder, "val")
-    with pytest.raises(InputError, match=r"the name of a split \(splits: train, val\)"):
+    with pytest.raises(InputError, match=r"a split \(splits: train, val\)"):
         read_kitti(folder, "test")
     (tmp_path / "ImageSets/val.txt").write_text("d\n")
     with pytest.raises(InputError, match=r"label_2/d.txt: no such file"):
@@ -165,7 +164,7 @@ def test_pictures_elsewhere_or_missing(write, tmp_path):
 
 
 def test_a_folder_without_labels(write, tmp_path):
-    with pytest.raises(InputError, match=r"expected a folder with training/label_2 .*splits: none"):
+    with pytest.raises(InputError, match=r"has no training/label_2 .*splits: none"):
         read_kitti(str(tmp_path))
     folder = write({})
     with pytest.raises(InputError, match=r"label_2 holds no images"):
@@ -173,6 +172,8 @@ def test_a_folder_without_labels(write, tmp_path):
 
 
 def test_generator(write):
+    from keras_retinanet.preprocessing.kitti import KittiGenerator
+
     folder = write({"a": line("Van") + line("DontCare")}, "train/labels", "train/images")
     generator = KittiGenerator(folder, group_method="none")
     assert generator.num_classes() == len(kitti_classes) == 8

@@ -14,11 +14,11 @@ from keras_retinanet.utils.image import read_image_rgb
 
 DATA = Path(__file__).parents[1] / "data" / "labelme"
 SHAPES = {  # a file of tests/data/labelme with one bad shape: what it gives
-    "shape_without_label": "shape 2: expected a label",
-    "text_as_shape": "shape 2: expected a label",
+    "shape_without_label": "shape 2: label must be text",
+    "text_as_shape": "shape 2: label must be text",
     "no_points": "shape 2: expected points [x, y], got []",
     "short_point": "shape 2: expected points [x, y], got [[1, 2], [3]]",
-    "malformed_number": "shape 2: malformed y: 'low' is no number",
+    "malformed_number": "shape 2: malformed y: 'low' is not a number",
     "too_large": "shape 2: malformed y: 1e+300 is too large",
     "endless_integer": "shape 2: malformed y: 1000000",
     "unknown_class": "shape 2: unknown class name: 'dgo' (classes: dog, cat)",
@@ -26,7 +26,7 @@ SHAPES = {  # a file of tests/data/labelme with one bad shape: what it gives
 FILES = {  # a file of no use
     "malformed": "line 2, column 1: malformed JSON: Expecting value",
     "no_list_of_shapes": "expected an object with a list of 'shapes'",
-    "no_image_path": "expected the imagePath of the image",
+    "no_image_path": "imagePath is missing",
     "broken_image_data": "malformed imageData: ",
 }
 
@@ -37,7 +37,7 @@ def shape(kind, points, label="dog", **more):
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes a file of shapes, and its picture of 60 x 40 px."""
+    """Writes a file of shapes, and its image of 60 x 40 px."""
 
     def write(*shapes, name="a", picture="{name}.png", **more):
         content = {"version": "5.4.1", "flags": {}, "shapes": shapes}
@@ -110,7 +110,7 @@ def test_the_picture_in_the_file_stands_in_for_a_missing_one(write, tmp_path):
     assert record.path == f"{folder}/a.png"
     (tmp_path / "a.png").unlink()
     (record,) = checked(read_labelme(folder), strict=True).records
-    assert Path(record.path).name == "a.png"
+    assert record.path == f"{folder}/a.json"
     np.testing.assert_array_equal(read_image_rgb(record.path), pixels)
     assert not (tmp_path / "a.png").exists()  # the data set itself is left alone
 
@@ -125,11 +125,11 @@ def test_each_defect_gives_its_message(name):
 
 def test_faults_are_collected_and_the_rest_kept():
     faults = []
-    data = read_labelme(DATA, ["dog", "cat"], faults=faults)
-    told = {**SHAPES, **FILES}
-    expected = [f"{DATA / name}.json: {told[name]}" for name in sorted(told)]
+    data = read_labelme(DATA, ["dog", "cat"], str(DATA.parent / "images"), faults)
+    messages = {**SHAPES, **FILES}
+    expected = [f"{DATA / name}.json: {messages[name]}" for name in sorted(messages)]
     # an unknown class is seen last, when all files are read
-    expected.append(expected.pop(sorted(told).index("unknown_class")))
+    expected.append(expected.pop(sorted(messages).index("unknown_class")))
     assert [fault.startswith(text) for fault, text in zip(faults, expected, strict=True)] == [
         True
     ] * len(expected)
@@ -141,7 +141,7 @@ def test_faults_are_collected_and_the_rest_kept():
 @pytest.mark.parametrize("name", FILES)
 def test_a_single_file_of_no_use(name):
     path = DATA / f"{name}.json"
-    if name == "broken_image_data":  # its boxes are sound, so the file is, and the picture a fault
+    if name == "broken_image_data":  # its boxes are sound, so the file is, and the image a fault
         faults = []
         assert read_labelme(path, faults=faults).records == []
         assert len(faults) == 1
@@ -168,5 +168,5 @@ def test_every_specimen_has_its_message():
 
 
 def test_a_folder_without_json_files(tmp_path):
-    with pytest.raises(InputError, match=r"expected labelme's JSON files"):
+    with pytest.raises(InputError, match=r"holds no JSON file of labelme"):
         read_labelme(tmp_path)

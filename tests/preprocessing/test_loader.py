@@ -17,9 +17,9 @@ from keras_retinanet.preprocessing.dataset import Dataset, make_record
 from keras_retinanet.preprocessing.epochs import Batching
 from keras_retinanet.preprocessing.examples import Sizing
 from keras_retinanet.preprocessing.loader import Loader
-from keras_retinanet.preprocessing.prefetch import prefetch
 from keras_retinanet.utils.anchors import AnchorParameters, anchors_for_shape
 from keras_retinanet.utils.resizing import RESIZES
+from keras_retinanet.utils.threads import prefetch
 
 ANCHORS = AnchorParameters((16, 32), (8, 16), (1,), (1, 1.5))
 LEVELS = [3, 4]
@@ -408,27 +408,27 @@ def all_equal(one, other):
 def test_a_feed_is_the_batches_in_order_over_the_epochs(mixed):
     count = 2 * len(mixed) + 1
     expected = [mixed.batch_at(step) for step in range(count)]
-    assert all_equal(first(mixed.feed(), count), expected)
+    assert all_equal(first(mixed.stream(), count), expected)
     assert {images.shape[1:3] for images, _ in expected} == {(32, 32), (32, 64), (64, 32)}
 
 
 def test_a_feed_from_the_middle_is_the_tail_of_the_whole(mixed):
-    assert all_equal(first(mixed.feed(start=5), 4), first(mixed.feed(), 9)[5:])
+    assert all_equal(first(mixed.stream(start=5), 4), first(mixed.stream(), 9)[5:])
 
 
 def test_threads_change_nothing(mixed):
-    assert all_equal(first(mixed.feed(workers=4, ahead=7), 12), first(mixed.feed(), 12))
+    assert all_equal(first(mixed.stream(workers=4, ahead=7), 12), first(mixed.stream(), 12))
 
 
 def test_a_feed_starts_again_each_time(mixed):
-    batches = mixed.feed()
+    batches = mixed.stream()
     if keras.backend.backend() != "tensorflow":
         pytest.skip("a Python generator is consumed")
     assert all_equal(first(batches, 3), first(batches, 3))
 
 
 def test_shapes_are_open_where_batches_differ(mixed):
-    batches = mixed.feed()
+    batches = mixed.stream()
     if keras.backend.backend() != "tensorflow":
         pytest.skip("only TensorFlow fixes shapes")
     images, targets = batches.element_spec
@@ -439,7 +439,7 @@ def test_shapes_are_open_where_batches_differ(mixed):
 
 def test_normalized_images_are_fed_as_float(mixed):
     normalized = dataclasses.replace(mixed, normalize=lambda image: image - 1.0)
-    [(images, _)] = first(normalized.feed(), 1)
+    [(images, _)] = first(normalized.stream(), 1)
     assert images.dtype == np.float32
 
 
@@ -447,5 +447,5 @@ def test_the_error_that_ends_a_feed_is_kept(mixed, tmp_path):
     break_inside(tmp_path / "0.png")
     strict = dataclasses.replace(mixed, strict=True)
     with pytest.raises(Exception, match=r"0\.png"):
-        first(strict.feed(), 10)
+        first(strict.stream(), 10)
     assert isinstance(strict.failure, InputError)

@@ -8,22 +8,22 @@ from PIL import Image
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import checked
-from keras_retinanet.preprocessing.open_images import OpenImagesGenerator, read_open_images
-from keras_retinanet.preprocessing.readers.open_images import sets
+from keras_retinanet.preprocessing.readers.open_images import read_open_images
+from keras_retinanet.preprocessing.readers.open_images_files import splits
 
 DATA = Path(__file__).parents[1] / "data" / "oid"
 ROWS = {  # a file of tests/data/oid with one bad row: what it gives
     "unknown_label": "line 3: unknown LabelName: '/m/9'",
     "label_like_another": "line 3: unknown LabelName: 'Dgo' (nearest: Dog)",
     "no_label": "line 3: unknown LabelName: ''",
-    "no_image_id": "line 3: expected an ImageID",
-    "malformed_number": "line 3: malformed XMin: 'left' is no number",
+    "no_image_id": "line 3: the ImageID is missing",
+    "malformed_number": "line 3: malformed XMin: 'left' is not a number",
     "pixels_for_shares": "line 3: expected shares of the image, 0 to 1, got 0.25, 10.0, 150.0",
-    "short_row": "line 3: malformed YMin: '' is no number",
+    "short_row": "line 3: malformed YMin: '' is not a number",
 }
 FILES = {  # a file of no use
-    "header_without_column": "line 1: expected a header that names YMax",
-    "empty": "line 1: expected a header that names ImageID, LabelName, XMin, YMin, XMax, YMax",
+    "header_without_column": "line 1: the header lacks YMax",
+    "empty": "line 1: the header lacks ImageID, LabelName, XMin, YMin, XMax, YMax",
     "header_alone": " holds no boxes",
     "not_utf8": "line 3 is not UTF-8",
     "classes/few_columns": "/class-descriptions.csv: line 2: format should be 'code,class name'",
@@ -46,7 +46,7 @@ def row(image_id, code, box="0.25,0.5,0.1,0.9", group=0):
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes files {path: text}, and pictures of 60 x 40 px in images/train."""
+    """Writes files {path: text}, and images of 60 x 40 px in images/train."""
 
     def write(texts, pictures=("a", "b"), images="images/train", suffix=".jpg"):
         (tmp_path / images).mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,7 @@ def test_filters_that_leave_nothing(write, options, message):
 def test_a_parent_needs_a_hierarchy(write, tmp_path):
     folder = write(FOLDER)
     (tmp_path / "bbox_labels_600_hierarchy.json").unlink()
-    with pytest.raises(InputError, match=r"expected a file bbox_labels_600_hierarchy.json"):
+    with pytest.raises(InputError, match=r"needs bbox_labels_600_hierarchy.json"):
         read_open_images(folder, "train", parent_label="Animal")
 
 
@@ -208,7 +208,7 @@ LISTED = IMAGES + "c,train,0\na,train,\nd,validation,0\nd,train,0\n"
     ],
 )
 def test_the_images_are_those_of_the_list(write, name):
-    """Also those without boxes whose picture is there; and any that has a box."""
+    """Also those without boxes whose image is there; and any that has a box."""
     data = read_open_images(write({**FOLDER, name: LISTED}, ("a", "b", "c")), "train")
     counts = {record.image_id: len(record.boxes) for record in data.records}
     assert counts == {"c": 0, "a": 2, "b": 1}
@@ -233,7 +233,7 @@ def test_places_of_the_files(write, folder, prefix):
     texts = {f"{folder}{prefix}train-annotations-bbox.csv": BOXES}
     texts[f"{folder.removesuffix('train/')}{prefix}class-descriptions-boxable.csv"] = CLASSES
     path = write(texts, suffix=".png")
-    assert sets(path) == ["train"]
+    assert splits(path) == ["train"]
     data = read_open_images(path)
     assert [record.labels.tolist() for record in data.records] == [[2, 3], [1]]
 
@@ -256,7 +256,7 @@ def test_the_layout_of_fiftyone(write, tmp_path):
         "train/metadata/hierarchy.json": json.dumps(TREE),
     }
     path = write(texts, images="train/data")
-    assert sets(path) == ["train"]
+    assert splits(path) == ["train"]
     data = read_open_images(path, parent_label="Animal")
     assert data.class_names == ["Animal", "Dog", "Cat"]
     assert data.records[0].path == str(tmp_path / "train/data/a.jpg")
@@ -295,13 +295,15 @@ def test_names_for_codes_suffixes_and_decimal_commas(write, tmp_path):
 
 
 def test_a_set_that_is_not_there(write, tmp_path):
-    with pytest.raises(InputError, match=r"expected a file SET-annotations-bbox.csv"):
+    with pytest.raises(InputError, match=r"holds no SPLIT-annotations-bbox.csv"):
         read_open_images(str(tmp_path), "train")
-    with pytest.raises(InputError, match=r"expected the split test \(splits: train\)"):
+    with pytest.raises(InputError, match=r"has no split test; known: train"):
         read_open_images(write(FOLDER), "test")
 
 
 def test_generator(write):
+    from keras_retinanet.preprocessing.open_images import OpenImagesGenerator
+
     path = write(FOLDER)
     generator = OpenImagesGenerator(path, "train", labels_filter=["Dog"], group_method="none")
     assert (generator.size(), generator.num_classes()) == (1, 1)
@@ -312,7 +314,7 @@ def test_generator(write):
 
 def test_fixtures_of_others(shared):
     folder = str(shared / "data/fmt_datumaro/tests/assets/open_images_dataset/v6")
-    assert sets(folder) == ["test", "train"]
+    assert splits(folder) == ["test", "train"]
     data = checked(read_open_images(folder, "train"), strict=True)
     a, b = data.records
     assert a.boxes.shape == (0, 4)

@@ -6,9 +6,8 @@ from PIL import Image
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import checked
-from keras_retinanet.preprocessing.pascal_voc import PascalVocGenerator, read_pascal, voc_classes
 from keras_retinanet.preprocessing.readers import read_coco
-from keras_retinanet.preprocessing.readers.pascal_voc import sets
+from keras_retinanet.preprocessing.readers.pascal_voc import read_pascal, splits, voc_classes
 
 BOX = "<xmin>11</xmin><ymin>2</ymin><xmax>21.5</xmax><ymax>13</ymax>"
 
@@ -26,10 +25,10 @@ def folder(tmp_path):
 
 @pytest.fixture
 def write(folder):
-    """Writes the images of a set: {id: what is in its <annotation>}, and pictures 30 x 20 px."""
+    """Writes the images of a set: {id: what is in its <annotation>}, and images 30 x 20 px."""
 
-    def write(images, set_name="train", suffix=".jpg"):
-        (folder / f"ImageSets/Main/{set_name}.txt").write_text("".join(f"{i}\n" for i in images))
+    def write(images, split="train", suffix=".jpg"):
+        (folder / f"ImageSets/Main/{split}.txt").write_text("".join(f"{i}\n" for i in images))
         for image_id, text in images.items():
             (folder / f"Annotations/{image_id}.xml").write_text(f"<annotation>{text}</annotation>")
             Image.new("RGB", (30, 20)).save(folder / f"JPEGImages/{image_id}{suffix}")
@@ -53,16 +52,16 @@ def test_read_pascal(write, folder):
     assert a.boxes.shape == (0, 4)
 
 
-def test_a_box_that_begins_at_0_tells_of_zero_based_coordinates(write, folder, recwarn):
+def test_a_box_at_0_warns_of_zero_based_coordinates(write, folder, recwarn):
     zero = BOX.replace("<ymin>2<", "<ymin>0<")
     path = write({"a": thing(), "b": thing() + thing(box=zero), "c": thing(box=zero)})
-    with pytest.warns(UserWarning, match="^2 boxes have") as told:
+    with pytest.warns(UserWarning, match="^2 boxes have") as warned:
         data = read_pascal(path, "train")
-    assert len(told) == 1
-    assert str(told[0].message) == (
+    assert len(warned) == 1
+    assert str(warned[0].message) == (
         "2 boxes have an xmin or ymin of 0, but pixels are counted from 1; the first: "
-        f"{folder}/Annotations/b.xml: object 2. The coordinates seem to count from 0: "
-        "one_based=False (--zero-based) reads them so."
+        f"{folder}/Annotations/b.xml: object 2. "
+        "If the coordinates count from 0, pass one_based=False."
     )
     assert data.records[1].boxes[1].tolist() == [10, -1, 20.5, 12]  # 1 is subtracted all the same
     read_pascal(path, "train", one_based=False)
@@ -121,7 +120,7 @@ def test_classes_given(write, classes):
 
 @pytest.mark.parametrize("classes", [["dog", "dog"], {"dog": 0, "cat": 2}, {"dog": 1}])
 def test_classes_with_gaps(write, classes):
-    with pytest.raises(InputError, match="labels 0 to K - 1"):
+    with pytest.raises(InputError, match="must be 0 to K - 1"):
         read_pascal(write({"a": ""}), "train", classes)
 
 
@@ -166,20 +165,18 @@ def test_set_files(write, folder):
         InputError, match=r"test.txt: no such file \(splits: empty, train, dog_train"
     ):
         read_pascal(str(folder), "test")
-    with pytest.raises(
-        InputError, match=r"JPEGImages: expected Annotations, JPEGImages and ImageSets"
-    ):
+    with pytest.raises(InputError, match=r"JPEGImages is no VOC folder; name one with Annotations"):
         read_pascal(str(folder / "JPEGImages"), "train")
 
 
 DATA = Path(__file__).parents[1] / "data" / "pascal"
 OBJECTS = {  # a file of tests/data/pascal with one bad object: what it gives
-    "object_without_name": "object 2: expected a <name>",
-    "object_without_box": "object 2 (dog): expected a <bndbox>",
-    "box_without_side": "object 2: expected an <ymin> in <bndbox>",
+    "object_without_name": "object 2: <name> must be text",
+    "object_without_box": "object 2 lacks a <bndbox>, or a <polygon>",
+    "box_without_side": "object 2: <bndbox> lacks <ymin>",
     "too_large": "object 2: malformed xmin: '1e39' is too large",
-    "malformed_number": "object 2: malformed xmin: 'left' is no number",
-    "not_a_number": "object 2: malformed xmin: 'nan' is no number",
+    "malformed_number": "object 2: malformed xmin: 'left' is not a number",
+    "not_a_number": "object 2: malformed xmin: 'nan' is not a number",
     "unknown_class": "object 2: unknown class name: 'dgo' (classes: dog, cat)",
 }
 FILES = {  # a file of no use
@@ -192,7 +189,7 @@ FILES = {  # a file of no use
 
 @pytest.fixture
 def flat(tmp_path):
-    """Copies a specimen into a folder of its own, beside the picture."""
+    """Copies a specimen into a new folder, beside the image."""
 
     def flat(name):
         shutil.copy(DATA / f"{name}.xml", tmp_path)
@@ -234,7 +231,7 @@ def test_the_stated_size(write):
     assert [record.stated_size for record in records] == [(30, 20), None, None, None]
 
 
-@pytest.mark.parametrize("set_name", [None, "train"])
+@pytest.mark.parametrize("split", [None, "train"])
 @pytest.mark.parametrize(
     ("annotations", "images"),
     [
@@ -246,9 +243,9 @@ def test_the_stated_size(write):
         ("", "apart"),
     ],
 )
-def test_layouts_without_lists_of_sets(tmp_path, annotations, images, set_name):
+def test_layouts_without_lists_of_sets(tmp_path, annotations, images, split):
     """A folder that is the set, or holds one of its name, as Roboflow makes them."""
-    folder = tmp_path / (set_name or "")
+    folder = tmp_path / (split or "")
     for path in (folder / annotations, folder / images):
         path.mkdir(parents=True, exist_ok=True)
     for name in ("b", "a", "._a"):
@@ -256,13 +253,13 @@ def test_layouts_without_lists_of_sets(tmp_path, annotations, images, set_name):
         (folder / annotations / f"{name}.xml").write_text(text)
     Image.new("RGB", (30, 20)).save(folder / images / "a.png")
     images_dir = str(folder / "apart") if images == "apart" else None
-    data = read_pascal(str(tmp_path), set_name, images_dir=images_dir)
+    data = read_pascal(str(tmp_path), split, images_dir=images_dir)
     assert [record.image_id for record in data.records] == ["a", "b"]
     assert data.records[0].path == str(folder / images / "a.png")
     assert data.records[0].boxes.tolist() == [[10, 1, 20.5, 12]]
-    assert sets(tmp_path) == [set_name] * bool(set_name)
-    if set_name is None:
-        with pytest.raises(InputError, match=r"expected ImageSets/Main/val.txt, or no name"):
+    assert splits(tmp_path) == [split] * bool(split)
+    if split is None:
+        with pytest.raises(InputError, match=r"has no ImageSets/Main/val.txt; add the file"):
             read_pascal(str(tmp_path), "val")
 
 
@@ -271,7 +268,7 @@ def test_lists_beside_main_and_all_files(write, folder):
     (folder / "ImageSets/Main/all.txt").rename(folder / "ImageSets/half.txt")
     (folder / "ImageSets/Main").rmdir()
     (folder / "ImageSets/half.txt").write_text("b\n")
-    assert sets(folder) == ["half"]
+    assert splits(folder) == ["half"]
     assert [r.image_id for r in read_pascal(str(folder), "half").records] == ["b"]
     assert [r.image_id for r in read_pascal(str(folder)).records] == ["a", "b"]
 
@@ -286,7 +283,9 @@ def test_a_vocdevkit_says_which_folder_to_name(write, folder, tmp_path_factory):
         read_pascal(str(parent / "VOCdevkit"), "train")
     with pytest.raises(InputError, match=r"Name one of its folders: VOCdevkit\.$"):
         read_pascal(str(parent), "train")
-    with pytest.raises(InputError, match=r"expected Annotations, .*, or a folder of XML files\.$"):
+    with pytest.raises(
+        InputError, match=r"name one with Annotations, .*, or a folder of XML files\.$"
+    ):
         read_pascal(str(folder / "ImageSets" / "Main"))
 
 
@@ -298,6 +297,8 @@ def test_a_missing_annotation(write, folder):
 
 
 def test_generator(write):
+    from keras_retinanet.preprocessing.pascal_voc import PascalVocGenerator
+
     folder = write({"a": thing("person")})
     generator = PascalVocGenerator(folder, "train", group_method="none")
     assert generator.size() == 1
@@ -323,7 +324,7 @@ def test_bccd(shared):
 def test_the_lists_of_imagenet(shared):
     source = shared / "data/multiformat100/data/database"
     folder = source / "gts/imagenet_format"
-    assert sets(folder) == ["default"]
+    assert splits(folder) == ["default"]
     data = read_pascal(str(folder), "default", images_dir=str(source / "images"), one_based=False)
     coco = read_coco(str(source / "gts/coco_format_v2/instances_v2.json"), str(source / "images"))
     assert len(boxes_of(data)) == 273
@@ -339,7 +340,7 @@ def test_fixtures_of_others(shared):
         ("2007_000001.jpg", "person", 3, 4, 5, 6),
     ]
     roboflow = str(folder / "roboflow_dataset/voc")
-    assert sets(roboflow) == ["train", "val"]
+    assert splits(roboflow) == ["train", "val"]
     data = checked(read_pascal(roboflow, "val", one_based=False), strict=True)
     assert boxes_of(data) == [
         ("val_001.jpg", "label_0", 0, 0, 1, 2),

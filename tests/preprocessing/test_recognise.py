@@ -1,3 +1,4 @@
+import io
 import json
 import os
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import checked
-from keras_retinanet.preprocessing.readers import READERS, SETS
+from keras_retinanet.preprocessing.readers import READERS, SPLITS
 from keras_retinanet.preprocessing.readers.coco import coco_paths
 from keras_retinanet.preprocessing.readers.recognise import kind_of
 
@@ -27,7 +28,7 @@ NAMES = "train: images\nnames: [cat]\n"
         ("oid", {"boxes.csv": OID}),
         ("oid", {"boxes.csv": f"\ufeff{OID}"}),
         ("coco", {"train.json": COCO}),
-        ("coco", {"train.json": '{"annotations": [' + "0," * 50_000 + '0], "categories": []}'}),
+        ("coco", {"train.json": '{"annotations": [' + "0," * 100_000 + '0], "categories": []}'}),
         ("labelme", {"a.json": LABELME}),
         ("labelme", {"a.json": '{"imageData": "' + "A" * 100_000 + '", "shapes": []}'}),
         ("pascal", {"a.xml": VOC}),
@@ -77,11 +78,21 @@ def test_folders(tmp_path, kind, files):
     assert kind in READERS
 
 
+def test_images_without_boxes_are_counted(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("a.jpg", "sub/b.PNG", "sub/notes.txt"):
+        (tmp_path / name).write_text("text")
+    with pytest.raises(
+        InputError, match=r"has images \(2\) but no boxes; add a CSV file"
+    ) as caught:
+        kind_of(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, r"expected a CSV file, COCO's JSON, .* CVAT's annotations\.xml\.$"),
-        ({"a.jpg": "", "sub/b.txt": "text"}, r"CVAT's annotations\.xml\.$"),
+        ({}, r"name a CSV file, COCO's JSON, .* CVAT's annotations\.xml\.$"),
         ({"train.csv": "a", "val.csv": "a"}, r"Name one of its CSV files: train.csv, val\.csv\.$"),
         ({"a.json": '[{"image": "a.jpg", "annotations": []}]'}, r"annotations\.xml\.$"),  # CreateML
         ({"a.json": "{", "b.xml": "<html/>", "c.xml": "<", "d.xml": ""}, r"annotations\.xml\.$"),
@@ -92,7 +103,7 @@ def test_what_is_none_of_them(tmp_path, files, message):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     for path in (tmp_path, *(tmp_path / name for name in files if not name.endswith(".csv"))):
-        with pytest.raises(InputError, match="expected a CSV file") as caught:
+        with pytest.raises(InputError, match="name a CSV file") as caught:
             kind_of(path)
         assert str(caught.value).startswith(f"{path}: ")
     with pytest.raises(InputError, match=message):
@@ -108,8 +119,8 @@ def test_a_folder_of_many_files_is_looked_at_once(tmp_path, monkeypatch):
         (tmp_path / f"{i}.json").write_text("{}")
     opened = []
     monkeypatch.setattr(
-        "keras_retinanet.preprocessing.readers.recognise._ends",
-        lambda path: opened.append(path) or (b"", b""),
+        "keras_retinanet.preprocessing.readers.recognise.open_file",
+        lambda path: opened.append(path) or io.BytesIO(),
     )
     with pytest.raises(InputError):
         kind_of(tmp_path)
@@ -117,7 +128,7 @@ def test_a_folder_of_many_files_is_looked_at_once(tmp_path, monkeypatch):
 
 
 def boxes_of(data):
-    """[(picture, class name, box)] in an order that rounding does not change."""
+    """[(image, class name, box)] in an order that rounding does not change."""
     rows = [
         (Path(record.path).name, data.class_names[label], box.tolist())
         for record in data.records
@@ -188,12 +199,12 @@ def test_fixtures_of_others(shared, name):
     kind, images, boxes = FIXTURES[name]
     assert kind_of(path) == kind
     records = []
-    for set_name in SETS[kind](path) or [None]:
+    for split in SPLITS[kind](path) or [None]:
         if kind == "coco":
-            data = READERS[kind](*coco_paths(path, set_name))
+            data = READERS[kind](*coco_paths(path, split))
         else:
             options = {"one_based": False} if kind == "pascal" else {}  # Roboflow counts from 0
-            data = READERS[kind](path, set_name, **options)
+            data = READERS[kind](path, split, **options)
         records += checked(data, need_boxes=False).records
     assert len(records) == images
     assert sum(len(record.boxes) for record in records) == boxes
@@ -218,12 +229,12 @@ def closed(monkeypatch):
 
 def test_a_closed_folder(tmp_path, closed):
     closed(tmp_path)
-    for look in (kind_of, *SETS.values()):
+    for look in (kind_of, *SPLITS.values()):
         with pytest.raises(InputError) as caught:
             look(str(tmp_path))
-        assert str(caught.value) == f"{tmp_path}: Permission denied"
+        assert str(caught.value) == f"{tmp_path}: Permission denied."
     for kind in READERS.keys() - {"csv", "coco"}:  # which read a file
-        with pytest.raises(InputError, match=f"^{tmp_path}: Permission denied$"):
+        with pytest.raises(InputError, match=f"^{tmp_path}: Permission denied.$"):
             READERS[kind](str(tmp_path))
 
 
@@ -232,7 +243,7 @@ def test_a_closed_inner_folder(tmp_path, closed):
         (tmp_path / name).mkdir()
     closed(tmp_path / "Annotations", tmp_path / "lost+found")
     for look in (kind_of, READERS["pascal"]):
-        with pytest.raises(InputError, match=f"^{tmp_path}/Annotations: Permission denied$"):
+        with pytest.raises(InputError, match=f"^{tmp_path}/Annotations: Permission denied.$"):
             look(str(tmp_path))
 
 
@@ -249,5 +260,5 @@ def test_a_yolo_file_without_names_is_known_by_its_own(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     for path in (tmp_path, tmp_path / name):
         assert kind_of(path) == "yolo"
-        with pytest.raises(InputError, match=f"{name}: expected "):
+        with pytest.raises(InputError, match=f"{name} lacks "):
             READERS["yolo"](path)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import Dataset, checked, make_record
-from keras_retinanet.preprocessing.readers import SETS
+from keras_retinanet.preprocessing.readers import SPLITS
 from keras_retinanet.preprocessing.readers.coco import coco_paths, read_coco
 from keras_retinanet.preprocessing.readers.csv import read_csv
 from keras_retinanet.preprocessing.readers.kitti import read_kitti
@@ -59,25 +59,25 @@ ODD_NAMES += (
 )
 
 
-def read(kind, folder, set_name="train", class_names=None):
-    """The data set that a writer wrote, with the sizes of its pictures."""
+def read(kind, folder, split="train", class_names=None):
+    """The data set that a writer wrote, with the sizes of its images."""
     folder = str(folder)
     if kind == "csv":
-        data = read_csv(f"{folder}/{set_name}.csv", f"{folder}/classes.csv")
+        data = read_csv(f"{folder}/{split}.csv", f"{folder}/classes.csv")
     elif kind == "coco":
-        data = read_coco(*coco_paths(folder, set_name))
+        data = read_coco(*coco_paths(folder, split))
     elif kind in ("pascal", "kitti"):
         reader = read_pascal if kind == "pascal" else read_kitti
-        data = reader(folder, set_name, class_names)
+        data = reader(folder, split, class_names)
     else:
-        data = (read_open_images if kind == "oid" else read_yolo)(folder, set_name)
+        data = (read_open_images if kind == "oid" else read_yolo)(folder, split)
     return checked(data, need_boxes=False)
 
 
-def write(kind, data, folder, set_name="train", **options):
+def write(kind, data, folder, split="train", **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what a format cannot say
-        WRITERS[kind](data, str(folder), set_name, **options)
+        WRITERS[kind](data, str(folder), split, **options)
 
 
 def sayable(kind, data):
@@ -110,8 +110,8 @@ def assert_same(data, other, atol=0, labels_of_ignored=True):
         assert Path(match.path).read_bytes() == Path(record.path).read_bytes()
         np.testing.assert_allclose(match.boxes, record.boxes, rtol=0, atol=atol)
         assert match.ignore.tolist() == record.ignore.tolist()
-        told = slice(None) if labels_of_ignored else ~record.ignore
-        assert match.labels[told].tolist() == record.labels[told].tolist()
+        kept = slice(None) if labels_of_ignored else ~record.ignore
+        assert match.labels[kept].tolist() == record.labels[kept].tolist()
 
 
 @st.composite
@@ -139,13 +139,13 @@ def pictures(draw, num_classes):
 
 @st.composite
 def drawings(draw):
-    """(class names, pictures)"""
+    """(class names, images)"""
     names = draw(st.lists(st.sampled_from(ODD_NAMES), min_size=1, max_size=4, unique=True))
     return names, draw(st.lists(pictures(len(names)), min_size=1, max_size=5))
 
 
 def drawn(drawing, folder, prefix="picture"):
-    """The data set of a drawing, whose pictures are written to a folder."""
+    """The data set of a drawing, whose images are written to a folder."""
     names, drawn_pictures = drawing
     folder.mkdir()
     records = []
@@ -190,27 +190,27 @@ def test_two_sets_share_a_folder(kind, sets):
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
         before = {}
-        for set_name, drawn_pictures in zip(("train", "val"), sets, strict=True):
-            source = Path(folder, set_name)
-            before[set_name] = drawn((names, drawn_pictures), source, prefix=set_name)
-            write(kind, before[set_name], out, set_name)
-        for set_name, data in before.items():
+        for split, drawn_pictures in zip(("train", "val"), sets, strict=True):
+            source = Path(folder, split)
+            before[split] = drawn((names, drawn_pictures), source, prefix=split)
+            write(kind, before[split], out, split)
+        for split, data in before.items():
             expected = sayable(kind, data)
-            result = read(kind, out, set_name, class_names=expected.class_names)
+            result = read(kind, out, split, class_names=expected.class_names)
             assert_same(expected, result, ATOL.get(kind, 0), labels_of_ignored=kind != "kitti")
 
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_what_is_written_is_recognised_with_its_sets(kind, tmp_path):
     picture = (4, 4, ".png", [(0, 1, 2, 3)], [0], [False])
-    for set_name in ("train", "val"):
-        data = drawn((["cat"], [picture]), tmp_path / set_name)
-        write(kind, data, tmp_path / "out", set_name)
+    for split in ("train", "val"):
+        data = drawn((["cat"], [picture]), tmp_path / split)
+        write(kind, data, tmp_path / "out", split)
     if kind == "csv":
         assert kind_of(tmp_path / "out" / "train.csv") == "csv"
     else:
         assert kind_of(tmp_path / "out") == kind
-        assert SETS[kind](tmp_path / "out") == ["train", "val"]
+        assert SPLITS[kind](tmp_path / "out") == ["train", "val"]
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -226,7 +226,7 @@ def test_a_class_name_survives_or_is_refused(kind, name):
         try:
             write(kind, data, Path(folder, "out"))
         except InputError:
-            assert kind not in ("coco", "yolo")
+            assert kind not in ("coco", "yolo") or not name.strip() or "\0" in name
             odd = name in ("", "cat") or name != name.strip() or not name.isprintable()
             assert odd or (kind == "kitti" and name == "dontcare")
         else:

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_retinanet.choices import TRAIN_SPLITS, VAL_SPLITS
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.source import (
     DataSource,
+    disjoint,
     open_dataset,
     read_splits,
     read_training,
 )
-from keras_retinanet.preprocessing.splits import TRAIN_SPLITS, VAL_SPLITS, disjoint
 from keras_retinanet.preprocessing.writers import WRITERS
 
 

@@ -8,8 +8,7 @@ from PIL import Image
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import checked
-from keras_retinanet.preprocessing.readers.yolo import sets
-from keras_retinanet.preprocessing.yolo import YoloGenerator, read_yolo
+from keras_retinanet.preprocessing.readers.yolo import read_yolo, splits
 
 DATA = Path(__file__).parents[1] / "data" / "yolo"
 FORMAT = (
@@ -20,12 +19,12 @@ SHARES = "line 2: expected shares of the image, 0 to 1, got "
 LINES = {  # a file of tests/data/yolo/labels with one bad line: what it gives
     "class_out_of_range": "line 2: expected a class from 0 to 1, got 2",
     "class_with_fraction": "line 2: expected a class from 0 to 1, got 0.5",
-    "class_name": "line 2: malformed class: 'dog' is no number",
+    "class_name": "line 2: malformed class: 'dog' is not a number",
     "few_fields": FORMAT + "4 fields",
     "score": FORMAT + "6 fields",
     "odd_polygon": FORMAT + "8 fields",
-    "malformed_number": "line 2: malformed value: 'half' is no number",
-    "not_a_number": "line 2: malformed value: 'nan' is no number",
+    "malformed_number": "line 2: malformed value: 'half' is not a number",
+    "not_a_number": "line 2: malformed value: 'nan' is not a number",
     "too_large": "line 2: malformed value: '1e39' is too large",
     "pixels_for_shares": SHARES + "30",
     "negative": SHARES + "-0.1",
@@ -34,18 +33,18 @@ LINES = {  # a file of tests/data/yolo/labels with one bad line: what it gives
 LABEL_FILES = {"not_utf8": "line 2 is not UTF-8"}
 FILES = {  # a file of tests/data/yolo that is of no use
     "malformed.yaml": "malformed.yaml: line 3, column 1: malformed YAML: expected ',' or ']'",
-    "no_names.yaml": "no_names.yaml: expected the keys names, train and val",
-    "no_mapping.yaml": "no_mapping.yaml: expected the keys names, train and val",
-    "other_count.yaml": "other_count.yaml: expected 3 class names, got 2",
+    "no_names.yaml": "no_names.yaml lacks the key names",
+    "no_mapping.yaml": "no_mapping.yaml lacks the key names",
+    "other_count.yaml": "other_count.yaml states 3 classes, but has 2 names",
     "gap.yaml": "gap.yaml: names: expected the keys 0 to 1, got 0, 2",
     "text_as_names.yaml": "text_as_names.yaml: names: expected a list of class names, got '",
     "class_twice.yaml": "class_twice.yaml: names: class name twice: 'cat'",
-    "class_without_name.yaml": "class_without_name.yaml: names: expected a class name, got N",
+    "class_without_name.yaml": "class_without_name.yaml: names: expected a class name, got ''",
     "missing_folder.yaml": "missing_folder.yaml: train: no such folder or file: 'pictures'",
     "folder_without_images.yaml": "folder_without_images.yaml: train holds no images",
     "empty_list.yaml": "empty_list.yaml: train holds no images",
-    "no_names.data": "no_names.data: expected rows 'names = FILE' and 'train = FILE'",
-    "other_count.data": "other_count.data: expected 3 class names, got 2",
+    "no_names.data": "no_names.data lacks the row 'names = FILE'",
+    "other_count.data": "other_count.data states 3 classes, but has 2 names",
     "missing_names.data": "nowhere.names: no such file",
     "empty_names.data": "empty.names holds no class names",
 }
@@ -55,7 +54,7 @@ BOX = [22.5, 10, 37.5, 30]
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes files {path: text}, and under names that end in .jpg pictures of 60 x 40 px."""
+    """Writes files {path: text}, and under names that end in .jpg images of 60 x 40 px."""
 
     def write(*pictures, **texts):
         for name in (*pictures, *texts):
@@ -123,7 +122,7 @@ def test_a_broken_picture_is_for_the_check_to_name(write, tmp_path):
 
 @pytest.fixture
 def specimen(tmp_path):
-    """Copies a label file of tests/data into a data set of its own; gives the folder."""
+    """Copies a label file of tests/data into a new data set; gives the folder."""
 
     def specimen(name):
         (tmp_path / "classes.txt").write_text("cat\ndog\n")
@@ -189,7 +188,7 @@ def test_ways_to_list_the_names(write, names):
 def test_names_that_are_no_text_in_yaml(write):
     yaml = "train: images\nnames: {0: 1, 1: no, 2: 1.5, 3: '07'}\n"
     folder = write("images/a.jpg", **{"data.yaml": yaml})
-    assert read_yolo(folder).class_names == ["1", "False", "1.5", "07"]
+    assert read_yolo(folder).class_names == ["1", "no", "1.5", "07"]
 
 
 @pytest.mark.parametrize(
@@ -213,18 +212,18 @@ def test_places_of_the_pictures(write, tmp_path, yaml, image, label):
     for name in ("images/one", "images/two"):
         (tmp_path / name).mkdir(parents=True)
     text = yaml.format(folder=tmp_path) + "\nnames: [cat, dog]\n"
-    listing = f"./{image}\n\ndata/{image}\n/home/me/{image}\n"
-    folder = write(image, **{"data.yaml": text, label: ROW, "list.txt": listing})
-    (record,) = read_yolo(folder, "train").records
-    assert Path(record.path).samefile(tmp_path / image)
-    assert record.boxes.tolist() == [BOX]
+    for line in (f"./{image}", f"data/{image}", f"/home/me/{image}"):
+        files = {"data.yaml": text, label: ROW, "list.txt": f"{line}\n\n{line}\n"}
+        (record,) = read_yolo(write(image, **files), "train").records
+        assert Path(record.path).samefile(tmp_path / image)
+        assert record.boxes.tolist() == [BOX]
 
 
 @pytest.mark.parametrize("entry", ["nowhere", "/home/me/nowhere/images", "images/trian"])
 def test_a_folder_that_is_nowhere_is_not_replaced_by_another(write, entry):
     yaml = f"train: {entry}\nnames: [cat, dog]\n"
     folder = write("images/train/a.jpg", "train/images/a.jpg", **{"data.yaml": yaml})
-    assert sets(folder) == []
+    assert splits(folder) == []
     with pytest.raises(InputError) as caught:
         read_yolo(folder)
     message = f"{folder}/data.yaml: train: no such folder or file: '{entry}'"
@@ -250,11 +249,11 @@ def test_an_image_whose_lines_are_all_faults_is_left_out(write):
 def test_val_and_valid_are_the_same(write, key, asked):
     yaml = f"train: images\n{key}: ../{asked}/images\ntest: nowhere\nnames: [cat, dog]\n"
     folder = write("images/a.jpg", "valid/images/b.jpg", **{"data.yaml": yaml})
-    assert sets(folder) == ["train", key]  # that of the test is not there
+    assert splits(folder) == ["train", key]  # the test split does not exist
     assert list(boxes_of(read_yolo(folder, asked))) == ["valid/images/b.jpg"]
     with pytest.raises(InputError, match="test: no such folder or file: 'nowhere'"):
         read_yolo(folder, "test")
-    with pytest.raises(InputError, match=r"expected the name of a split \(splits: train, va"):
+    with pytest.raises(InputError, match=r"has the splits train, va"):
         read_yolo(folder)
 
 
@@ -293,12 +292,12 @@ def test_darknet(write, prefix):
 )
 def test_folders_without_a_file_of_the_set(write, image, label, names, known):
     folder = write(image, **{label: ROW, names: "cat\ndog\n"})
-    assert sets(folder) == known
+    assert splits(folder) == known
     assert boxes_of(read_yolo(folder)) == {image: [BOX]}
 
 
 def test_a_folder_of_something_else(write):
-    with pytest.raises(InputError, match=r"expected data.yaml, obj.data or one of obj.names, cl"):
+    with pytest.raises(InputError, match=r"lacks data.yaml, obj.data or one of obj.names, cl"):
         read_yolo(write("images/a.jpg"))
 
 
@@ -311,23 +310,15 @@ def test_pictures_elsewhere_are_those_that_label_files_name(write, tmp_path, lab
     assert boxes_of(data) == {"apart/a.jpg": [BOX]}
 
 
-def test_generator(write):
-    yaml = "train: images\nnames: [cat, dog]\n"
-    folder = write("images/a.jpg", **{"data.yaml": yaml, "labels/a.txt": ROW})
-    generator = YoloGenerator(folder, "train", group_method="none")
-    assert (generator.size(), generator.num_classes()) == (1, 2)
-    assert generator.load_annotations(0)["bboxes"].tolist() == [BOX]
-
-
 @pytest.mark.parametrize(
-    ("name", "set_name"),
+    ("name", "split"),
     [("strict", "train"), ("labels", "train"), ("labels", "val"), ("annotations", None)],
 )
-def test_fixtures_of_others(shared, name, set_name):
+def test_fixtures_of_others(shared, name, split):
     folder = shared / "data/fmt_datumaro/tests/assets/yolo_dataset" / name
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        data = checked(read_yolo(folder, set_name), strict=True)
+        data = checked(read_yolo(folder, split), strict=True)
     (record,) = data.records
     assert record.size == (15, 10)
     # 0.133333 -+ 0.1333335 of 15 px, 0.3 -+ 0.1 of 10 px; six digits are up to 1e-5 px off
@@ -337,7 +328,7 @@ def test_fixtures_of_others(shared, name, set_name):
 
 def test_roboflow(shared):
     folder = shared / "data/fmt_datumaro/tests/assets/roboflow_dataset/yolo"
-    assert sets(folder) == ["train", "val"]
+    assert splits(folder) == ["train", "val"]
     data = checked(read_yolo(folder, "val"), strict=True)
     np.testing.assert_allclose(data.records[0].boxes, [[0, 0, 1, 2], [0, 0, 9, 1]], atol=1e-6)
     assert data.records[0].labels.tolist() == [0, 1]

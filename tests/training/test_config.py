@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from keras_retinanet.bin import train
-from keras_retinanet.bin.arguments import add_config
+from keras_retinanet.bin.arguments import _reader, add_config
 from keras_retinanet.errors import InputError
 from keras_retinanet.options import options_of
 from keras_retinanet.training.config import TrainConfig
@@ -79,16 +79,16 @@ def test_given_options_are_told_from_defaults():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"batch_size": 0}, "batch_size must be more than 0, got 0"),
-        ({"batch_size": 1.5}, "batch_size must be int, got 1.5"),
-        ({"batch_size": True}, "batch_size must be int, got True"),
-        ({"lr": float("nan")}, "lr must be more than 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number from 1 to 1024, got 0"),
+        ({"batch_size": 1.5}, "batch_size must be a whole number from 1 to 1024, got 1.5"),
+        ({"batch_size": True}, "batch_size must be a whole number from 1 to 1024, got True"),
+        ({"lr": float("nan")}, "lr must be between 0 and 1000000, got nan"),
         ({"lr": "fast"}, "lr"),
-        ({"multi_scale": (64, 0)}, "multi_scale must be more than 0"),
+        ({"multi_scale": (64, 0)}, "multi_scale must be a whole number from 1 to 10000, got 0"),
         ({"repeat_threshold": 2}, "repeat_threshold must be from 0 to 1, got 2"),
         ({"reduce_lr_factor": 1}, "reduce_lr_factor must be between 0 and 1, got 1"),
-        ({"seed": -1}, "seed must be from 0 to 4294967295, got -1"),
-        ({"freeze_stages": 6}, "freeze_stages must be from 0 to 5, got 6"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 4294967295, got -1"),
+        ({"freeze_stages": 6}, "freeze_stages must be a whole number from 0 to 5, got 6"),
         ({"norm": "layer"}, "norm must be one of batch, sync_batch, group, got 'layer'"),
         ({"box_loss": "focal"}, "'focal'"),
         ({"box_loss": {"name": "focal"}}, "box_loss must be one of"),
@@ -97,13 +97,35 @@ def test_given_options_are_told_from_defaults():
         ({"multi_scale": (64,), "no_resize": True}, "multi_scale and no_resize exclude each other"),
         ({"warmup_loss": "focal"}, "warmup_loss_epochs must be given together"),
         ({"augment": ["blur:chance=2"]}, "blur: chance must be from 0 to 1"),
-        ({"augment": ["blur:force=2"]}, "blur takes chance, strength"),
+        ({"augment": ["blur:force=2"]}, "blur: the arguments are chance, strength"),
     ],
 )
 def test_options_without_sense_are_refused(options, words):
     with pytest.raises(InputError) as refused:
         TrainConfig.of(**options)
     assert words in str(refused.value)
+
+
+NUMBERS = [name for name, rule in options_of(TrainConfig).items() if rule.kind in (int, float)]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_has_an_upper_end(name):
+    rule = options_of(TrainConfig)[name]
+    huge = (10**20,) if name == "multi_scale" else 10**20
+    with pytest.raises(InputError, match=rf"^{name} must be .*, got 100000000000000000000"):
+        TrainConfig(**{name: huge})
+    with pytest.raises((InputError, argparse.ArgumentTypeError)):
+        _reader(rule)("9" * 20)
+
+
+@pytest.mark.parametrize(
+    "text", ["corners:std=" + "-" * 100_000 + "1", "corners:std=" + "(" * 5000]
+)
+def test_endless_arguments_are_refused_in_a_short_sentence(text):
+    with pytest.raises(InputError, match="write corners:argument=value") as refused:
+        TrainConfig.of(coder=text)
+    assert len(str(refused.value)) < 250
 
 
 def test_a_config_cannot_be_changed():

@@ -5,7 +5,8 @@ import pytest
 
 from keras_retinanet.boxes import iou
 from keras_retinanet.utils.anchor_fit import fit_anchors, reach
-from keras_retinanet.utils.anchors import AnchorParameters, anchors_for_shape, inside
+from keras_retinanet.utils.anchor_targets import inside
+from keras_retinanet.utils.anchors import AnchorParameters, anchors_for_shape
 
 SIZE = (640, 512)  # px
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
+from keras_retinanet.utils.anchor_targets import inside
 from keras_retinanet.utils.anchors import (
     AnchorParameters,
     anchor_targets_bbox,
@@ -18,7 +19,6 @@ from keras_retinanet.utils.anchors import (
     generate_anchors,
     grid,
     guess_shapes,
-    inside,
     shift,
 )
 

@@ -8,13 +8,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.image_info import image_size
+from keras_retinanet.preprocessing.image_info import image_info
 from keras_retinanet.utils import image as im
 from keras_retinanet.utils import transform as t
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (4, 7, 3), "uint8")
 
-# What the EXIF standard calls row 0 and column 0 of the stored picture, for each orientation.
+# What the EXIF standard calls row 0 and column 0 of the stored image, for each orientation.
 STORED = {
     1: lambda a: a,  # top, left
     2: lambda a: a[:, ::-1],  # top, right
@@ -178,7 +178,7 @@ def test_every_kind_of_image_comes_back(tmp_path, kind):
     assert pixels.dtype == np.uint8
     assert pixels.shape == (16, 24, 3)
     assert_allclose(pixels.astype(int), expected.astype(int), rtol=0, atol=atol)
-    assert image_size(path) == (24, 16)
+    assert image_info(path).size == (24, 16)
 
 
 def test_read_scales_sixteen_bit_grey(tmp_path):

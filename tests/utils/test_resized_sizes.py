@@ -152,7 +152,7 @@ def test_python_numbers_give_the_sizes_of_numpy(rule):
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the graph is TensorFlow's")
 @pytest.mark.parametrize("rule", RESIZES)
-def test_a_graph_gives_the_sizes_of_numpy(rule):
+def test_a_graph_gives_the_sizes_of_numpy(rule, graphs):
     import tensorflow as tf
 
     from keras_retinanet.export.resizing import GRAPH

@@ -17,7 +17,7 @@ from keras_retinanet.utils.resizing import RESIZES, Fit, stretched, to_original,
 SIDES = (800, 1333)
 ODD = [(1, 1), (1, 999), (999, 1), (2, 3), (640, 480), (480, 640), (5000, 60), (333, 200)]
 RANDOM = np.random.default_rng(0).integers(1, 3000, (300, 2)).tolist()
-SMALL = (48, 80)  # sides for pictures, to be quick
+SMALL = (48, 80)  # sides for images, to be quick
 
 
 def picture(width, height):
@@ -27,7 +27,7 @@ def picture(width, height):
     return cv2.addWeighted(cv2.blur(noise, (5, 5)), 0.8, noise, 0.2, 0)
 
 
-PICTURES = [picture(*size) for size in [(64, 48), (31, 70), (101, 33), (150, 149), (1, 5), (40, 9)]]
+IMAGES = [picture(*size) for size in [(64, 48), (31, 70), (101, 33), (150, 149), (1, 5), (40, 9)]]
 
 
 @pytest.mark.parametrize("rule", RESIZES.values(), ids=RESIZES)
@@ -39,7 +39,7 @@ def test_what_every_rule_keeps(rule):
         for axis, side in enumerate((width, height)):
             assert abs(side * fit.scale[axis] - fit.size[axis]) <= 1  # a px is rounded
             assert fit.offset[axis] + side * fit.scale[axis] <= fit.frame[axis] + 1
-    for image in PICTURES:
+    for image in IMAGES:
         fit = rule.fit(image.shape[1::-1], *SMALL)
         found = rule.resample(image, fit)
         assert found.shape == (*fit.frame[::-1], 3)
@@ -49,7 +49,7 @@ def test_what_every_rule_keeps(rule):
 
 @pytest.mark.parametrize("rule", RESIZES.values(), ids=RESIZES)
 def test_an_image_that_is_not_resized_stays(rule):
-    for image in PICTURES:
+    for image in IMAGES:
         size = image.shape[1::-1]
         assert_array_equal(rule.resample(image, stretched(size, size)), image)
 
@@ -118,7 +118,7 @@ def test_keras_retinanet():
         column = cv2.resize(np.zeros((height, 1), "uint8"), None, fx=1, fy=scale)
         assert fit.size == (strip.shape[1], column.shape[0])
     mean = np.float32([103.939, 116.779, 123.68])
-    for image in PICTURES:
+    for image in IMAGES:
         fit = RESIZES["keras-retinanet"].fit(image.shape[1::-1], *SMALL)
         # it subtracts the mean first, and so never rounds
         theirs = cv2.resize(image - mean, None, fx=fit.scale[0], fy=fit.scale[1])
@@ -146,21 +146,21 @@ def test_torchvision(torchvision):
             resized, _ = theirs.resize(torch.zeros(3, height, width))
             assert rule.fit((width, height), *SIDES).size == tuple(resized.shape[:0:-1])
     theirs = GeneralizedRCNNTransform(*SMALL, [0.0] * 3, [1.0] * 3).eval()
-    for image in PICTURES:
+    for image in IMAGES:
         resized, _ = theirs.resize(torch.tensor(image).permute(2, 0, 1) / 255)
         ours = rule.resample(image, rule.fit(image.shape[1::-1], *SMALL))
         assert_allclose(ours / 255, resized.permute(1, 2, 0), atol=1e-4)
 
 
 def test_detectron2():
-    for image in PICTURES:
+    for image in IMAGES:
         fit = RESIZES["detectron2"].fit(image.shape[1::-1], *SMALL)
         theirs = Image.fromarray(image).resize(fit.size, Image.Resampling.BILINEAR)
         assert_array_equal(RESIZES["detectron2"].resample(image, fit), theirs)
 
 
 def test_mmdetection():
-    for image in PICTURES:
+    for image in IMAGES:
         fit = RESIZES["mmdetection"].fit(image.shape[1::-1], *SMALL)
         theirs = cv2.resize(image, fit.size, interpolation=cv2.INTER_LINEAR)
         assert_array_equal(RESIZES["mmdetection"].resample(image, fit), theirs)
@@ -207,7 +207,7 @@ def test_kerashub(shape):
     theirs = keras_hub.layers.RetinaNetImageConverter(
         image_size=shape, pad_to_aspect_ratio=True, crop_to_aspect_ratio=False
     )
-    for image in [*PICTURES, picture(100, 61), picture(61, 100), picture(77, 77)]:
+    for image in [*IMAGES, picture(100, 61), picture(61, 100), picture(77, 77)]:
         fit = RESIZES["kerashub"].fit(image.shape[1::-1], *shape)
         ours = RESIZES["kerashub"].resample(image, fit)
         assert_allclose(ours, theirs(image.astype("float32")), atol=5e-3)

@@ -10,7 +10,7 @@ POINT = t.colvec(3, 2, 1)
 
 
 def moved(matrix):
-    """Where a matrix takes the point (3, 2)."""
+    """Return the point to which a matrix moves (3, 2)."""
     x, y, one = (matrix @ POINT).ravel()
     assert one == 1
     return x, y
@@ -18,6 +18,11 @@ def moved(matrix):
 
 def prngs():
     return [np.random.RandomState(1), np.random.default_rng(1)]
+
+
+def test_translation_and_scaling_take_columns():
+    assert t.translation(t.colvec(2, 3)).tolist() == [[1, 0, 2], [0, 1, 3], [0, 0, 1]]
+    assert t.scaling(t.colvec(2, 3)).tolist() == [[2, 0, 0], [0, 3, 0], [0, 0, 1]]
 
 
 def test_colvec_is_a_column():

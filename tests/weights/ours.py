@@ -1,4 +1,4 @@
-"""What the package under test makes of the pictures that the reference sees."""
+"""The outputs of the package under test for the images of the reference."""
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,7 @@ def picture(width, height, seed=0):
 
 
 def raw(model, image):
-    """(regression (1, N, V), scores (1, N, K)) of a training model for a picture as it is."""
+    """(regression (1, N, V), scores (1, N, K)) of a training model for an image as it is."""
     from keras import ops
 
     outputs = model(ops.convert_to_tensor(image[None]), training=False)
@@ -29,7 +29,7 @@ def detections(model, images, sides, most=300, **options):
     """
     inference = convert_model(model, **options)
     inference.image_min_side, inference.image_max_side = sides
-    inference.run_eagerly = True  # a graph for each size of picture takes longer
+    inference.run_eagerly = True  # a graph for each size of image takes longer
     threshold = max(0.05, inference.detection["score_threshold"])
     return Detector(inference, score_threshold=threshold, max_detections=most)(list(images))
 

@@ -1,4 +1,4 @@
-"""What PyTorch's projects find in a picture, in plain NumPy: from its pixels to the last box."""
+"""The detections of PyTorch's projects in an image, in plain NumPy: from pixels to boxes."""
 
 import math
 
@@ -13,7 +13,7 @@ GROWTH = math.log(1000 / 16)
 RGB = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 BGR = {"mean": (103.53, 116.28, 123.675), "std": (1, 1, 1), "bgr": True}
 
-# pictures (H, W, 3) uint8 RGB -> the network's input
+# images (H, W, 3) uint8 RGB -> the network's input
 
 
 def new_size(size, shortest, longest, rounded):
@@ -201,7 +201,7 @@ PROJECTS["gfl"] = {
 
 
 def detections(image, sides, project, state, names, best=1000, network=None, **changes):
-    """(boxes (n, 4) px of the image, scores (n,), labels (n,)) that a project finds in a picture.
+    """(boxes (n, 4) px of the image, scores (n,), labels (n,)) that a project finds in an image.
 
     `sides` are those that it is resized to, the shortest and the longest; `network` the arguments
     of `reference.raw`, `changes` of the project's rule in `PROJECTS`.

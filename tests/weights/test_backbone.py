@@ -125,7 +125,7 @@ def test_features_are_those_of_the_original(name, torchvision, timm, tmp_path):
     "name", ["resnet50", "resnext101_32x4d", "legacy_senet154", "convnext_base"]
 )
 def test_names_of_timm(name, timm):
-    """Every tensor of the original, with its shape, has its place, and the size tells the name."""
+    """Every tensor of the original, with its shape, has its place; the size gives the name."""
     torch = pytest.importorskip("torch")
     with torch.device("meta"):
         state = timm.create_model(name).state_dict()
@@ -156,7 +156,7 @@ def test_the_published_mobilenet(shared):
 
 
 def test_a_whole_network_of_keras(tmp_path):
-    """With its classifier, which is left out; the size in the name is told."""
+    """With its classifier, which is left out; the size in the name is given."""
     known = keras.applications.MobileNet((128, 128, 3), alpha=0.25, weights=None, classes=7)
     known.save(tmp_path / "whole.h5")
     model = import_weights("backbone", tmp_path / "whole.h5", backbone="mobilenet128_0.25").model
@@ -207,7 +207,7 @@ def test_sizes(name):
         ("features.0.weight", "another normalization"),
         ("features.0.0.weight", "pad on other sides"),
         ("conv_stem.weight", "pad on other sides"),
-        ("backbone.body.conv1.weight", "expected a ResNet, "),
+        ("backbone.body.conv1.weight", "not a ResNet, "),
     ],
 )
 def test_networks_that_compute_otherwise_are_refused(write_pth, tmp_path, tensor, reason):

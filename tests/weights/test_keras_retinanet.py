@@ -232,7 +232,7 @@ def test_class_names(tmp_path):
     model, assumed = load(path, anchors=anchors)
     assert model.class_names == COCO_80
     assert not assumed
-    with pytest.raises(InputError, match=r"coco\.h5: expected 80 class names\. Received: 2"):
+    with pytest.raises(InputError, match=r"coco\.h5: give 80 class names, not 2"):
         load(path, ["cat", "dog"])
 
 
@@ -250,9 +250,9 @@ def test_every_tensor_is_named(thin, tmp_path):
 
 def test_what_is_no_detector(thin, tmp_path):
     backbone = {name: value for name, value in thin.items() if not name.startswith("pyramid")}
-    with pytest.raises(InputError, match="with a tensor regression_submodel/pyramid_regression/k"):
+    with pytest.raises(InputError, match="it has no regression_submodel/pyramid_regression/kernel"):
         load(write(tmp_path / "backbone.h5", backbone))
-    with pytest.raises(InputError, match=r"Received: tensors such as dense/kernel\."):
+    with pytest.raises(InputError, match=r"but tensors such as dense/kernel\."):
         load(write(tmp_path / "other.h5", {"dense/kernel": np.zeros(3)}))
     (tmp_path / "text.h5").write_text("no HDF5")
     with pytest.raises(InputError, match=r"text\.h5: "):
@@ -261,12 +261,12 @@ def test_what_is_no_detector(thin, tmp_path):
 
 def test_anchors_that_do_not_fit(thin, tmp_path):
     path = write(tmp_path / "inference.h5", thin, inference(ratios=[1.0]))
-    with pytest.raises(InputError, match=r"heads for 3 anchors at a place, .* Received: 36 and "):
+    with pytest.raises(InputError, match=r"heads of 3 anchors at a place .* got 36 and "):
         load(path)
     path = write(tmp_path / "levels.h5", thin, inference(sizes=(32, 64)))
-    with pytest.raises(InputError, match=r"anchors of 2 pyramid levels\. Received: P3, P4, P5, "):
+    with pytest.raises(InputError, match=r"pyramid levels 3, 4, 5, .* 2 levels"):
         load(path)
-    with pytest.raises(InputError, match="heads for 1 anchors"):
+    with pytest.raises(InputError, match="heads of 1 anchors"):
         load(path, anchors=AnchorParameters(ratios=[1], scales=[1]))
 
 
@@ -280,5 +280,5 @@ def test_anchors_that_do_not_fit(thin, tmp_path):
     ],
 )
 def test_a_configuration_that_is_none(thin, layers, tmp_path):
-    with pytest.raises(InputError, match=r"odd\.h5: its model_config is not"):
+    with pytest.raises(InputError, match=r"odd\.h5: its model_config is damaged"):
         load(write(tmp_path / "odd.h5", thin, layers))

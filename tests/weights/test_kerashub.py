@@ -20,7 +20,7 @@ from .reference_states import draw, torchvision_names
 
 CLASSES = 3
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-SIDE = 160  # of the pictures
+SIDE = 160  # of the images
 
 
 # presets
@@ -31,7 +31,7 @@ def wrapped(kind, **config):
 
 
 def task(use_p5=False, norm=False, **decoder):
-    """What KerasHub writes into a task.json, less what only it needs."""
+    """Return the part of a KerasHub task.json that the import needs."""
     encoder = wrapped(
         "ResNetBackbone",
         input_conv_filters=[64],
@@ -196,7 +196,7 @@ def test_the_dialect(tmp_path):
 def test_normalization(converter, normalization, factors):
     config = task()["config"]
     config["preprocessor"]["config"]["image_converter"]["config"] |= converter
-    options, found = inputs_of("preset", config)
+    options, found = inputs_of(config)
     assert options.normalization == normalization
     assert_allclose(found, factors, rtol=1e-6)
 
@@ -204,11 +204,11 @@ def test_normalization(converter, normalization, factors):
 def test_images_that_no_preprocessor_resizes():
     config = task()["config"]
     config["preprocessor"]["config"]["image_converter"]["config"]["image_size"] = None
-    assert inputs_of("preset", config)[0] == Inputs(
+    assert inputs_of(config)[0] == Inputs(
         normalization="torch", image_min_side=None, image_max_side=None, canvases="own"
     )
     config["preprocessor"] = None
-    assert inputs_of("preset", config)[0].normalization == "raw"
+    assert inputs_of(config)[0].normalization == "raw"
 
 
 def test_a_first_kernel_takes_what_the_normalization_leaves():
@@ -236,21 +236,21 @@ CONVERTER = ("preprocessor", "config", "image_converter", "config")
 @pytest.mark.parametrize(
     ("place", "changes", "message"),
     [
-        (ENCODER, {"class_name": "DenseNetBackbone"}, "Received: DenseNetBackbone"),
-        ((*ENCODER, "config"), {"block_type": "basic_block_vd"}, "block_type basic_block_vd"),
+        (ENCODER, {"class_name": "DenseNetBackbone"}, "got 'DenseNetBackbone'"),
+        ((*ENCODER, "config"), {"block_type": "basic_block_vd"}, "block_type 'basic_block_vd'"),
         ((*ENCODER, "config"), {"use_pre_activation": True}, "use_pre_activation True"),
         ((*ENCODER, "config"), {"stackwise_num_blocks": [1, 1, 1, 1]}, r"\[1, 1, 1, 1\]"),
-        (PYRAMID, {"use_fpn_batch_norm": True}, "a pyramid without batch norm"),
-        (PYRAMID, {"max_level": 8}, "Received: 3 to 8"),
-        (PYRAMID, {"min_level": 4}, "and anchors on them"),
-        (CONVERTER, {"offset": -3.0}, "normalised by the means of one of raw, tf, "),
-        (CONVERTER, {"scale": 0.0, "offset": 0.0}, "normalised by the means"),
-        (CONVERTER, {"pad_to_aspect_ratio": False}, "pad_to_aspect_ratio False"),
-        (CONVERTER, {"antialias": True}, "antialias True"),
-        (("prediction_decoder", "config"), {"from_logits": False}, "takes logits"),
-        (("anchor_generator", "config"), {"aspect_ratios": ["a"]}, r"task\.json: not as KerasHub"),
-        (("anchor_generator",), {"config": {}}, r"task\.json: not as KerasHub"),
-        (("backbone",), {"config": None}, r"task\.json: not as KerasHub"),
+        (PYRAMID, {"use_fpn_batch_norm": True}, "use_fpn_batch_norm"),
+        (PYRAMID, {"max_level": 8}, "max_level must be .* got 8"),
+        (PYRAMID, {"min_level": 4}, "levels 4 to 7"),
+        (CONVERTER, {"offset": -3.0}, "the means of one of raw, tf, "),
+        (CONVERTER, {"scale": 0.0, "offset": 0.0}, "do not subtract the means"),
+        (CONVERTER, {"pad_to_aspect_ratio": False}, "pad_to_aspect_ratio must be True, got False"),
+        (CONVERTER, {"antialias": True}, "antialias must be False, got True"),
+        (("prediction_decoder", "config"), {"from_logits": False}, "from_logits"),
+        (("anchor_generator", "config"), {"aspect_ratios": ["a"]}, "not as KerasHub writes it"),
+        (("anchor_generator",), {"config": {}}, "num_scales' is missing"),
+        (("backbone",), {"config": None}, "config must be an object, got None"),
     ],
 )
 def test_what_is_refused(place, changes, message, tmp_path):
@@ -259,12 +259,75 @@ def test_what_is_refused(place, changes, message, tmp_path):
     for name in place:
         part = part[name]
     part |= changes
-    with pytest.raises(InputError, match=f"preset: .*{message}"):
+    with pytest.raises(InputError, match=rf"preset/task\.json: .*{message}"):
+        load(write(tmp_path / "preset", config))
+
+
+NONSENSE = ["a", -1, 0, 1e12, 10**12, 10**30, float("inf"), float("nan"), [], {}, None, True]
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ((), "num_classes"),
+        ((), "pre_logits_num_conv_layers"),
+        (("anchor_generator", "config"), "num_scales"),
+        (("anchor_generator", "config"), "aspect_ratios"),
+        (("anchor_generator", "config"), "anchor_size"),
+        (PYRAMID, "min_level"),
+        (PYRAMID, "max_level"),
+        (("prediction_decoder", "config"), "max_detections"),
+        (("prediction_decoder", "config"), "iou_threshold"),
+        (CONVERTER, "image_size"),
+        (CONVERTER, "scale"),
+    ],
+)
+def test_nonsense_in_the_configuration_is_refused(place, name, tmp_path):
+    sensible = {  # values of NONSENSE that mean something
+        "pre_logits_num_conv_layers": [0],
+        "iou_threshold": [0],
+        "image_size": [None],
+        "scale": [None],
+    }
+    for value in NONSENSE:
+        if any(value is each for each in sensible.get(name, ())):
+            continue
+        config = task()
+        part = config["config"]
+        for each in place:
+            part = part[each]
+        part[name] = value
+        with pytest.raises(InputError) as refused:  # before any weights are looked for
+            load(write(tmp_path / "preset", config))
+        assert "task.json: " in str(refused.value), (value, refused.value)
+        assert len(str(refused.value)) < 400
+
+
+def test_more_classes_than_the_weights_have_are_refused_before_a_model_is_built(tmp_path):
+    names = torchvision_names()
+    state = draw(names, depth=18, classes=CLASSES, p6_from="P5")
+    config = task()
+    config["config"]["num_classes"] = 1_000_000
+    with pytest.raises(InputError, match=r"9000000 scores at a place, but .* has 27"):
+        load(write(tmp_path / "preset", config, *files(state, names)))
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "3", '"a"', "{}", '{"config": {}}', "NaN"])
+def test_a_task_that_is_no_object_is_refused(content, tmp_path):
+    (tmp_path / "task.json").write_text(content)
+    with pytest.raises(InputError, match=r"task\.json: task must be a RetinaNetObjectDetector"):
+        load(tmp_path)
+
+
+def test_a_task_without_a_config_is_refused(tmp_path):
+    config = task()
+    del config["config"]
+    with pytest.raises(InputError, match=r"task\.json: 'config' is missing"):
         load(write(tmp_path / "preset", config))
 
 
 def test_what_is_no_preset(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere: expected a preset folder.*no such folder"):
+    with pytest.raises(InputError, match=r"nowhere/task\.json: no such file"):
         load(tmp_path / "nowhere")
     folder = write(tmp_path / "preset", task())
     with pytest.raises(InputError, match=r"model\.weights\.h5: no such file"):
@@ -272,13 +335,13 @@ def test_what_is_no_preset(tmp_path):
     with pytest.raises(InputError, match="the backbone is resnet18, not resnet50"):
         load(folder, backbone="resnet50")
     (folder / "task.json").write_text("{")
-    with pytest.raises(InputError, match=r"task\.json: expected JSON"):
+    with pytest.raises(InputError, match=r"task\.json: not JSON"):
         load(folder)
     write(folder, wrapped("ImageClassifier"))
-    with pytest.raises(InputError, match="expected RetinaNetObjectDetector as its task"):
+    with pytest.raises(InputError, match="task must be a RetinaNetObjectDetector"):
         load(folder)
     (folder / "task.json").unlink()
-    with pytest.raises(InputError, match=r"with a task\.json"):
+    with pytest.raises(InputError, match=r"task\.json: no such file"):
         load(folder)
 
 

@@ -1,4 +1,4 @@
-"""MMDetection's RetinaNet and GFL against what NumPy makes of the same tensors and pictures."""
+"""MMDetection's RetinaNet and GFL against NumPy, with the same tensors and images."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def thin():
         "gfl": draw(**GFL, **{**THIN, "width": 128}, prior=-3),
     }
     return {
-        kind: (state, mmdetection.from_tensors("thin.pth", state).model)
+        kind: (state, mmdetection.load("thin.pth", tensors=state).model)
         for kind, state in states.items()
     }
 
@@ -38,7 +38,7 @@ def thin():
 @pytest.mark.parametrize("kind", KINDS)
 def test_raw_outputs_are_those_of_numpy(kind):
     state = draw(**KINDS[kind], classes=4)
-    model = mmdetection.from_tensors("r50.pth", state).model
+    model = mmdetection.load("r50.pth", tensors=state).model
     for size in ((64, 64), (83, 64)):
         image = ours.picture(*size)
         pixels = reference_detections.prepared(image, **reference_detections.RGB)
@@ -112,7 +112,7 @@ def without_statistics(state):
 
 def test_the_style_caffe():
     state = without_statistics(draw(**RETINA, classes=4, width=32, spread=60))
-    model = mmdetection.from_tensors("caffe.pth", state).model
+    model = mmdetection.load("caffe.pth", tensors=state).model
     assert model.normalization == "detectron2"
     image = ours.picture(83, 64)
     pixels = reference_detections.prepared(image, **reference_detections.BGR)
@@ -123,9 +123,9 @@ def test_the_style_caffe():
 
 
 def test_a_resnet_101():
-    """Every name and shape; the values are no numbers of note."""
+    """Every name and shape; the values do not matter."""
     state = draw(**RETINA, depth=101, classes=2, width=32)
-    model = mmdetection.from_tensors("r101.pth", state).model
+    model = mmdetection.load("r101.pth", tensors=state).model
     assert model.backbone_name == "resnet101v1.5"
     last = model.get_layer("conv4_block23_3_conv").get_weights()[0]
     assert_array_equal(last[0, 0].T, state["backbone.layer3.22.conv3.weight"][:, :, 0, 0])
@@ -133,7 +133,7 @@ def test_a_resnet_101():
 
 def refused(state):
     with pytest.raises(InputError) as error:
-        mmdetection.from_tensors("thin.pth", state)
+        mmdetection.load("thin.pth", tensors=state)
     message = str(error.value)
     assert message.startswith("thin.pth: ")
     return message
@@ -143,19 +143,19 @@ def test_another_network_is_refused(thin):
     state = thin["mmdetection"][0]
     faster_rcnn = {name: value for name, value in state.items() if "bbox_head" not in name}
     faster_rcnn["roi_head.bbox_head.fc_cls.weight"] = np.zeros((4, 8), "float32")
-    assert "a tensor bbox_head.retina_reg.weight. Received: " in refused(faster_rcnn)
-    assert "such as backbone.layer1.0.conv1.weight. Received: no tensors." in refused({})
+    assert "it has no bbox_head.retina_reg.weight but " in refused(faster_rcnn)
+    assert "such as backbone.layer1.0.conv1.weight, but no tensors." in refused({})
 
 
 def test_other_means_are_refused(thin):
     state = {**thin["mmdetection"][0], "data_preprocessor.mean": np.float32([127.5] * 3)}
-    message = "expected data_preprocessor.mean to be 123.675, 116.28, 103.53. Received: 127.5, "
+    message = "data_preprocessor.mean must be 123.675, 116.28, 103.53, got 127.5, "
     assert message in refused(state)
 
 
 def test_other_bins_are_refused(thin):
     state = {**thin["gfl"][0], "bbox_head.integral.project": np.arange(9, dtype="float32")}
-    assert "expected bbox_head.integral.project to be 0, 1, 2" in refused(state)
+    assert "bbox_head.integral.project must be 0, 1, 2" in refused(state)
 
 
 def test_heads_too_narrow_for_the_groups_are_refused():

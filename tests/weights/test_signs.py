@@ -1,4 +1,4 @@
-"""What messages say of a file that is another source's."""
+"""Messages about a file that belongs to another source."""
 
 import pytest
 
@@ -20,14 +20,14 @@ pytestmark = pytest.mark.core
 def test_sources_are_known_by_the_names_of_their_heads(source, name):
     tensors = {"a.weight": 1, "b.weight": 2, f"{name}.weight": 3}
     names = f"tensors such as a.weight, b.weight, {name}.weight"
-    assert received(tensors) == f"{names}, as files of the source {source} have"
+    assert received(tensors) == f"{names}; name the source {source}"
 
 
 def test_other_tensors():
     assert received({}) == "no tensors"
     assert received({"a": 1, "b\n": 2}) == "tensors such as a, b?"
     found = received({"layer1.0.conv1.weight": 1})
-    assert found.endswith(", as files of the source backbone have")
+    assert found.endswith("; name the source backbone")
     found = received({"regression_submodel/pyramid_regression_8/kernel": 1})
-    assert found.endswith(", as files of the source keras-retinanet have")
+    assert found.endswith("; name the source keras-retinanet")
     assert set(SIGNS.values()) <= set(SOURCES)

@@ -122,7 +122,7 @@ def test_an_inference_model_serves_as_well(detector, see):
     assert "score_threshold" not in new.detection  # it would hide from the evaluation
 
 
-def test_anchors_in_another_number_start_all_heads_anew(make, see, image):
+def test_anchors_in_another_number_start_all_heads_fresh(make, see, image):
     old = make(replace(FEW, heads=Heads(depth=1, iou_branch=True)))
     anchors = square_anchors([3], 8)
     new, transfer = with_classes(old, ["cow", "hen"], anchors, [3])
@@ -243,7 +243,7 @@ def test_the_new_model_is_made_of_the_layers_of_the_old(make):
     assert len(old.get_layer("classification_submodel").get_weights()[-1]) == 6  # as it was
 
 
-def test_what_cannot_be_changed_is_told(detector):
+def test_unchangeable_heads_are_errors(detector):
     with pytest.raises(InputError, match=r"pyramid levels 3, 4 only; .* on 3, 5"):
         with_classes(detector, NAMES, square_anchors([3, 5], 8), [3, 5])
     inputs = keras.Input((None, None, 8))

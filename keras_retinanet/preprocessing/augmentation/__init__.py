@@ -5,14 +5,12 @@ from functools import partial
 
 import numpy as np
 
-from ...choices import AUGMENTATIONS, OPERATIONS, complete
+from ...choices import OPERATIONS, complete
 from ...utils.transform import scaling
 from .geometry import GEOMETRY, crop
 from .mixing import Source, mixup, mosaic
 from .pixels import PIXELS, cutout
-from .sampling import KEPT_SHARE, Annotations, Example, Size, moved, placed, transform_both
-
-__all__ = ["AUGMENTATIONS", "KEPT_SHARE", "OPERATIONS", "augment", "complete", "transform_both"]
+from .sampling import Annotations, Example, Size, moved, placed
 
 Chosen = dict[str, tuple[np.random.Generator, float]]  # {operation: (rng, strength)}
 
@@ -27,12 +25,11 @@ def augment(
 ) -> Example:
     """Change an image (H, W, 3) uint8 BGR and its annotations by random `operations`.
 
-    Each operation has a separate random stream, so one more or less changes nothing about the
+    Each operation has a separate random stream, so adding or removing one does not change the
     others. The geometry is one matrix, and pixels are interpolated once.
 
     Args:
         annotations: arrays of n rows: "bboxes" (n, 4) xyxy px, "labels" and more.
-        rng: a NumPy Generator.
         size: (width, height) px of the result, None for the size of the image.
         other: returns another (image, annotations) of the data set; None leaves out mosaic and
             mixup.

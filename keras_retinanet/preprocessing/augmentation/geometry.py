@@ -54,7 +54,7 @@ def crop(size: Size, boxes: np.ndarray, rng: np.random.Generator, strength: floa
     """Let a random window fill the image: its sides are 0.5 to 1 of the image's.
 
     The window is of whole px and of the image's ratio. It grows until each of `boxes` (n, 4) is
-    inside or outside, whole.
+    entirely inside or outside.
     """
     frame, boxes = np.array(size), np.asarray(boxes, "float64")
     sides = rng.uniform(0.5**strength, 1) * frame
@@ -71,7 +71,7 @@ def crop(size: Size, boxes: np.ndarray, rng: np.random.Generator, strength: floa
 
 
 def _in_ratio(window: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Return the least window around another of whole px and the ratio of `size`."""
+    """Return the smallest window of whole px around another one, with the ratio of `size`."""
     low, high = np.floor(window[:2]), np.ceil(window[2:])
     sides = np.minimum(np.ceil(((high - low) / size).max() * size), size)
     corner = np.clip(np.floor((low + high - sides) / 2), 0, size - sides)

@@ -1,4 +1,4 @@
-"""Several images of a data set in one, with the boxes of all."""
+"""Several images of a data set joined into one, with all their boxes."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Random changes of the pixels of an image (H, W, 3) uint8 BGR, which stay where they are.
+"""Random changes of pixel values of an image (H, W, 3) uint8 BGR; nothing moves.
 
 Ranges hold at strength 1. All but `cutout` return a new image.
 """
@@ -41,7 +41,7 @@ def blur(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.nda
 
 
 def noise(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Add Gaussian noise to each channel of each pixel, of a sigma of up to 10 of 255."""
+    """Add Gaussian noise to each channel of each pixel, with a sigma of up to 10 (of 255)."""
     table = np.clip(np.rint(128 + rng.uniform(0, 10) * strength * NORMAL), 0, 255).astype("uint8")
     height, width, channels = image.shape
     words = rng.integers(2**64 - 1, size=-(-image.size // 8), dtype="uint64", endpoint=True)
@@ -82,7 +82,7 @@ def cutout(
 def covered(boxes: np.ndarray, rectangles: np.ndarray) -> np.ndarray:
     """Return the area of each box (n, 4) under any of a few rectangles (m, 4): (n,).
 
-    An area that two share is counted twice, so it is taken off again, and so on.
+    By inclusion and exclusion: the area that two rectangles share is subtracted, and so on.
     """
     total = np.zeros(len(boxes))
     for count in range(1, len(rectangles) + 1):

@@ -1,14 +1,14 @@
 """Readers of annotation files: functions that return a `Dataset`. None of them imports Keras.
 
 Arguments that they share:
-    set_name: the split to read, such as "train"; None takes the only one.
+    split: the split to read, such as "train"; None takes the only one.
     classes: the class names in label order, or {name: label}; None takes the names found, sorted.
     images_dir: the folder of the images; None takes the format's usual ones.
     faults: receives a line for each entry that cannot be read, which is then left out; None raises
         the first as an InputError, which names the file, and the line or the entry.
 """
 
-from . import coco, kitti, open_images, pascal_voc, yolo
+from . import coco, kitti, open_images_files, pascal_voc, yolo
 from .coco import read_coco
 from .csv import read_csv
 from .cvat import read_cvat
@@ -28,10 +28,10 @@ READERS = {
     "labelme": read_labelme,
     "cvat": read_cvat,
 }
-SETS = {  # lists the names of the splits in a folder, for the formats that have them
-    "coco": coco.sets,
-    "pascal": pascal_voc.sets,
-    "kitti": kitti.sets,
-    "oid": open_images.sets,
-    "yolo": yolo.sets,
+SPLITS = {  # lists the names of the splits in a folder, for the formats that have them
+    "coco": coco.splits,
+    "pascal": pascal_voc.splits,
+    "kitti": kitti.splits,
+    "oid": open_images_files.splits,
+    "yolo": yolo.splits,
 }

@@ -1,18 +1,19 @@
 """CSV: one box a row in the annotation file, one class a row in the class file."""
 
 import csv
-import io
 import operator
 import os
+import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ...errors import InputError, collect
-from ...utils.text import listed, read_text
+from ...utils.text import listed, quoted, read_text
 from ..dataset import Dataset
-from .files import folders_in, stem
+from .files import find_file, folders_in, is_shortened, stem
 from .gather import Classes, Faults, Found, Object, class_labels, gather, label_of
-from .parsing import LARGEST, numbers, stated_size
+from .parsing import csv_rows, integer, numbers, stated_size
 
 CLASS_FORMAT = "'class_name,class_id'"
 BOX_FORMAT = "'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'"
@@ -27,6 +28,7 @@ COLUMNS = {  # the names of each column in a header, less case, spaces, "_" and 
     "width": ("width", "imagewidth", "imgwidth"),
     "height": ("height", "imageheight", "imgheight"),
 }
+NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
 NEEDED = ("path", *CORNERS, "class")
 
 
@@ -43,52 +45,42 @@ class BoxRow(NamedTuple):
 def read_csv(
     annotations: str,
     classes: str | os.PathLike | Classes = None,
-    base_dir: str | None = None,
+    images_dir: str | None = None,
     faults: list[str] | None = None,
 ) -> Dataset:
     """Read an annotation file and a class file.
 
-    The columns are those that a header names, in any order, or without one path, x1, y1, x2, y2,
-    class. They are separated by commas, semicolons or tabs.
+    A header names the columns, in any order; without a header they are path, x1, y1, x2, y2, class.
+    Columns are separated by commas, semicolons or tabs.
 
     Args:
         annotations: file of rows `path,x1,y1,x2,y2,class` (xyxy px), or `path,,,,,` for an image
             without objects. Columns of a header may also be the width and height of the image.
         classes: file of rows `name,id`, ids 0 to K - 1; else see `readers`.
-        base_dir: folder that paths start from; None takes the folder of the annotation file or, if
-            the images are there, the folder in it after which the file is named, such as train for
-            train_labels.csv.
+        images_dir: folder that paths start from; None takes the folder of the annotation file or,
+            if the images are there, the folder in it after which the file is named, such as train
+            for train_labels.csv.
         faults: see `readers`.
     """
     if isinstance(classes, str | os.PathLike):
         classes = read_classes(classes)
     known = None if classes is None else class_labels(classes)
     rows = _read(annotations, 5, _box_rows, known, faults)
-    folder = _image_folder(annotations, base_dir, rows)
-    images: dict[str, Found] = {}
-    for line, written, box, name, size in rows:
-        path = os.path.normpath(os.path.join(folder, _plain(written)))
-        image = images.setdefault(path, Found(path, written, f"{annotations}: line", [], size))
+    folder = os.path.dirname(annotations) if images_dir is None else images_dir
+    inner = [name for name in folders_in(folder or ".") if stem(annotations).startswith(name)]
+    folders = [folder, *(os.path.join(folder, name) for name in inner)]
+    by_name: dict[str, Found] = {}
+    images: dict[tuple[str, str], Found] = {}
+    for line, name, box, class_name, size in rows:
+        if name not in by_name:
+            path = find_file(name, folders)
+            key = path, name if is_shortened(path, name) else ""
+            found = Found(path, name, f"{annotations}: line", [], size, name=name)
+            by_name[name] = images.setdefault(key, found)
         if box:
-            image.objects.append(Object(line, name, box))
-    return gather(list(images.values()), known, Faults(faults))
-
-
-def _plain(path: str) -> str:
-    """Return the one spelling of a path: "a/b.jpg" for "a\\b.jpg", "./a/b.jpg", "a/../a/b.jpg"."""
-    return os.path.normpath(path.replace("\\", "/"))
-
-
-def _image_folder(annotations: str, base_dir: str | None, rows: Sequence[BoxRow]) -> str:
-    """Return the folder that paths start from."""
-    folder = os.path.dirname(annotations) if base_dir is None else base_dir
-    first = _plain(rows[0].path) if rows else ""
-    if not os.path.isfile(os.path.join(folder, first)):
-        for name in folders_in(folder or "."):
-            inner = os.path.join(folder, name)
-            if stem(annotations).startswith(name) and os.path.isfile(os.path.join(inner, first)):
-                return inner
-    return folder
+            by_name[name].objects.append(Object(line, class_name, box))
+    own = [os.path.dirname(annotations), images_dir]
+    return gather(list(images.values()), known, Faults(faults), own)
 
 
 def read_classes(path: str | os.PathLike) -> dict[str, int]:
@@ -101,12 +93,13 @@ def read_classes(path: str | os.PathLike) -> dict[str, int]:
     lines = {class_id: line for line, _, class_id in reversed(rows)}  # the first line of each id
     for line, name, class_id in rows:
         if lines[class_id] != line:
-            raise InputError(f"{path}: line {line}: class ID {class_id} of {name!r} is taken.")
+            taken = f"class ID {class_id} of {quoted(name)} is on line {lines[class_id]} too"
+            raise InputError(f"{path}: line {line}: {taken}; change one of them.")
     for expected, class_id in enumerate(sorted(lines)):
         if class_id != expected:
             raise InputError(
-                f"{path}: line {lines[class_id]}: expected class IDs 0, 1, 2, ... without a gap, "
-                f"got {class_id}, but no {expected}."
+                f"{path}: line {lines[class_id]}: class ID {class_id} leaves a gap: no class has "
+                f"the ID {expected}; number the classes from 0 without gaps."
             )
     return {name: class_id for _, name, class_id in rows}
 
@@ -132,11 +125,8 @@ def _read_annotations(
 
 
 def _read(path: str | os.PathLike, separators: int, parse: Callable, *arguments: object) -> list:
-    """Return `parse(csv_reader, *arguments)` of a file with at least that many separators a row."""
-    text = read_text(path)
-    first = text.lstrip().partition("\n")[0]
-    delimiter = next((mark for mark in ",;\t" if first.count(mark) >= separators), ",")
-    csv_reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    """Return `parse(csv_reader, *arguments)` of a file with at least `separators` in a row."""
+    csv_reader = csv_rows(read_text(path), separators)
     try:
         rows = parse(csv_reader, *arguments, prefix=f"{path}: ")
     except csv.Error as error:
@@ -162,12 +152,9 @@ def _class_rows(csv_reader: Iterable[list[str]], prefix: str = "") -> list[tuple
         if len(fields) != 2 or not fields[0]:
             raise InputError(f"{where}: format should be {CLASS_FORMAT}.")
         name, text = fields
-        try:
-            class_id = int(text)
-        except ValueError:
-            raise InputError(f"{where}: malformed class ID: {text!r} is no integer.") from None
+        class_id = integer(text, "class ID", where)
         if name in names:
-            raise InputError(f"{where}: duplicate class name: {name!r}.")
+            raise InputError(f"{where}: duplicate class name: {quoted(name)}.")
         names.add(name)
         rows.append((line, name, class_id))
     return rows
@@ -180,8 +167,8 @@ def _box_rows(
     prefix: str = "",
 ) -> list[BoxRow]:
     """Return the rows; `known` are the class names that they may have, None for any."""
-    rows, pick = [], None
-    decimal_comma = getattr(getattr(csv_reader, "dialect", None), "delimiter", ",") == ";"
+    rows, pick, zeros = [], None, []
+    decimal_comma = getattr(getattr(csv_reader, "dialect", None), "delimiter", ",") != ","
     for line, fields in _fields(csv_reader):
         where = f"{prefix}line {line}"
         if pick is None:
@@ -194,17 +181,23 @@ def _box_rows(
         with collect(faults):
             enough = len(fields) > max(order.values())
             path, *texts, name, width, height = pick([*fields, ""]) if enough else [""] * 8
-            if not path:  # or a column; "" at -1 is a column that the header lacks
+            if not path:  # no path or too few columns; index -1 gives "" for a missing column
                 raise InputError(f"{where}: format should be {shape}.")
             if decimal_comma:
                 texts = [text.replace(",", ".") for text in texts]
             box = _box(texts, where, faults) if name or any(texts) else None
+            if box == (0, 0, 0, 0):
+                zeros.append(where)
+                box = None
             if box and known is not None:
                 label_of(known, name, where)
             elif box and not name:
-                raise InputError(f"{where}: expected a class name.")
+                raise InputError(f"{where}: the class name is missing; add it.")
             size = stated_size(width, height) if width else None
             rows.append(BoxRow(line, path, box, name if box else None, size))
+    if zeros:
+        message = f"Read {len(zeros)} rows with the box 0,0,0,0 as images without objects"
+        warnings.warn(f"{message}; the first: {zeros[0]}.", UserWarning, stacklevel=2)
     return rows
 
 
@@ -217,34 +210,20 @@ def _header(fields: Sequence[str], where: str) -> dict[str, int] | None:
         if found:
             columns[column] = names.index(found)
             twice += [found] if names.count(found) > 1 else []
-    if len(columns.keys() & set(CORNERS)) < 2 or any(map(_is_number, fields)):
+    if len(columns.keys() & set(CORNERS)) < 2 or any(map(NUMBER.fullmatch, fields)):
         return None
     missing = [f"{name} ({', '.join(COLUMNS[name])})" for name in NEEDED if name not in columns]
     if missing:
-        raise InputError(f"{where}: expected a header that names {listed(missing)}.")
+        raise InputError(f"{where}: the header lacks {listed(missing)}; add it.")
     if twice:
-        raise InputError(f"{where}: the header names a column twice: {listed(twice)}.")
+        raise InputError(f"{where}: the header names a column twice: {listed(twice)}; remove one.")
     return columns
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _box(texts: Sequence[str], where: str, faults: list[str] | None) -> tuple[float, ...]:
     """Return (x1, y1, x2, y2); with `faults`, inverted boxes are left for the check to find."""
-    try:
-        x1, y1, x2, y2 = box = tuple(map(float, texts))
-        sound = abs(x1) + abs(y1) + abs(x2) + abs(y2) <= LARGEST and "_" not in "".join(texts)
-    except ValueError:
-        sound = False
-    if not sound:
-        x1, y1, x2, y2 = box = tuple(numbers(texts, CORNERS, where))
-    for axis, low, high in (("x", x1, x2), ("y", y1, y2)) if faults is None else ():
+    x1, y1, x2, y2 = box = tuple(numbers(texts, CORNERS, where))
+    for axis, low, high in (("x", x1, x2), ("y", y1, y2)) if faults is None and any(box) else ():
         if high <= low:
             text = f"{axis}2 ({high:.9g}) must be higher than {axis}1 ({low:.9g})"
             raise InputError(f"{where}: {text}.")

@@ -6,18 +6,19 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 
 from ...errors import InputError
-from ...utils.text import listed
+from ...utils.text import listed, printable, quoted
 from ..dataset import Dataset
-from .files import find_file, names_in, pictures_by_stem
+from .files import files_under, find_file, images_by_stem, names_in
 from .gather import Classes, Faults, Found, Object, gather
-from .parsing import box_around, number, numbers, read_xml, stated_name, stated_size
+from .parsing import box_around, flag, integer, numbers, read_xml, stated_name, stated_size
 
 ATTRIBUTES = {  # of the shapes that have no points
     "box": ("xtl", "ytl", "xbr", "ybr", "rotation"),
     "ellipse": ("cx", "cy", "rx", "ry", "rotation"),
     "mask": ("left", "top", "width", "height"),
 }
-SHAPES = (*ATTRIBUTES, "polygon", "polyline", "points")
+CUBOID = ("tl1", "bl1", "tr1", "br1", "tl2", "bl2", "tr2", "br2")
+SHAPES = (*ATTRIBUTES, "polygon", "polyline", "points", "skeleton", "cuboid")
 
 
 def read_cvat(
@@ -46,62 +47,65 @@ def read_cvat(
         labels = root.iterfind("meta/*/labels/label")  # of the task, project or job
         names = dict.fromkeys(label.findtext("name", "").strip() for label in labels)
         classes = list(names) or None
-    return gather(images, classes, malformed)
+    return gather(images, classes, malformed, [folder, images_dir])
 
 
 def _annotation_file(path: str) -> str:
-    """Return the XML file of a path."""
+    """Return the XML file of a path: in the folder, else below it."""
     if not os.path.isdir(path):
         return path
     names = names_in(path, (".xml",))
-    if "annotations.xml" in names:
-        names = ["annotations.xml"]
-    if len(names) != 1:
-        raise InputError(f"{path}: expected annotations.xml, got {listed(names)}.")
-    return os.path.join(path, names[0])
+    names = names or [os.path.relpath(file, path) for file in files_under(path, (".xml",))]
+    usual = [name for name in names if os.path.basename(name) == "annotations.xml"]
+    if len(usual or names) != 1:
+        held = f"several XML files, {listed(names)}" if names else "no XML file"
+        raise InputError(f"{path} holds {held}; name CVAT's file.")
+    return os.path.join(path, (usual or names)[0])
 
 
 def _images(
     root: ElementTree.Element, file: str, folders: Sequence[str], faults: Faults
 ) -> list[Found]:
-    """Return the image of each <image>."""
     images = []
     for position, image in enumerate(root.iterfind("image"), start=1):
         with faults.collect():
             name, subset = image.get("name"), image.get("subset", "")
             if not name:
-                raise InputError(f"{file}: image {position}: expected a name.")
+                raise InputError(f"{file}: image {position} has no name; add it.")
             image_id = f"{subset}/{name}" if subset else name
             origin, objects = f"{file}: image {image_id}: shape", []
             for entry, shape in enumerate(image, start=1):
+                where = f"{origin} {entry}"
                 with faults.collect(image_id):
-                    if shape.tag != "tag":  # which is of the whole image
-                        label = stated_name(shape.get("label"), "label", f"{origin} {entry}")
-                        objects.append(Object(entry, label, _box(shape, f"{origin} {entry}")))
+                    # a tag is of the whole image
+                    if shape.tag != "tag" and not _is_outside(shape, where):
+                        label = stated_name(shape.get("label"), "label", where).strip()
+                        objects.append(Object(entry, label, _box(shape, where)))
             inner = [os.path.join(folder, subset) for folder in folders]
             size = stated_size(image.get("width"), image.get("height"))
-            images.append(
-                Found(find_file(name, [*inner, *folders]), image_id, origin, objects, size)
-            )
+            path = find_file(name, [*inner, *folders])
+            images.append(Found(path, image_id, origin, objects, size, name=name))
     return images
 
 
 def _frames(
     root: ElementTree.Element, file: str, folders: Sequence[str], faults: Faults
 ) -> list[Found]:
-    """Return each frame of a video that has a shape of a <track>, or whose image is there."""
+    """Return each frame of a video that has a shape of a <track>, or whose image exists."""
     tracks = root.findall("track")
-    pictures = pictures_by_stem(folders) if tracks else {}
-    frames: dict[str, list[Object]] = {name: [] for name in pictures if name.startswith("frame_")}
+    found_images = images_by_stem(folders) if tracks else {}
+    frames: dict[str, list[Object]] = {
+        name: [] for name in found_images if name.startswith("frame_")
+    }
     for track in tracks:
-        entry, label = f"track {track.get('id')}", None
+        entry, label = f"track {printable(track.get('id'))}", None
         with faults.collect():
-            label = stated_name(track.get("label"), "label", f"{file}: {entry}")
+            label = stated_name(track.get("label"), "label", f"{file}: {entry}").strip()
         for shape in track:
-            where = f"{file}: {entry}: frame {shape.get('frame')}"
+            where = f"{file}: {entry}: frame {printable(shape.get('frame'))}"
             with faults.collect():
-                frame = f"frame_{int(number(shape.get('frame'), 'frame', where)):06d}"
-                if shape.get("outside") == "1":
+                frame = f"frame_{integer(shape.get('frame'), 'frame', where):06d}"
+                if _is_outside(shape, where):
                     continue
                 if label is None:
                     faults.lost.add(frame)
@@ -112,7 +116,7 @@ def _frames(
     sides = [root.findtext(f"meta/*/original_size/{side}") for side in ("width", "height")]
     return [
         Found(
-            pictures.get(frame) or os.path.join(folders[0], f"{frame}.png"),
+            found_images.get(frame) or os.path.join(folders[0], f"{frame}.png"),
             frame,
             f"{file}: {frame}:",
             objects,
@@ -122,11 +126,24 @@ def _frames(
     ]
 
 
+def _is_outside(shape: ElementTree.Element, where: str) -> bool:
+    """Return True if a shape is out of view, or all points of a skeleton."""
+    parts = shape.findall("points") if shape.tag == "skeleton" else []
+    if parts:
+        return all(_is_outside(part, where) for part in parts)
+    return flag(shape.get("outside"), "outside", where)
+
+
 def _box(shape: ElementTree.Element, where: str) -> list[float]:
-    """Return the box [x1, y1, x2, y2] around a shape."""
     kind = shape.tag
     if kind not in SHAPES:
-        raise InputError(f"{where}: expected one of {listed(SHAPES)}, got <{kind}>.")
+        raise InputError(f"{where}: unknown shape <{printable(kind)}>; known: {listed(SHAPES)}.")
+    if kind == "skeleton":
+        parts = [part for part in shape.findall("points") if not _is_outside(part, where)]
+        return _around_points(";".join(part.get("points", "") for part in parts), where)
+    if kind == "cuboid":  # eight corners: xtl1, ytl1, xbl1, ...
+        pairs = [(shape.get(f"x{corner}"), shape.get(f"y{corner}")) for corner in CUBOID]
+        return box_around(numbers(pair, "xy", where) for pair in pairs)
     if kind not in ATTRIBUTES:
         return _around_points(shape.get("points", ""), where)
     names = ATTRIBUTES[kind]
@@ -150,8 +167,7 @@ def _box(shape: ElementTree.Element, where: str) -> list[float]:
 
 
 def _around_points(points: str, where: str) -> list[float]:
-    """Return the box around "x,y;x,y;..."."""
     pairs = [pair.split(",") for pair in points.split(";")]
     if any(len(pair) != 2 for pair in pairs):
-        raise InputError(f"{where}: expected points 'x,y;x,y;...', got {points!r}.")
+        raise InputError(f"{where}: expected points 'x,y;x,y;...', got {quoted(points)}.")
     return box_around(numbers(pair, "xy", where) for pair in pairs)

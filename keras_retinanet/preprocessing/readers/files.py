@@ -2,17 +2,23 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import unquote
 
 from ...errors import InputError
 from ...utils.outputs import note_inputs
+from .parsing import lines_of
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-OF_THE_SYSTEM = ("lost+found", "System Volume Information")  # on every disk, and closed to people
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+BACK = "\\"  # in the paths of Windows
+OF_THE_SYSTEM = (
+    "lost+found",
+    "System Volume Information",
+)  # folders on every disk that users may not read
 
 
 def tails(path: str) -> list[str]:
     """Return a path, then the path without its first folder, its first two, and so on."""
-    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    parts = [part for part in path.replace(BACK, "/").split("/") if part not in ("", ".", "..")]
     return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
@@ -20,16 +26,55 @@ def find_file(name: str, folders: Sequence[str | os.PathLike]) -> str:
     """Return the file `name` in the first of `folders` that has it.
 
     If none has, leading folders of the name are left out one after the other: annotation files
-    travel, and "data/train/a.jpg" is then "a.jpg". A file that is nowhere keeps the path at which
-    it was expected. "." and ".." in it are resolved, so that a file has one path.
+    travel, and "data/train/a.jpg" is then "a.jpg". "%20" is also read as a space, as in web
+    addresses. A file that is not found keeps its expected path. "." and ".." are resolved, so that
+    a file has one path.
     """
-    name = name.replace("\\", "/")
-    for tail in (name, *tails(name)):
-        for folder in folders:
-            path = os.path.normpath(os.path.join(folder, tail))
-            if os.path.isfile(path):
-                return path
+    name = name.replace(BACK, "/")
+    for spelled in dict.fromkeys([name, unquote(name)]):
+        for tail in (spelled, *tails(spelled)):
+            for folder in folders:
+                path = os.path.normpath(os.path.join(folder, tail))
+                if os.path.isfile(path):
+                    return path
     return os.path.normpath(os.path.join(folders[0], name))
+
+
+def is_shortened(path: str, name: str) -> bool:
+    """Return True if `find_file` found the path of a name without all folders of the name."""
+    tail = f"/{next(iter(tails(os.path.normpath(name.replace(BACK, '/')))), '')}"
+    return not f"/{path}".replace(BACK, "/").endswith((tail, unquote(tail)))
+
+
+def lies_in(path: str, folders: Iterable[str | os.PathLike]) -> bool:
+    """Return True if a path is in one of the folders, or below; links are not followed."""
+    path = os.path.abspath(path)
+    return any(path.startswith(os.path.join(os.path.abspath(f), "")) for f in folders)
+
+
+def listed_names(listing: str, folder: str, suffix: str) -> list[str]:
+    """Return the names that a list of images has for files with `suffix` in a folder, each once.
+
+    A name may have blanks. Only if there is no such file, an image suffix is removed, and a -1, 0
+    or 1 after the name, as in the lists of one class.
+    """
+    names = dict.fromkeys(_listed_name(line, folder, suffix) for line in lines_of(listing))
+    if not names:
+        raise InputError(f"{listing} holds no images.")
+    return list(names)
+
+
+def _listed_name(line: str, folder: str, suffix: str) -> str:
+    name, _, mark = line.rpartition(" ")
+    short = name.strip() if mark in ("-1", "0", "1") and name else line
+    candidates = [line, bare(line), short, bare(short)]
+    there = (c for c in candidates if os.path.isfile(os.path.join(folder, c + suffix)))
+    return next(there, candidates[-1])
+
+
+def bare(name: str) -> str:
+    """Return a name without the suffix of an image."""
+    return os.path.splitext(name)[0] if name.lower().endswith(IMAGE_SUFFIXES) else name
 
 
 def stem(path: str | os.PathLike) -> str:
@@ -38,8 +83,8 @@ def stem(path: str | os.PathLike) -> str:
 
 
 def first_file(paths: Iterable[str]) -> str | None:
-    """Return the first path that is a file."""
-    return next(filter(os.path.isfile, paths), None)
+    """Return the first path that is there and no folder; `open_file` refuses pipes and devices."""
+    return next((path for path in paths if os.path.exists(path) and not os.path.isdir(path)), None)
 
 
 def first_folder(paths: Iterable[str]) -> str | None:
@@ -49,14 +94,14 @@ def first_folder(paths: Iterable[str]) -> str | None:
 
 def names_in(folder: str, suffixes: Sequence[str]) -> list[str]:
     """Return the sorted names of the files in a folder that end in one of `suffixes`."""
-    names = sorted(entry.name for entry in _entries(folder) if _ends_in(entry.name, suffixes))
+    names = sorted(entry.name for entry in _entries(folder) if ends_in(entry.name, suffixes))
     note_inputs(os.path.join(folder, name) for name in names)
     return names
 
 
 def holds(folder: str, suffixes: Sequence[str]) -> bool:
     """Return True if a folder holds a file that ends in one of `suffixes`; stop at the first."""
-    return any(_ends_in(entry.name, suffixes) for entry in _entries(folder))
+    return any(ends_in(entry.name, suffixes) for entry in _entries(folder))
 
 
 def folders_in(folder: str) -> list[str]:
@@ -68,17 +113,17 @@ def folders_in(folder: str) -> list[str]:
 def files_under(folder: str, suffixes: Sequence[str]) -> list[str]:
     """Return the sorted files in a folder and below that end in one of `suffixes`."""
     found = []
-    for base, _, names in os.walk(folder, onerror=_raise_denied):
-        found += [os.path.join(base, name) for name in names if _ends_in(name, suffixes)]
+    for base, _, names in os.walk(folder, onerror=raise_denied):
+        found += [os.path.join(base, name) for name in names if ends_in(name, suffixes)]
     note_inputs(found)
     return sorted(found)
 
 
-def pictures_by_stem(folders: Sequence[str]) -> dict[str, str]:
+def images_by_stem(folders: Sequence[str]) -> dict[str, str]:
     """Return {stem: path} of the images in folders; the first folder wins."""
     found: dict[str, str] = {}
     for folder in folders:
-        for name in names_in(folder, PICTURES):
+        for name in names_in(folder, IMAGE_SUFFIXES):
             found.setdefault(stem(name), os.path.join(folder, name))
     return found
 
@@ -89,14 +134,15 @@ def _entries(folder: str) -> Iterator[os.DirEntry]:
         with os.scandir(folder) as entries:
             yield from entries
     except OSError as error:
-        _raise_denied(error)
+        raise_denied(error)
 
 
-def _raise_denied(error: OSError) -> None:
+def raise_denied(error: OSError) -> None:
+    """Raise InputError if access is denied; other errors mean that the path does not exist."""
     if isinstance(error, PermissionError):
-        raise InputError(f"{error.filename}: {error.strerror}") from None
+        raise InputError(f"{error.filename}: {error.strerror}.") from None
 
 
-def _ends_in(name: str, suffixes: Sequence[str]) -> bool:
+def ends_in(name: str, suffixes: Sequence[str]) -> bool:
     """Return True if a file ends in one of `suffixes` and is not hidden, as a Mac's "._a.jpg"."""
     return name.lower().endswith(tuple(suffixes)) and not name.startswith(".")

@@ -1,13 +1,15 @@
-"""Gathering: from objects under their class names to a data set."""
+"""Gather objects with class names into a data set."""
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ...errors import InputError, collect
-from ...utils.text import listed
-from ..dataset import Dataset, Record, default_category_ids, make_record
+from ...utils.text import listed, quoted
+from ..dataset import Dataset, Record, make_record
+from .files import is_shortened, lies_in
 
 Classes = Sequence[str] | Mapping[str, int] | None  # in label order, {name: label}, or as found
 
@@ -32,21 +34,22 @@ class Found:
     objects: list[Object]
     stated_size: tuple[int, int] | None = None
     size: tuple[int, int] | None = None
+    name: str = ""  # the name in the annotation that led to `path`; "" for a file found in a folder
 
 
+@dataclasses.dataclass
 class Faults:
     """The malformed entries of a data set, and the ids of the images that lost an object to one.
 
     `lines` receives a line for each; None raises the first.
     """
 
-    def __init__(self, lines: list[str] | None) -> None:
-        self.lines = lines
-        self.lost: set[int | str] = set()
+    lines: list[str] | None
+    lost: set[int | str] = dataclasses.field(default_factory=set)
 
     @contextlib.contextmanager
     def collect(self, image_id: int | str | None = None) -> Iterator[None]:
-        """End the block at an InputError; a fault in it is a loss to the image, if one is named."""
+        """End the block at an InputError. A fault in it adds `image_id`, if given, to `lost`."""
         before = len(self.lines or ())
         with collect(self.lines):
             yield
@@ -58,17 +61,40 @@ def gather(
     images: Sequence[Found],
     classes: Classes,
     faults: Faults,
+    folders: Iterable[str | os.PathLike | None],
     category_ids: Sequence[int] | None = None,
 ) -> Dataset:
     """Return the data set of images; an object of an unknown class is a fault.
 
     Images that lost every object to faults are left out: they would be learnt as background.
+
+    Args:
+        folders: the folders of the data set; images outside them are noted as `outside`.
     """
     names = (found.name for image in images for found in image.objects if found.name is not None)
     labels = class_labels(classes, names)
-    records = [_record(image, labels, faults) for image in images]
+    records = [_record(image, labels, faults) for image in _distinct(images, faults)]
     kept = [r for r in records if len(r.boxes) or r.image_id not in faults.lost]
-    return Dataset(kept, list(labels), list(category_ids or default_category_ids(list(labels))))
+    own = [folder for folder in folders if folder is not None]
+    outside = [r.path for r in kept if not lies_in(r.path, own) and os.path.isfile(r.path)]
+    ids = list(category_ids or range(1, len(labels) + 1))
+    return Dataset(kept, list(labels), ids, tuple(outside))
+
+
+def _distinct(images: Sequence[Found], faults: Faults) -> list[Found]:
+    """Return the images without those whose names lead to one file once folders are dropped."""
+    first: dict[str, Found] = {}
+    shared = set()
+    for image in images:
+        other = first.setdefault(image.path, image)
+        pair = (other.name, image.name)
+        if len({*pair}) > 1 and any(is_shortened(image.path, name) for name in pair):
+            shared.add(image.path)
+            with faults.collect():
+                where, names = image.origin.rpartition(":")[0], " and ".join(map(quoted, pair))
+                reached = f"both lead to {quoted(image.path)} without their folders"
+                raise InputError(f"{where}: {names} {reached}; keep the folders of the images.")
+    return [image for image in images if image.path not in shared]
 
 
 def _record(image: Found, labels: dict[str, int], faults: Faults) -> Record:
@@ -102,14 +128,17 @@ def class_labels(classes: Classes, found: Iterable[str] = ()) -> dict[str, int]:
         classes = {name: label for label, name in enumerate(classes)}
     names = sorted(classes, key=classes.get)
     if [classes[name] for name in names] != list(range(len(names))):
-        raise InputError(f"Expected classes with the labels 0 to K - 1, once each, got {classes}.")
+        raise InputError(
+            f"The labels of the classes must be 0 to K - 1, once each, got {quoted(classes)}."
+        )
     return {name: classes[name] for name in names}
 
 
 def label_of(labels: Mapping[str, int], name: str, where: str) -> int:
     """Return the label of a class name; InputError lists the known ones."""
     if name not in labels:
-        raise InputError(f"{where}: unknown class name: {name!r} (classes: {listed(labels)}).")
+        known = f"(classes: {listed(labels)})"
+        raise InputError(f"{where}: unknown class name: {quoted(name)} {known}.")
     return labels[name]
 
 

@@ -2,29 +2,27 @@
 
 import csv
 import difflib
+import io
 import operator
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ...errors import InputError
-from ...utils.outputs import note_inputs
-from ...utils.text import listed, read_text
+from ...utils.text import listed, open_file, quoted, read_text
 from ..dataset import Dataset
 from ..image_info import image_sizes
 from . import open_images_files as files
-from .files import PICTURES, pictures_by_stem
+from .files import bare, images_by_stem
 from .gather import Faults, Found, Object, gather, in_px
-from .parsing import numbers, read_json
+from .parsing import csv_rows, flag, numbers, read_json
 
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
 BOXABLE = 1000  # a list of more classes than that is one of image labels, most without a box
 
-sets = files.sets
-
 
 def read_open_images(
     path: str | os.PathLike,
-    subset: str | None = None,
+    split: str | None = None,
     version: str | None = None,
     labels_filter: Sequence[str] | None = None,
     parent_label: str | None = None,
@@ -33,43 +31,44 @@ def read_open_images(
 ) -> Dataset:
     """Read a subset of Open Images, v4 to v7 or the challenges.
 
-    Boxes around a group of objects are ignored. The images are those that have a box and, unless
-    there is a filter, those of the subset's list of images that are there: few people have all
-    nine million. An image whose file is missing has no boxes.
+    Boxes around a group of objects are ignored. The data set has every image with a box and,
+    without a filter, the images of the subset's list whose files exist: few people have all nine
+    million. An image whose file is missing has no boxes.
 
     Args:
         path: folder with the CSV files, also in annotations, metadata or csv, and the images in
-            images/<subset>; or the CSV file of boxes.
-        subset: such as "train"; None takes the only one.
+            images/<split>; or the CSV file of boxes.
         version: such as "v4" or "challenge2018", if files of several lie in the folder.
         labels_filter: names of the only classes to read, in the order of their labels.
         parent_label: name of the only class to read, with all below it in the hierarchy.
-        images_dir, faults: see `readers`.
+        split, images_dir, faults: see `readers`.
     """
-    found = files.find(str(path), subset, version)
+    found = files.find(str(path), split, version)
     names = _class_names(found.classes) if found.classes else {}
     wanted = _wanted(labels_filter, parent_label, names, found)
     folders = [images_dir] if images_dir else found.images
-    pictures, malformed = pictures_by_stem(folders), Faults(faults)
-    objects, seen = _objects(found.boxes, names, wanted, pictures, malformed)
+    found_images, malformed = images_by_stem(folders), Faults(faults)
+    objects, seen = _objects(found.boxes, names, wanted, found_images, malformed)
     if found.listing and wanted is None:
         ids = _listed_ids(found.listing, found.subset)
-        objects = {i: objects.get(i, []) for i in ids if i in objects or i in pictures} | objects
+        objects = {
+            i: objects.get(i, []) for i in ids if i in objects or i in found_images
+        } | objects
     if not objects and not malformed.lines:
         which = f" of the classes {listed(wanted)}" if wanted else ""
         raise InputError(f"{found.boxes} holds no boxes{which}.")
-    present = [image_id for image_id in objects if image_id in pictures]
-    sizes = dict(zip(present, image_sizes([pictures[i] for i in present]), strict=True))
+    present = [image_id for image_id in objects if image_id in found_images]
+    sizes = dict(zip(present, image_sizes([found_images[i] for i in present]), strict=True))
     class_names = wanted or list(dict.fromkeys(names.values()))
     if not names or len(names) > BOXABLE:
         class_names = [name for name in class_names or sorted(seen) if name in seen]
     images = []
     for image_id, shares in objects.items():
-        image = pictures.get(image_id) or os.path.join(folders[0], f"{image_id}.jpg")
+        image = found_images.get(image_id) or os.path.join(folders[0], f"{image_id}.jpg")
         size = sizes.get(image_id)
         in_image = [o._replace(box=in_px(o.box, size)) for o in shares] if size else []
         images.append(Found(image, image_id, f"{found.boxes}: line", in_image, size=size))
-    return gather(images, class_names, malformed)
+    return gather(images, class_names, malformed, [found.folder, images_dir])
 
 
 def _rows(
@@ -79,18 +78,18 @@ def _rows(
 
     Columns of `more` that the header does not name are "".
     """
-    note_inputs([path])
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:  # a train set has 2 GB
-            csv_reader = csv.reader(file)
+        # a train set has 2 GB
+        with io.TextIOWrapper(open_file(path), encoding="utf-8-sig", newline="") as file:
+            csv_reader = csv.reader(file, skipinitialspace=True)
             header = [name.strip() for name in next(csv_reader, [])]
             missing = [name for name in needed if name not in header]
             if missing:
-                raise InputError(f"{path}: line 1: expected a header that names {listed(missing)}.")
+                raise InputError(f"{path}: line 1: the header lacks {listed(missing)}; add it.")
             names = [*needed, *more]
             pick = operator.itemgetter(*(header.index(n) if n in header else -1 for n in names))
             for row in csv_reader:
-                if any(row):
+                if any(map(str.strip, row)):
                     short = [""] * (len(header) - len(row))
                     yield csv_reader.line_num, pick([*row[: len(header)], *short, ""])
     except UnicodeDecodeError:
@@ -103,31 +102,34 @@ def _objects(
     path: str,
     names: Mapping[str, str],
     wanted: Sequence[str] | None,
-    pictures: Collection[str],
+    found_images: Collection[str],
     faults: Faults,
 ) -> tuple[dict[str, list[Object]], set[str]]:
     """Return {image id: its objects in shares of the image}, and the names of all classes seen.
 
-    An image without a file has no objects, for a whole release has more than fit into memory.
+    An image without a file gets no objects: the objects of a whole release do not fit into memory.
     """
     known, chosen, seen = set(names.values()), wanted and set(wanted), set()
     objects: dict[str, list[Object]] = {}
     for line, fields in _rows(path, ("ImageID", "LabelName", *CORNERS), ["IsGroupOf"]):
         written, label, *corners, group = fields
-        image_id, where = _image_id(written), f"{path}: line {line}"
+        image_id, where = bare(written.strip()), f"{path}: line {line}"
         with faults.collect(image_id):
             name = names.get(label, label)
             if name not in known and (names or not name):
-                raise InputError(f"{where}: unknown LabelName: {label!r}{_nearest(label, known)}.")
+                nearest = _nearest(label, known)
+                raise InputError(f"{where}: unknown LabelName: {quoted(label)}{nearest}.")
             if chosen and name not in chosen:
                 continue
             seen.add(name)
             if not image_id:
-                raise InputError(f"{where}: expected an ImageID.")
+                raise InputError(f"{where}: the ImageID is missing; add it.")
             of_image = objects.setdefault(image_id, [])
-            if image_id in pictures:
+            if image_id in found_images:
                 box = _corners(corners, where)
-                of_image.append(Object(line, name, box, group.strip() == "1"))
+                # -1 is unknown
+                ignored = group.strip() != "-1" and flag(group, "IsGroupOf", where)
+                of_image.append(Object(line, name, box, ignored))
     return objects, seen
 
 
@@ -139,28 +141,27 @@ def _corners(texts: Sequence[str], where: str) -> list[float]:
     return box
 
 
-def _image_id(text: str) -> str:
-    """Return an image id without the suffix of an image file."""
-    text = text.strip()
-    return os.path.splitext(text)[0] if text.lower().endswith(PICTURES) else text
-
-
 def _listed_ids(path: str, subset: str | None) -> Iterator[str]:
-    """Yield the ids of a subset in a list of images."""
     for _, (image_id, of) in _rows(path, ["ImageID"], ["Subset"]):
         if not of or subset is None or of == subset:
-            yield _image_id(image_id)
+            yield bare(image_id.strip())
 
 
 def _class_names(path: str) -> dict[str, str]:
     """Return {code: class name} of a file of class descriptions, with or without a header."""
-    names = {}
-    for line, row in enumerate(csv.reader(read_text(path).splitlines()), start=1):
-        if not any(row) or (line == 1 and row[0].strip().lower() == "labelname"):
-            continue
-        if len(row) < 2 or not all(field.strip() for field in row[:2]):
-            raise InputError(f"{path}: line {line}: format should be 'code,class name'.")
-        names[row[0].strip()] = row[1].strip()
+    names: dict[str, str] = {}
+    rows = csv_rows(read_text(path), 1)
+    try:
+        for row in rows:
+            if not any(row) or (not names and row[0].strip().lower() == "labelname"):
+                continue
+            if len(row) < 2 or not all(field.strip() for field in row[:2]):
+                raise InputError(
+                    f"{path}: line {rows.line_num}: format should be 'code,class name'."
+                )
+            names[row[0].strip()] = row[1].strip()
+    except csv.Error as error:
+        raise InputError(f"{path}: line {rows.line_num}: {error}.") from None
     return names
 
 
@@ -175,36 +176,41 @@ def _wanted(
     for name in labels_filter or ():
         if names and name not in known:
             nearest = _nearest(name, known)
-            raise InputError(f"{found.classes}: unknown class name: {name!r}{nearest}.")
+            raise InputError(f"{found.classes}: unknown class name: {quoted(name)}{nearest}.")
     if not parent_label:
         return list(dict.fromkeys(labels_filter)) if labels_filter else None
     if found.hierarchy is None:
         file = "bbox_labels_600_hierarchy.json"
-        raise InputError(f"{found.boxes}: expected a file {file} beside it.")
+        raise InputError(f"{found.boxes}: parent_label needs {file} beside it; add the file.")
     nodes = list(_nodes(_tree(found.hierarchy)))
     codes = {code for code, name in names.items() if name == parent_label} | {parent_label}
     below = [code for node in nodes if node["LabelName"] in codes for code in _codes(node)]
     branch = list(dict.fromkeys(names[code] for code in below if code in names))
     if not branch:
         nearest = _nearest(parent_label, [names.get(code, code) for code in _codes(nodes[0])])
-        raise InputError(f"{found.hierarchy}: unknown parent label: {parent_label!r}{nearest}.")
+        unknown = f"unknown parent label: {quoted(parent_label)}{nearest}"
+        raise InputError(f"{found.hierarchy}: {unknown}.")
     return branch if not labels_filter else [name for name in labels_filter if name in branch]
 
 
 def _tree(path: str) -> dict:
     """Return the hierarchy of a file: {"LabelName": code, "Subcategory": [the same]}."""
-    tree = read_json(path)
-    try:
-        _codes(tree)
-    except (AttributeError, KeyError, TypeError):
-        raise InputError(f"{path}: expected objects with LabelName and Subcategory.") from None
+    waiting = [tree := read_json(path)]
+    while waiting:
+        node = waiting.pop()
+        children = node.get("Subcategory", []) if isinstance(node, dict) else None
+        if not isinstance(children, list) or not isinstance(node.get("LabelName"), str):
+            raise InputError(f"{path}: expected objects with LabelName and Subcategory.")
+        waiting += children
     return tree
 
 
 def _nodes(tree: dict) -> Iterator[dict]:
-    yield tree
-    for child in tree.get("Subcategory", ()):
-        yield from _nodes(child)
+    """Yield a node and all nodes below it, each before its children."""
+    waiting = [tree]
+    while waiting:
+        yield (node := waiting.pop())
+        waiting += reversed(node.get("Subcategory", ()))
 
 
 def _codes(tree: dict) -> list[str]:
@@ -212,7 +218,7 @@ def _codes(tree: dict) -> list[str]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known names that are most like a name, for a message."""
+    """Return the known names nearest to a name, as words for a message."""
     by_lower = {other.lower(): other for other in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=5, cutoff=0.4)
     return f" (nearest: {listed(by_lower[other] for other in close)})" if close else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ...errors import InputError
 from .files import folders_in, names_in
-from .parsing import choose_set
+from .parsing import choose_split
 
 FOLDERS = ("annotations", "metadata", "csv", "labels", "2018_04", "2017_11", "challenge2018")
 VERSION_FOLDERS = {"v3": "2017_11", "v4": "2018_04", "challenge2018": "challenge2018"}
@@ -22,8 +22,9 @@ LISTING = re.compile(PREFIX + r"((?P<subset>.+)-images.*|image_ids_and)[-_]rotat
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """The files of a subset; None or [] for those that are not there."""
+    """The files of a subset; None or [] for files that do not exist."""
 
+    folder: str
     subset: str | None
     boxes: str
     classes: str | None
@@ -32,13 +33,13 @@ class Files:
     images: list[str]  # folders
 
 
-def sets(path: str | os.PathLike) -> list[str]:
+def splits(path: str | os.PathLike) -> list[str]:
     """Return the sorted subsets of a folder."""
     return sorted(_boxes_by_subset(_files(str(path))))
 
 
 def find(path: str, subset: str | None = None, version: str | None = None) -> Files:
-    """Return the `Files` of a subset in a folder, or those beside a CSV file of boxes."""
+    """Return the `Files` of a subset in a folder, or the files beside a CSV file of boxes."""
     boxes = path if os.path.isfile(path) else None
     path = os.path.dirname(path) if boxes else path
     files = _files(path)
@@ -48,13 +49,14 @@ def find(path: str, subset: str | None = None, version: str | None = None) -> Fi
     else:
         by_subset = _boxes_by_subset(files)
         if not by_subset:
-            raise InputError(f"{path}: expected a file SET-annotations-bbox.csv.")
-        subset = choose_set(by_subset, subset, path)
+            raise InputError(f"{path} holds no SPLIT-annotations-bbox.csv; name another folder.")
+        subset = choose_split(by_subset, subset, path)
         boxes = _best(by_subset[subset], version)
     usual = [("images", subset), (subset, "data"), (subset, "images"), (subset,)] if subset else []
     usual += [("images",), ("data",), ()]
     images = [os.path.join(path, *parts) for parts in usual]
     return Files(
+        path,
         subset,
         boxes,
         _best(_matching(files, CLASSES), version, "boxable"),
@@ -69,7 +71,7 @@ def _boxes_by_subset(files: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in _matching(files, BOXES):
         subset = BOXES.fullmatch(os.path.basename(file))["subset"]
-        if subset is None:  # detections.csv, which lies in SUBSET/labels
+        if subset is None:  # detections.csv, which is in SUBSET/labels
             subset = os.path.basename(os.path.dirname(os.path.dirname(file)))
         found.setdefault(subset, []).append(file)
     return found

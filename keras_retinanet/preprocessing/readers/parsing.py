@@ -1,19 +1,29 @@
-"""Parsing that the readers share: JSON and XML files, rows of text, numbers, sizes, names."""
+"""Parsing that the readers share: JSON, YAML and XML files, rows of text, and typed values."""
 
+import csv
+import io
 import json
 import math
 import os
-import reprlib
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from xml.parsers import expat
 
 from ...errors import InputError
-from ...utils.outputs import note_inputs
-from ...utils.text import listed, read_text
+from ...utils.text import listed, open_file, printable, quoted, read_text
 
 LARGEST = 1e9  # px, beyond every coordinate
+MOST_ALIASES = 10  # in a YAML file: they multiply
+MOST_LEVELS = 100  # in a YAML file: the time to read them is quadratic
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # characters that no path or stream can hold
+ESCAPED = re.compile(r"\\u(0000|[dD][89a-fA-F])")  # how JSON may write such a character
+INTEGER = re.compile(r"\s*([+-]?\d{1,18})(\.0*)?\s*")
+FLAGS = {"": False, "unspecified": False, "0": False, "false": False, "1": True, "true": True}
+SEPARATOR_LINE = re.compile(
+    r'"?sep=([^\w"\r\n])"?\s*?(?=[\r\n])', re.IGNORECASE
+)  # first in Excel's files
 
 
 def read_json(path: str | os.PathLike, lists: Sequence[str] = ()) -> Any:
@@ -31,34 +41,91 @@ def read_json(path: str | os.PathLike, lists: Sequence[str] = ()) -> Any:
         ) from None
     except (RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
         raise InputError(f"{path}: malformed JSON: {error}.") from None
+    if ESCAPED.search(text):
+        _check_storable(content, path)
     for name in lists:
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise InputError(f"{path}: expected an object with a list of {name!r}.")
     return content
 
 
-def read_xml(path: str | os.PathLike, tag: str) -> ElementTree.Element:
-    """Return the root of an XML file, which must be a <tag>.
+def read_yaml(path: str | os.PathLike) -> Any:
+    """Read a YAML file, with each scalar as the text that is written: yes, 010, 1:30."""
+    import yaml
 
-    Raises:
-        InputError: names the file, and the line and column that is malformed.
-    """
-    note_inputs([path])
+    blocks = (yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken)
+    opening = (*blocks, yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken)
+    closing = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
+    text = read_text(path)
     try:
-        root = ElementTree.parse(path).getroot()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file.") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        aliases = levels = 0
+        for token in yaml.scan(text):
+            aliases += isinstance(token, yaml.AliasToken)
+            levels += isinstance(token, opening) - isinstance(token, closing)
+            if aliases > MOST_ALIASES or levels > MOST_LEVELS:
+                which = "aliases" if aliases > MOST_ALIASES else "levels"
+                raise InputError(f"{path}: too many {which}; write plain lists and names.")
+        content = yaml.load(text, yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InputError(f"{path}{place}: malformed YAML: {printable(error.problem)}.") from None
+    except InputError:
+        raise
+    except (yaml.YAMLError, RecursionError, OverflowError, ValueError) as error:
+        reason = printable(str(error).partition("\n")[0])
+        raise InputError(f"{path}: malformed YAML: {reason}.") from None
+    _check_storable(content, path)
+    if isinstance(content, dict) and "<<" in content:
+        raise InputError(f"{path}: merge keys (<<) are not read; write their values out.")
+    return content
+
+
+def _check_storable(content: Any, path: str | os.PathLike) -> None:
+    """Raise InputError for text with a NUL or a lone surrogate, which no path can hold."""
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and UNSTORABLE.search(value):
+            raise InputError(f"{path}: {quoted(value)} has a NUL or a lone surrogate; remove it.")
+
+
+def read_xml(path: str | os.PathLike, tag: str) -> ElementTree.Element:
+    """Return the root of an XML file, which must be a <tag>."""
+    try:
+        with open_file(path) as file:
+            root = ElementTree.parse(file).getroot()
     except ElementTree.ParseError as error:
         line, column = error.position
         reason = f"malformed XML: {expat.ErrorString(error.code)}."
         raise InputError(f"{path}: line {line}, column {column + 1}: {reason}") from None
+    except InputError:
+        raise
     except (LookupError, ValueError) as error:  # an encoding that Python does not know
-        raise InputError(f"{path}: line 1: malformed XML: {error}.") from None
+        raise InputError(f"{path}: line 1: malformed XML: {printable(error)}.") from None
     if root.tag != tag:
-        raise InputError(f"{path}: expected <{tag}> as the root, got <{root.tag}>.")
+        raise InputError(f"{path}: expected <{tag}> as the root, got <{printable(root.tag)}>.")
     return root
+
+
+def csv_rows(text: str, separators: int) -> Any:
+    """Return a `csv.reader` of text that has this many commas, semicolons or tabs in a row.
+
+    Blanks beside a separator do not count, and a first line such as `sep=;` names the separator.
+    """
+    first = SEPARATOR_LINE.match(text)
+    if first:
+        text, delimiter = text[first.end() :], first[1]
+    else:
+        head = text.lstrip().partition("\n")[0]
+        delimiter = next((mark for mark in ",;\t" if head.count(mark) >= separators), ",")
+    text = re.sub(f'"[ \t]+(?={re.escape(delimiter)}|[\r\n]|$)', '"', text) if '"' in text else text
+    lines = io.StringIO(text, newline="")
+    return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
 
 
 def lines_of(path: str | os.PathLike) -> list[str]:
@@ -73,40 +140,68 @@ def fields_of(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
             yield line, fields
 
 
-def number(text: Any, name: str, where: str) -> float:
-    """Return a float up to `LARGEST` in size; InputError says that `name` is malformed."""
+def number(value: Any, name: str, where: str, largest: float = LARGEST) -> float:
+    """Return a number, also one written as text, as a float of a size up to `largest`."""
     try:
-        value = math.nan if "_" in str(text) else float(text)  # only Python reads 1_0 as a number
+        sound = isinstance(value, int | float | str) and not isinstance(value, bool)
+        # only Python reads 1_0 as a number
+        result = float(value) if sound and "_" not in str(value) else math.nan
     except OverflowError:  # an integer of JSON
-        value = math.inf
-    except (TypeError, ValueError):
-        value = math.nan
-    if abs(value) <= LARGEST:
+        result = math.inf
+    except ValueError:
+        result = math.nan
+    if abs(result) <= largest:
+        return result
+    too_large = math.isfinite(result) or (sound and str(value).strip("+-").isdecimal())
+    reason = "is too large" if too_large else "is not a number"
+    raise InputError(f"{where}: malformed {name}: {quoted(value)} {reason}.")
+
+
+def numbers(values: Iterable, names: Sequence[str], where: str) -> list[float]:
+    """Return the `number` of each value, under its name in the message."""
+    return [number(value, name, where) for value, name in zip(values, names, strict=True)]
+
+
+def integer(value: Any, name: str, where: str) -> int:
+    """Return an integer, also one written as 1.0 or as text."""
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
-    too_large = math.isfinite(value) or str(text).strip("+-").isdecimal()
-    reason = "is too large" if too_large else "is no number"
-    raise InputError(f"{where}: malformed {name}: {reprlib.repr(text)} {reason}.")
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    written = INTEGER.fullmatch(value) if isinstance(value, str) else None
+    if written is None:
+        raise InputError(f"{where}: malformed {name}: {quoted(value)} is not an integer.")
+    return int(written[1])
 
 
-def numbers(texts: Iterable, names: Sequence[str], where: str) -> list[float]:
-    """Return the `number` of each text, which has a name of its own in the message."""
-    return [number(text, name, where) for text, name in zip(texts, names, strict=True)]
+def flag(value: Any, name: str, where: str) -> bool:
+    """Return a flag written as 0, 1, true or false in any spelling; False if there is none."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    text = value.strip().lower() if isinstance(value, str) else quoted(value)
+    text = text.removesuffix(".0")
+    if text not in FLAGS:
+        raise InputError(f"{where}: malformed {name}: {quoted(value)} is not 0, 1, true or false.")
+    return FLAGS[text]
 
 
 def stated_size(width: Any, height: Any) -> tuple[int, int] | None:
     """Return the (width, height) px that an annotation states, None unless both are above 0."""
+    if width is None or height is None:
+        return None
     try:
-        size = int(float(width)), int(float(height))
-    except (TypeError, ValueError, OverflowError):
+        size = int(number(width, "width", "")), int(number(height, "height", ""))
+    except InputError:
         return None
     return size if min(size) > 0 else None
 
 
-def stated_name(text: Any, what: str, where: str) -> str:
-    """Return a class name; InputError says that `what` is missing."""
-    if not isinstance(text, str) or not text.strip():
-        raise InputError(f"{where}: expected a {what}.")
-    return text.strip()
+def stated_name(value: Any, what: str, where: str) -> str:
+    """Return a name, or a whole number as text; raise an InputError for any other value."""
+    name = str(value) if type(value) is int else value
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"{where}: {what} must be text that is not blank, got {quoted(value)}.")
+    return name
 
 
 def box_around(points: Iterable[Sequence[float]]) -> list[float]:
@@ -115,12 +210,13 @@ def box_around(points: Iterable[Sequence[float]]) -> list[float]:
     return [min(xs), min(ys), max(xs), max(ys)]
 
 
-def choose_set(sets: Iterable[str], set_name: str | None, where: str | os.PathLike) -> str:
+def choose_split(splits: Iterable[str], split: str | None, where: str | os.PathLike) -> str:
     """Return the split of that name; None takes the only one."""
-    sets = list(sets)
-    if set_name is None and len(sets) == 1:
-        return sets[0]
-    if set_name not in sets:
-        asked = "the name of a split" if set_name is None else f"the split {set_name}"
-        raise InputError(f"{where}: expected {asked} (splits: {listed(sets)}).")
-    return set_name
+    splits = list(splits)
+    if split is None and len(splits) == 1:
+        return splits[0]
+    if split not in splits:
+        if split is None:
+            raise InputError(f"{where} has the splits {listed(splits)}; choose one of them.")
+        raise InputError(f"{where} has no split {split}; known: {listed(splits)}.")
+    return split

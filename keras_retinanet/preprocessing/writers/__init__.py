@@ -3,11 +3,11 @@
 Arguments that they share:
     dataset: one that `checked` returned.
     folder: may hold other splits; if the format lists its classes, they must have the same ones.
-    set_name: the split, which names its files and folders.
+    split: the split, which names its files and folders.
     pictures: "copy" the images, "link" them (a second name of the same file; a copy if that fails),
         or, for CSV and COCO, "none": the annotations then name the images where they are.
 
-All raise InputError before anything is written if a name does not fit or a file is in the way.
+All raise InputError before anything is written if a name does not fit or a file already exists.
 """
 
 from .coco import write_coco

@@ -1,4 +1,4 @@
-"""COCO: annotations/instances_SET.json, and the images in images/SET."""
+"""COCO: annotations/instances_SPLIT.json, and the images in images/SPLIT."""
 
 import json
 import os
@@ -10,9 +10,7 @@ from . import content
 from .files import Output
 
 
-def write_coco(
-    dataset: Dataset, folder: str, set_name: str = "train", pictures: str = "copy"
-) -> None:
+def write_coco(dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy") -> None:
     """Write an "instances" file in which ignored boxes are crowds, without segments.
 
     Category ids are kept, and image ids if all of them are different integers; else images count
@@ -20,16 +18,15 @@ def write_coco(
     """
     modes = ("copy", "link", "none")
     images = "images/{}"
-    output = Output(dataset, folder, set_name, pictures, images, modes=modes, any_suffix=True)
+    output = Output(dataset, folder, split, pictures, images, modes=modes, any_suffix=True)
     names = output.names
     if pictures == "none":
         names = [os.path.abspath(record.path) for record in dataset.records]
-    path = output.path(f"annotations/instances_{set_name}.json")
+    path = output.path(f"annotations/instances_{split}.json")
     output.store({path: json.dumps(_content(dataset, names))})
 
 
 def _content(dataset: Dataset, names: Sequence[str]) -> dict:
-    """Return the file as plain lists and dicts."""
     images, ids = [], _image_ids(dataset.records)
     annotations: list[dict] = []
     for image_id, name, record in zip(ids, names, dataset.records, strict=True):

@@ -1,9 +1,9 @@
-"""The content of the files of any format: numbers, names, and warnings about what is lost."""
+"""The content of the files of any format: numbers, names, and warnings of lost data."""
 
 import csv
 import io
 import re
-import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
@@ -11,39 +11,43 @@ import numpy as np
 
 from ... import boxes as box_math
 from ...errors import InputError
-from ..dataset import Dataset, Record, default_category_ids, place_of
+from ..dataset import Dataset, Record, place_of, warn_counted
+from ..readers.parsing import UNSTORABLE
 
-# control characters, line ends, halves of characters: what XML, or a line of text, cannot hold
+# control characters, line ends, halves of characters: neither XML nor a line of text holds them
 UNFIT = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
-def check(dataset: Dataset, set_name: str, pictures: str, modes: Sequence[str]) -> None:
+def check(dataset: Dataset, split: str, pictures: str, modes: Sequence[str]) -> None:
     """Check the arguments of a writer, and that the size of every image is known."""
     if pictures not in modes:
-        raise InputError(f"Expected pictures {' or '.join(modes)}, got {pictures!r}.")
-    if UNFIT.search(set_name) or not re.fullmatch(r"\w([^/\\]*\S)?", set_name):
-        raise InputError(f"Expected the name of a split, such as train, got {set_name!r}.")
-    if not dataset.records:
-        raise InputError("The data set holds no images; there is nothing to write.")
-    if not dataset.class_names:
-        raise InputError("Expected classes to write, got a data set without any.")
+        raise InputError(f"pictures must be {' or '.join(modes)} here, got {pictures!r}.")
+    if UNFIT.search(split) or not re.fullmatch(r"\w([^/\\]*\S)?", split):
+        raise InputError(f"{split!r} is not the name of a split; use one such as train.")
+    for held, what in ((dataset.records, "images"), (dataset.class_names, "class names")):
+        if not held:
+            raise InputError(f"The data set has no {what}; there is nothing to write.")
+    for name in dataset.class_names:
+        if not name.strip():
+            raise InputError(f"The class name {name!r} is blank; rename the class.")
+        if UNSTORABLE.search(name):
+            raise InputError(f"The class name {name!r} has a NUL or half a character; rename it.")
     for record in dataset.records:
         if record.size is None:
-            raise InputError(f"{record.path}: expected its size; call `checked` first.")
+            raise InputError(f"{record.path} has no size; pass the data set through `checked`.")
 
 
 def check_class_names(names: Sequence[str]) -> None:
     """Check that class names fit on a line of text and differ."""
-    for i, name in enumerate(names):
+    for name, count in Counter(names).items():
         if not name or name != name.strip() or UNFIT.search(name):
-            fitting = "that fit on a line of text, without space around them"
-            raise InputError(f"Expected class names {fitting}, got {name!r}.")
-        if name in names[:i]:
-            raise InputError(f"Expected classes of different names, got {name!r} twice.")
+            raise InputError(f"The class name {name!r} does not fit on a line; rename the class.")
+        if count > 1:
+            raise InputError(f"{count} classes have the name {name!r}; rename all but one.")
 
 
 def decimals(boxes: np.ndarray) -> list[list[Decimal]]:
-    """Return float32 boxes (n, 4) as decimal numbers, each the shortest that reads back alike."""
+    """Return float32 boxes (n, 4) as decimal numbers, the shortest that read back the same."""
     return [[Decimal(str(value)).normalize() for value in box] for box in boxes + np.float32(0)]
 
 
@@ -72,8 +76,8 @@ def csv_text(rows: Iterable[Sequence]) -> str:
     return file.getvalue()
 
 
-def tell_left_out(dataset: Dataset, ignored: str | None = None, classes: bool = False) -> None:
-    """Warn of what a format cannot hold, such as areas and category ids.
+def warn_left_out(dataset: Dataset, ignored: str | None = None, classes: bool = False) -> None:
+    """Warn of data that a format cannot hold, such as areas and category ids.
 
     Args:
         ignored: the part of ignored boxes that is lost.
@@ -83,21 +87,14 @@ def tell_left_out(dataset: Dataset, ignored: str | None = None, classes: bool = 
     count = sum(len(record.boxes) for record in records)
     lost = [record.ignore & (ignored is not None) for record in records]
     areas = [~np.isclose(r.area, box_math.area(r.boxes), rtol=1e-3) for r in records]
-    for masks, what in ((lost, ignored), (areas, "areas that are not those of the boxes")):
+    for masks, what in ((lost, ignored), (areas, "areas that differ from their box's")):
         pairs = zip(records, masks, strict=True)
         places = [place_of(record, int(i)) for record, mask in pairs for i in np.flatnonzero(mask)]
-        tell("Left out", places, count, what)
-    if dataset.category_ids != default_category_ids(names):
+        warn_counted("Left out", places, count, what)
+    if dataset.category_ids != list(range(1, len(names) + 1)):
         ids = [f"{i} of {name!r}" for i, name in zip(dataset.category_ids, names, strict=True)]
-        tell("Left out", ids, len(ids), "category ids")
+        warn_counted("Left out", ids, len(ids), "category ids")
     if classes:
         used = {label for r, mask in zip(records, lost, strict=True) for label in r.labels[~mask]}
         unused = [repr(name) for label, name in enumerate(names) if label not in used]
-        tell("Left out", unused, len(names), "classes that no box has")
-
-
-def tell(deed: str, cases: Sequence[str], total: int, what: str | None, level: int = 4) -> None:
-    """Warn of the number of cases and the first, if there are any, at the caller `level` up."""
-    if cases:
-        message = f"{deed} {len(cases)} of {total} {what}; the first: {cases[0]}."
-        warnings.warn(message, UserWarning, stacklevel=level)
+        warn_counted("Left out", unused, len(names), "classes that no box has")

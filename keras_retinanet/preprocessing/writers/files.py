@@ -1,20 +1,22 @@
-"""Files of the writers: name the images, bring them, and replace nothing."""
+"""The files of a written split: names for the images, copies, and nothing replaced."""
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...errors import InputError
-from ...utils.outputs import write_text
+from ...utils.outputs import all_or_none, copy_file, make_folder, write_bytes, write_text
+from ...utils.packed import image_name, image_source, is_packed
 from ...utils.text import listed, read_text
 from ..dataset import Dataset, Record
-from ..readers.files import PICTURES
+from ..readers.files import IMAGE_SUFFIXES
 from . import content
+
+OTHER_CLASSES = "has other classes, or another order of them; choose another folder."
 
 
 class Output:
-    """A split of a data set on its way to a folder, with a file name for each image.
+    """A split to be written into a folder, with a file name for each image.
 
     Args:
         images: the folder of the images in `folder`; "{}" is the split. Without it, splits share
@@ -28,22 +30,27 @@ class Output:
         self,
         dataset: Dataset,
         folder: str,
-        set_name: str,
+        split: str,
         pictures: str,
         images: str,
         labels: str | None = None,
         modes: Sequence[str] = ("copy", "link"),
         any_suffix: bool = False,
     ) -> None:
-        content.check(dataset, set_name, pictures, modes)
+        content.check(dataset, split, pictures, modes)
         for record in dataset.records:
-            if not any_suffix and not record.path.lower().endswith(PICTURES):
-                expected = f"expected an image named as {listed(PICTURES)}"
-                raise InputError(f"{record.path}: {expected}.")
+            if is_packed(record.path) and pictures == "none":
+                way = "choose 'copy' as pictures to write it"
+                raise InputError(f"{record.path}: the image is only in this file; {way}.")
+            if not any_suffix and not image_name(record.path).lower().endswith(IMAGE_SUFFIXES):
+                raise InputError(
+                    f"{record.path}: the format has only images named {listed(IMAGE_SUFFIXES)}; "
+                    "convert the image."
+                )
         self.records, self.folder, self.pictures = dataset.records, folder, pictures
-        self.folders = [self.path(part.format(set_name)) for part in (images, labels) if part]
+        self.folders = [self.path(part.format(split)) for part in (images, labels) if part]
         self.own = self.folders if "{}" in images else []
-        self.names = picture_names(self.records, () if self.own else _held(self.folders))
+        self.names = image_names(self.records, () if self.own else _held(self.folders))
         self.stems = [os.path.splitext(name)[0] for name in self.names]
 
     def path(self, name: str) -> str:
@@ -69,11 +76,11 @@ class Output:
         if not os.path.lexists(path):
             return {path: text}
         if read_text(path).splitlines() != text.splitlines():
-            raise InputError(f"{path}: expected the classes of this split, in its order.")
+            raise InputError(f"{path} {OTHER_CLASSES}")
         return {}
 
     def store(self, texts: Mapping[str, str], replaced: Iterable[str] = ()) -> None:
-        """Write files and bring the images, or raise before anything is written.
+        """Write files and copy the images, all or none.
 
         Args:
             texts: {path: text}.
@@ -86,30 +93,34 @@ class Output:
         sources = {os.path.realpath(os.path.dirname(r.path) or ".") for r in self.records}
         both = {os.path.realpath(path) for path in folders} & sources
         if both:
-            raise InputError(f"{min(both)}: expected another folder than that of the input images.")
+            raise InputError(f"{min(both)} holds the input images; choose another folder.")
         paths = {path for path in (*texts, *targets) if os.path.lexists(path)} - set(replaced)
         full = [*paths, *(os.path.join(path, name) for path in own for name in _held([path]))]
         if full:
-            raise InputError(f"{min(full)}: is in the way; no file is replaced.")
-        for path in (*folders, *own):
-            os.makedirs(path, exist_ok=True)
-        for record, target in zip(self.records, targets, strict=False):
-            _bring(record.path, target, self.pictures)
-        for path, text in texts.items():
-            write_text(path, text)
+            raise InputError(f"{min(full)} is in the way; remove it, or choose another folder.")
+        with all_or_none():
+            for path in (*folders, *own):
+                make_folder(path)
+            for record, target in zip(self.records, targets, strict=False):
+                if is_packed(record.path):
+                    write_bytes(target, image_source(record.path).getvalue())
+                else:
+                    copy_file(record.path, target, link=self.pictures == "link")
+            for path, text in texts.items():
+                write_text(path, text)
 
 
-def picture_names(records: Sequence[Record], taken: Iterable[str] = ()) -> list[str]:
+def image_names(records: Sequence[Record], taken: Iterable[str] = ()) -> list[str]:
     """Return a file name for each image: its name, or as in "name_2.jpg" if that is taken.
 
-    They differ in more than the suffix and the case of letters: annotation files are named after
-    them, and some disks ignore case.
+    Names differ in more than the suffix and the case of letters, because annotation files are named
+    after them and some disks ignore case.
     """
     used = {os.path.splitext(name)[0].casefold() for name in taken}
     counts: Counter[str] = Counter()
     names = []
     for record in records:
-        name = content.UNFIT.sub("_", os.path.basename(record.path)).replace("\\", "_")
+        name = content.UNFIT.sub("_", image_name(record.path)).replace("\\", "_")
         first, suffix = os.path.splitext(name.strip())
         stem = first = first.strip(" .") or "image"  # readers skip hidden files
         while stem.casefold() in used:
@@ -123,14 +134,3 @@ def picture_names(records: Sequence[Record], taken: Iterable[str] = ()) -> list[
 def _held(folders: Iterable[str]) -> list[str]:
     """Return the names of the files in those folders that exist."""
     return [name for folder in filter(os.path.isdir, folders) for name in os.listdir(folder)]
-
-
-def _bring(source: str, target: str, mode: str) -> None:
-    """Copy an image, or link it if that is asked for and can be."""
-    if mode == "link":
-        try:
-            os.link(os.path.realpath(source), target)
-            return
-        except OSError:  # another disk, or one that knows no links
-            pass
-    shutil.copy2(source, target)

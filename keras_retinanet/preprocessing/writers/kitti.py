@@ -1,9 +1,9 @@
-"""KITTI: training/image_2, a text file for each image in training/label_2, ImageSets/SET.txt."""
+"""KITTI: training/image_2, a text file for each image in training/label_2, ImageSets/SPLIT.txt."""
 
 from collections.abc import Iterator, Sequence
 
 from ...errors import InputError
-from ..dataset import Dataset, Record
+from ..dataset import Dataset, Record, warn_counted
 from . import content
 from .files import Output
 
@@ -12,25 +12,24 @@ AFTER = "-1 -1 -1 -1000 -1000 -1000 -10"  # dimensions, location, rotation_y: no
 
 
 def write_kitti(
-    dataset: Dataset, folder: str, set_name: str = "train", pictures: str = "copy"
+    dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy"
 ) -> None:
     """Write the 2D boxes in rows of KITTI's 15 columns, ignored boxes as DontCare.
 
     A class name with spaces gets underscores, with a warning. Arguments: see `writers`.
     """
     places = "training/image_2", "training/label_2"
-    output = Output(dataset, folder, set_name, pictures, *places)
+    output = Output(dataset, folder, split, pictures, *places)
     classes = _classes(dataset.class_names)
     texts = output.label_files(".txt", ("".join(_rows(r, classes)) for r in dataset.records))
-    texts[output.path(f"ImageSets/{set_name}.txt")] = output.image_list()
+    texts[output.path(f"ImageSets/{split}.txt")] = output.image_list()
     output.store(texts)
-    content.tell_left_out(dataset, "classes of boxes that are to be ignored", classes=True)
+    content.warn_left_out(dataset, "classes of ignored boxes", classes=True)
     spaced = [repr(name) for name in dataset.class_names if name not in classes]
-    content.tell("Put underscores into", spaced, len(classes), "class names", level=3)
+    warn_counted("Put underscores into", spaced, len(classes), "class names", level=3)
 
 
 def _classes(names: Sequence[str]) -> list[str]:
-    """Return the class names as single words."""
     content.check_class_names(names)
     words = ["_".join(name.split()) for name in names]
     content.check_class_names(words)

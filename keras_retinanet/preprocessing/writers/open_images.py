@@ -1,9 +1,9 @@
-"""Open Images: the CSV files of a subset and of the classes, and the images in images/SET."""
+"""Open Images: the CSV files of a subset and of the classes, and the images in images/SPLIT."""
 
 from collections.abc import Iterator, Sequence
 
 from ..dataset import Dataset
-from ..readers.files import PICTURES
+from ..readers.files import IMAGE_SUFFIXES
 from . import content
 from .files import Output
 
@@ -19,27 +19,27 @@ UNKNOWN = -1
 
 
 def write_open_images(
-    dataset: Dataset, folder: str, set_name: str = "train", pictures: str = "copy"
+    dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy"
 ) -> None:
     """Write boxes as shares of the image, ignored boxes as groups.
 
-    An image's id is its file name without the suffix, unless another suffix is before it; class i
-    is /m/i. Arguments: see `writers`.
+    An image's id is its file name without the suffix, which only a name like a.jpg.png keeps; class
+    i is /m/i. Arguments: see `writers`.
     """
-    output = Output(dataset, folder, set_name, pictures, "images/{}")
+    output = Output(dataset, folder, split, pictures, "images/{}")
     content.check_class_names(dataset.class_names)
     names = zip(output.stems, output.names, strict=True)
-    ids = [name if stem.lower().endswith(PICTURES) else stem for stem, name in names]
+    ids = [name if stem.lower().endswith(IMAGE_SUFFIXES) else stem for stem, name in names]
     classes = ((f"/m/{label}", name) for label, name in enumerate(dataset.class_names))
     texts = output.shared("class-descriptions-boxable.csv", content.csv_text(classes))
-    images = [(image_id, set_name, *[""] * 9, 0) for image_id in ids]
+    images = [(image_id, split, *[""] * 9, 0) for image_id in ids]
     for name, columns, rows in (
-        (f"{set_name}-annotations-bbox.csv", BOX_COLUMNS, _boxes(dataset, ids)),
-        (f"{set_name}-images-with-rotation.csv", IMAGE_COLUMNS, images),
+        (f"{split}-annotations-bbox.csv", BOX_COLUMNS, _boxes(dataset, ids)),
+        (f"{split}-images-with-rotation.csv", IMAGE_COLUMNS, images),
     ):
         texts[output.path(name)] = content.csv_text([columns.split(","), *rows])
     output.store(texts)
-    content.tell_left_out(dataset)
+    content.warn_left_out(dataset)
 
 
 def _boxes(dataset: Dataset, ids: Sequence[str]) -> Iterator[tuple]:

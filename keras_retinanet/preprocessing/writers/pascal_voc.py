@@ -1,4 +1,4 @@
-"""Pascal VOC: JPEGImages, an XML file for each image in Annotations, ImageSets/Main/SET.txt."""
+"""Pascal VOC: JPEGImages, an XML file for each image in Annotations, ImageSets/Main/SPLIT.txt."""
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -9,25 +9,24 @@ from .files import Output
 
 
 def write_pascal(
-    dataset: Dataset, folder: str, set_name: str = "train", pictures: str = "copy"
+    dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy"
 ) -> None:
     """Write boxes counted from 1: all four coordinates are 1 more; ignored boxes are difficult.
 
     Arguments: see `writers`.
     """
     places = "JPEGImages", "Annotations"
-    output = Output(dataset, folder, set_name, pictures, *places, any_suffix=True)
+    output = Output(dataset, folder, split, pictures, *places, any_suffix=True)
     names = dataset.class_names
     content.check_class_names(names)
     pairs = zip(dataset.records, output.names, strict=True)
     texts = output.label_files(".xml", (_text(record, name, names) for record, name in pairs))
-    texts[output.path(f"ImageSets/Main/{set_name}.txt")] = output.image_list()
+    texts[output.path(f"ImageSets/Main/{split}.txt")] = output.image_list()
     output.store(texts)
-    content.tell_left_out(dataset, classes=True)
+    content.warn_left_out(dataset, classes=True)
 
 
 def _text(record: Record, name: str, class_names: Sequence[str]) -> str:
-    """Return the text of an image's annotation file."""
     root = ElementTree.Element("annotation")
     width, height = record.size
     _add(root, {"folder": "JPEGImages", "filename": name})

@@ -1,4 +1,4 @@
-"""YOLO: data.yaml, the images in images/SET, and a text file for each in labels/SET."""
+"""YOLO: data.yaml, the images in images/SPLIT, and a text file for each in labels/SPLIT."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,27 +9,25 @@ from ...errors import InputError
 from ...utils.text import listed, read_text
 from ..dataset import Dataset, Record
 from . import content
-from .files import Output
+from .files import OTHER_CLASSES, Output
 
 SPLITS = ("train", "val", "test")
 
 
-def write_yolo(
-    dataset: Dataset, folder: str, set_name: str = "train", pictures: str = "copy"
-) -> None:
+def write_yolo(dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy") -> None:
     """Write rows `label x y width height`: the box's centre and sides as shares of the image.
 
     Ignored boxes are left out, with a warning. data.yaml knows the splits train, val and test; a
-    name that begins with one of them, such as train2017, is written as it.
+    name that begins with one of them, such as train2017, counts as it.
 
     Arguments: see `writers`.
     """
-    output = Output(dataset, folder, set_name, pictures, "images/{}", "labels/{}")
+    output = Output(dataset, folder, split, pictures, "images/{}", "labels/{}")
     texts = output.label_files(".txt", ("".join(_rows(record)) for record in dataset.records))
     path = output.path("data.yaml")
-    texts[path] = _data_yaml(path, dataset.class_names, set_name)
+    texts[path] = _data_yaml(path, dataset.class_names, split)
     output.store(texts, replaced=[path])
-    content.tell_left_out(dataset, ignored="boxes that are to be ignored")
+    content.warn_left_out(dataset, ignored="ignored boxes")
 
 
 def _rows(record: Record) -> Iterator[str]:
@@ -39,18 +37,18 @@ def _rows(record: Record) -> Iterator[str]:
         yield f"{label} {' '.join(content.share(*pair) for pair in sides)}\n"
 
 
-def _data_yaml(path: str, names: Sequence[str], set_name: str) -> str:
+def _data_yaml(path: str, names: Sequence[str], split: str) -> str:
     """Return the text of data.yaml, with the lines of other splits that are there."""
-    key = next((known for known in SPLITS if set_name.startswith(known)), None)
+    key = next((known for known in SPLITS if split.startswith(known)), None)
     if key is None:
-        raise InputError(f"Expected a split named as {listed(SPLITS)}, got {set_name!r}.")
+        raise InputError(f"YOLO knows no split {split!r}; known: {listed(SPLITS)}.")
     head = _yaml({"nc": len(names), "names": dict(enumerate(names))})
     text = read_text(path) if os.path.lexists(path) else head
     if not text.startswith(head):
-        raise InputError(f"{path}: expected the classes of this split, in its order.")
+        raise InputError(f"{path} {OTHER_CLASSES}")
     if key in yaml.safe_load(text):
-        raise InputError(f"{path}: is in the way, because it names a split {key} already.")
-    return text + _yaml({key: f"images/{set_name}"})
+        raise InputError(f"{path} names a split {key} already; choose another folder.")
+    return text + _yaml({key: f"images/{split}"})
 
 
 def _yaml(mapping: dict) -> str:

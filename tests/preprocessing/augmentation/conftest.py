@@ -1,4 +1,4 @@
-"""Pictures whose pixels tell where their objects are."""
+"""Images whose pixels tell where their objects are."""
 
 import numpy as np
 import pytest

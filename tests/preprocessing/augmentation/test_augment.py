@@ -1,16 +1,12 @@
-"""What holds of every operation and of the levels."""
+"""Properties of every operation and of the levels."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_retinanet.preprocessing.augmentation import (
-    AUGMENTATIONS,
-    OPERATIONS,
-    augment,
-    complete,
-)
+from keras_retinanet.choices import AUGMENTATIONS, OPERATIONS, complete
+from keras_retinanet.preprocessing.augmentation import augment
 
 SIZE = (160, 120)
 ON = {"chance": 1.0}
@@ -18,7 +14,7 @@ ALL = dict.fromkeys(OPERATIONS, ON)
 
 
 def same(one, other):
-    """Whether two results of `augment` are equal."""
+    """Return True if two results of `augment` are equal."""
     return np.array_equal(one[0], other[0]) and all(
         np.array_equal(one[1][key], other[1][key]) for key in one[1].keys() | other[1].keys()
     )
@@ -49,7 +45,7 @@ def test_levels_keep_boxes_on_their_objects(scene, seen, sound, level):
 
 def test_levels_grow(scene):
     def moved(level):
-        """How far corners move, in px, on average over 40 seeds."""
+        """Return the mean distance by which corners move, in px, over 40 seeds."""
         box = (60, 40, 100, 80)
         shifts = []
         for seed in range(40):
@@ -222,8 +218,8 @@ def test_defaults_stand_for_what_is_not_given():
     ("operations", "message"),
     [
         ({"zoom": {}}, "'zoom'; known: flip, vertical_flip, scale, "),
-        ({"flip": {"p": 0.5}}, "flip takes chance, strength, got {'p': 0.5}"),
-        ({"flip": 0.5}, "flip takes chance, strength, got 0.5"),
+        ({"flip": {"p": 0.5}}, "flip: the arguments are chance, strength, got {'p': 0.5}"),
+        ({"flip": 0.5}, "flip: the arguments are chance, strength, got 0.5"),
         ({"flip": {"chance": 1.1}}, "flip: chance must be from 0 to 1"),
         ({"blur": {"strength": -1}}, "strength from 0 to 10, got .*-1"),
         ({"blur": {"strength": float("nan")}}, "blur"),

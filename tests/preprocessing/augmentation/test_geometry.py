@@ -89,7 +89,7 @@ def test_large_scale_puts_the_picture_anywhere_in_its_frame():
         x1, y1, x2, y2 = transform_aabb(matrix, np.array([0.0, 0.0, *SIZE]))
         if matrix[0, 0] < 1:  # all in view
             assert min(x1, y1, 160 - x2, 120 - y2) >= -1e-9
-        else:  # nothing but the picture in view
+        else:  # nothing but the image in view
             assert max(x1, y1, 160 - x2, 120 - y2) <= 1e-9
     # 0 is at the left and top, 1 at the right and bottom: uniform, each axis for itself
     assert np.allclose(np.mean(places, axis=0), 0.5, atol=0.1)

@@ -1,4 +1,4 @@
-"""Mosaic and mixup: several pictures in one, each box with its label on its object."""
+"""Mosaic and mixup: several images in one, each box with its label on its object."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ from keras_retinanet.preprocessing.augmentation.sampling import GREY
 
 SIZE = (160, 120)
 ON = {"chance": 1.0}
-BOX = (20, 30, 80, 90)  # in the colour of its picture
+BOX = (20, 30, 80, 90)  # in the colour of its image
 
 
 @pytest.fixture
 def others(scene):
-    """Gives pictures of other sizes, with a box in the colours 1, 2, 3, ...; counts them."""
+    """Gives images of other sizes, with a box in the colours 1, 2, 3, ...; counts them."""
 
     def other():
         other.given += 1
@@ -38,10 +38,10 @@ def test_a_mosaic_holds_four_pictures_around_a_point(scene, seen, sound, others)
         for label, box in enumerate(boxes):
             assert np.abs(seen(image, label) - box).max() <= 1.5
         width, height = (boxes[:, 2:] - boxes[:, :2]).T
-        assert np.abs(width - height).max() <= 2  # of one factor, to a px of the picture's sides
+        assert np.abs(width - height).max() <= 2  # of one factor, to a px of the image's sides
         assert iou(boxes[:, None], boxes).sum() == pytest.approx(4)  # each with itself
         places.add(tuple(boxes[0, :2] > (80, 60)))
-    assert len(places) == 4  # the first picture is not always at the top left
+    assert len(places) == 4  # the first image is not always at the top left
 
 
 @pytest.mark.parametrize("strength", [0.1, 1, 3])
@@ -96,7 +96,7 @@ def test_mixup_blends_two_pictures_and_keeps_the_boxes_of_both(scene, sound):
         rows, columns = np.nonzero(image[..., 1] > 20)
         found = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
         assert np.abs(found - theirs).max() <= 1.5
-        shares.append(image[..., 1].max() / 230)  # only the other picture is green
+        shares.append(image[..., 1].max() / 230)  # only the other image is green
         assert image[..., 0].max() in (230, round(230 * (1 - shares[-1])))
     assert 0.29 < min(shares) < 0.33
     assert 0.47 < max(shares) < 0.51

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_retinanet.preprocessing.augmentation import augment, transform_both
-from keras_retinanet.preprocessing.augmentation.sampling import GREY, moved, placed, warped
+from keras_retinanet.preprocessing.augmentation import augment
+from keras_retinanet.preprocessing.augmentation.sampling import (
+    GREY,
+    moved,
+    placed,
+    transform_both,
+    warped,
+)
 from keras_retinanet.utils.image import TransformParameters
 from keras_retinanet.utils.transform import random_rotation, scaling, translation
 
@@ -36,7 +42,7 @@ def test_boxes_are_dropped_by_what_the_pixels_show(scene, shown, wanted):
         assert len(boxes) or shown(picture, 0).sum() < 0.8 * 40 * 40 * factors.prod()
         return
     share = shown(picture, 0).sum() / (40 * 40 * factors.prod())
-    blurred = 2 / 40 + (2 / (40 * factors)).sum()  # a px of the image and of the picture
+    blurred = 2 / 40 + (2 / (40 * factors)).sum()  # a px of the image and of the image
     if abs(share - 0.3) > blurred:
         assert len(boxes) == (share > 0.3)
 
@@ -45,11 +51,11 @@ def test_boxes_are_dropped_by_what_the_pixels_show(scene, shown, wanted):
 @given(wanted=matrices())
 def test_a_matrix_is_altered_by_less_than_a_pixel(wanted):
     _, used = placed(np.zeros((120, 160, 3), "uint8"), wanted, SIZE)
-    corners = [[0, 0, 160, 160], [0, 120, 0, 120], [1, 1, 1, 1]]  # of the picture
+    corners = [[0, 0, 160, 160], [0, 120, 0, 120], [1, 1, 1, 1]]  # of the image
     seen = np.linalg.inv(wanted) @ corners  # in the image
     seen[:2] = np.clip(seen[:2], 0, [[160], [120]])
     off = np.abs((used - wanted) @ seen)[:2].max(axis=1)
-    assert (off <= np.abs(np.diag(wanted)[:2]) + 1).all()  # of the image, and of the picture
+    assert (off <= np.abs(np.diag(wanted)[:2]) + 1).all()  # of the image, and of the image
 
 
 @settings(max_examples=100, deadline=None)

@@ -11,7 +11,7 @@ from keras_retinanet.preprocessing.writers import WRITERS
 
 @pytest.fixture
 def source(tmp_path):
-    """A folder with the pictures full.png and empty.jpg, 40 px wide and 20 high."""
+    """A folder with the images full.png and empty.jpg, 40 px wide and 20 high."""
     folder = tmp_path / "source"
     folder.mkdir()
     for name in ("full.png", "empty.jpg"):
@@ -51,7 +51,7 @@ def write():
 
 @pytest.fixture
 def place():
-    """The folder of the pictures of the set "train" in each format."""
+    """The folder of the images of the set "train" in each format."""
     own = dict.fromkeys(("csv", "coco", "oid", "yolo"), "images/train")
     return {**own, "pascal": "JPEGImages", "kitti": "training/image_2"}
 

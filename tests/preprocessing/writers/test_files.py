@@ -8,14 +8,14 @@ from PIL import Image
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.dataset import checked, make_record
 from keras_retinanet.preprocessing.writers import WRITERS
-from keras_retinanet.preprocessing.writers.files import picture_names
+from keras_retinanet.preprocessing.writers.files import image_names
 
 
 def test_pictures_of_one_name_are_numbered():
     paths = ["a/x.jpg", "b/x.jpg", "c/X.png", "d/x_2.jpg", "e/.y.jpg", "f/x\n y .jpg", " .jpg"]
-    names = picture_names([make_record(path, path) for path in paths], taken=["z.txt"])
+    names = image_names([make_record(path, path) for path in paths], taken=["z.txt"])
     assert names == ["x.jpg", "x_2.jpg", "X_3.png", "x_2_2.jpg", "y.jpg", "x_ y.jpg", "jpg"]
-    assert picture_names([make_record("x.jpg", 1)], taken=["X.txt", "x_2.xml"]) == ["x_3.jpg"]
+    assert image_names([make_record("x.jpg", 1)], taken=["X.txt", "x_2.xml"]) == ["x_3.jpg"]
 
 
 @pytest.mark.parametrize("kind", ["pascal", "kitti"])
@@ -32,7 +32,7 @@ def test_sets_with_one_folder_of_pictures_have_pictures_of_different_names(
 def test_nothing_is_written_twice(kind, data, tmp_path, write, files_in):
     write(kind, data, tmp_path / "out")
     before = files_in(tmp_path / "out")
-    with pytest.raises(InputError, match="is in the way"):
+    with pytest.raises(InputError, match="choose another folder"):
         write(kind, data, tmp_path / "out")
     assert files_in(tmp_path / "out") == before
 
@@ -42,7 +42,7 @@ def test_the_folder_of_a_set_holds_no_other_pictures(kind, data, tmp_path, write
     other = tmp_path / place[kind] / "other.jpg"
     other.parent.mkdir(parents=True)
     other.touch()
-    with pytest.raises(InputError, match=r"other\.jpg: is in the way"):
+    with pytest.raises(InputError, match=r"other\.jpg is in the way"):
         write(kind, data, tmp_path)
 
 
@@ -54,7 +54,7 @@ def test_the_pictures_that_are_read_are_left_alone(
     home.parent.mkdir(parents=True)
     source.rename(home)
     data = checked(dataset(make_record(home / "full.png", 1)), need_boxes=False)
-    with pytest.raises(InputError, match="another folder than that of the input"):
+    with pytest.raises(InputError, match="holds the input images"):
         write(kind, data, tmp_path / "out")
     assert set(files_in(tmp_path / "out" / place[kind])) == {"full.png", "empty.jpg"}
 
@@ -100,7 +100,7 @@ def test_without_pictures_files_name_those_that_are_there(
 
 @pytest.mark.parametrize("kind", ["pascal", "kitti", "oid", "yolo"])
 def test_formats_that_cannot_name_a_path_need_the_pictures(kind, data, tmp_path, write):
-    with pytest.raises(InputError, match="Expected pictures copy or link"):
+    with pytest.raises(InputError, match="copy or link here, got 'none'"):
         write(kind, data, tmp_path / "out", pictures="none")
 
 
@@ -108,7 +108,7 @@ def test_formats_that_cannot_name_a_path_need_the_pictures(kind, data, tmp_path,
 def test_pictures_that_are_found_by_their_ending_have_one(kind, source, tmp_path, write, dataset):
     Image.new("L", (40, 20)).save(source / "a.gif")
     data = dataset(make_record(source / "a.gif", 1, size=(40, 20)))
-    with pytest.raises(InputError, match=r"a\.gif: expected an image named as \.jpg"):
+    with pytest.raises(InputError, match=r"a\.gif: .* \.jpg"):
         write(kind, data, tmp_path / "out")
 
 
@@ -117,7 +117,7 @@ def test_the_sets_of_a_folder_have_the_same_classes(kind, data, tmp_path, write,
     write(kind, data, tmp_path / "out")
     before = files_in(tmp_path / "out")
     other = dataset(*data.records, names=["dog", "cat"])
-    with pytest.raises(InputError, match="expected the classes of this split"):
+    with pytest.raises(InputError, match="other classes"):
         write(kind, other, tmp_path / "out", "val")
     assert files_in(tmp_path / "out") == before
 
@@ -125,5 +125,5 @@ def test_the_sets_of_a_folder_have_the_same_classes(kind, data, tmp_path, write,
 def test_a_path_that_no_row_can_hold_is_refused(dataset, write, tmp_path):
     for name in ("a\nb.png", "a.png ", "\udce4.png"):
         data = dataset(make_record(tmp_path / name, 1, size=(40, 20)))
-        with pytest.raises(InputError, match="expected a path that fits"):
+        with pytest.raises(InputError, match="row of text"):
             write("csv", data, tmp_path / "out", pictures="none")

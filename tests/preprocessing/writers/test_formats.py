@@ -106,15 +106,15 @@ def test_numbers_are_the_shortest_that_read_back_as_the_same_float32():
 
 
 def test_data_yaml_names_all_sets(data, tmp_path, write, dataset):
-    for set_name in ("train", "val2017", "test"):
-        write("yolo", data, tmp_path, set_name)
+    for split in ("train", "val2017", "test"):
+        write("yolo", data, tmp_path, split)
     assert (tmp_path / "data.yaml").read_text() == (
         "nc: 2\nnames:\n  0: cat\n  1: dog\n"
         "train: images/train\nval: images/val2017\ntest: images/test\n"
     )
-    with pytest.raises(InputError, match=r"data\.yaml: .* a split val already"):
+    with pytest.raises(InputError, match=r"data\.yaml names a split val already"):
         write("yolo", data, tmp_path, "valid")
     write("yolo", dataset(*data.records, names=["猫", "no"]), tmp_path / "other")
     assert "names:\n  0: 猫\n  1: 'no'\n" in (tmp_path / "other/data.yaml").read_text("utf-8")
-    with pytest.raises(InputError, match="named as train, val, test"):
+    with pytest.raises(InputError, match="known: train, val, test"):
         write("yolo", data, tmp_path, "names")

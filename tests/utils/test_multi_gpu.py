@@ -5,8 +5,8 @@ import textwrap
 
 import pytest
 
-from keras_retinanet.distribution import scope, strategy
 from keras_retinanet.errors import InputError
+from keras_retinanet.utils.gpu import scope, strategy
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -14,13 +14,13 @@ def test_one_device_needs_no_strategy(count):
     assert isinstance(scope(count), contextlib.nullcontext)
 
 
-def test_more_gpus_than_there_are_is_an_error():
+def test_more_gpus_than_available_are_refused():
     pytest.importorskip("tensorflow")
     with pytest.raises(InputError, match="64 GPUs"):
         scope(64)
 
 
-def test_all_scopes_are_of_one_strategy(monkeypatch):
+def test_all_scopes_share_one_strategy(monkeypatch):
     tensorflow = pytest.importorskip("tensorflow")
     devices = tensorflow.config.list_logical_devices("CPU") * 2
     monkeypatch.setattr(tensorflow.config, "list_logical_devices", lambda kind: devices)
@@ -36,12 +36,12 @@ THREE_DEVICES = """
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
     devices = tf.config.list_logical_devices
-    tf.config.list_logical_devices = lambda kind: devices("CPU")  # they stand for GPUs
+    tf.config.list_logical_devices = lambda kind: devices("CPU")  # used as GPUs
 
     import keras
     import numpy as np
 
-    from keras_retinanet.distribution import scope
+    from keras_retinanet.utils.gpu import scope
     from keras_retinanet.models.norms import with_norm
 
     random = np.random.default_rng(0)
@@ -67,9 +67,9 @@ THREE_DEVICES = """
 """
 
 
-def test_synchronised_batch_norm_on_three_devices_is_that_of_one():
+def test_synchronized_batch_norm_on_three_devices_equals_one_device():
     pytest.importorskip("tensorflow")
     script = textwrap.dedent(THREE_DEVICES)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout.rpartition("far: ")[2]) > 0.01  # each with statistics of its own
+    assert float(done.stdout.rpartition("far: ")[2]) > 0.01  # separate statistics

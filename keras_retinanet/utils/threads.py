@@ -1,12 +1,22 @@
-"""Compute results ahead of their use."""
-
-from __future__ import annotations
+"""Calls in threads: all results at once, or as a stream made ahead of its use."""
 
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+
+def in_threads(call: Callable, items: Iterable, bar: Callable[[Iterable], Iterable] = iter) -> list:
+    """Return the results of a call that waits for files, in the order of the items.
+
+    `bar` wraps the results to show the progress. An error or Ctrl-C drops what has not begun.
+    """
+    pool = ThreadPoolExecutor()
+    try:
+        return list(bar(pool.map(call, items)))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def prefetch(

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.prefetch import prefetch
+from keras_retinanet.utils.threads import prefetch
 
 
 def test_the_order_is_kept_and_everything_is_given():
