@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -235,6 +236,7 @@ def fit_epochs(
     callbacks: list[keras.callbacks.Callback],
 ) -> None:
     """Train for some epochs, and raise an InputError of the loading threads as it was."""
+    moving = sys.stdout.isatty() or "ipykernel" in sys.modules  # a bar: not in a pipe or a file
     how = {"workers": config.workers, "ahead": config.max_queue_size}
     validated = validation if config.compute_val_loss else None
     try:
@@ -244,6 +246,7 @@ def fit_epochs(
             epochs=epochs.stop,
             initial_epoch=epochs.start,
             shuffle=False,
+            verbose=1 if moving else 2,
             callbacks=callbacks,
             validation_data=validated and validated.stream(**how),
             validation_steps=validated and len(validated),
