@@ -94,6 +94,8 @@ def _tree(data: bytes, rng: Random, raw: tuple[str, ...]) -> bytes:
         tree = json.loads(data)
     except (ValueError, RecursionError):
         return token(data, rng)
+    if not isinstance(tree, dict | list):  # as fuzzing may leave it
+        return token(data, rng)
     places: list[tuple[Any, Any]] = []
     _walk(tree, places)
     if not places:
