@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import struct
@@ -166,7 +167,7 @@ def element(data: bytes, rng: Random) -> bytes:
     elif how == "repeat":
         parent.extend([child] * rng.choice((1, 50)))
     elif how == "nest":
-        child.append(ElementTree.fromstring(ElementTree.tostring(child)))
+        child.append(copy.deepcopy(child))
     elif how == "tag":
         child.tag = rng.choice(("x", "object", "image", "track", "box"))
     else:
