@@ -1,6 +1,5 @@
 """CSV: one box a row in the annotation file, one class a row in the class file."""
 
-import csv
 import operator
 import os
 import re
@@ -13,7 +12,7 @@ from ...utils.text import listed, quoted, read_text
 from ..dataset import Dataset
 from .files import find_file, folders_in, is_shortened, stem
 from .gather import Classes, Faults, Found, Object, class_labels, gather, label_of
-from .parsing import csv_rows, integer, numbers, stated_size
+from .parsing import csv_rows, integer, naming_line, numbers, stated_size
 
 CLASS_FORMAT = "'class_name,class_id'"
 BOX_FORMAT = "'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'"
@@ -127,10 +126,8 @@ def _read_annotations(
 def _read(path: str | os.PathLike, separators: int, parse: Callable, *arguments: object) -> list:
     """Return `parse(csv_reader, *arguments)` of a file with at least `separators` in a row."""
     csv_reader = csv_rows(read_text(path), separators)
-    try:
+    with naming_line(path, csv_reader):
         rows = parse(csv_reader, *arguments, prefix=f"{path}: ")
-    except csv.Error as error:
-        raise InputError(f"{path}: line {csv_reader.line_num}: {error}.") from None
     if not rows and not any(arguments[1:]):
         raise InputError(f"{path} holds no rows.")
     return rows

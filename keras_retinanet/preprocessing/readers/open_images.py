@@ -6,6 +6,7 @@ import io
 import operator
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ...errors import InputError
 from ...utils.text import listed, open_file, quoted, read_text
@@ -14,7 +15,7 @@ from ..image_info import image_sizes
 from . import open_images_files as files
 from .files import bare, images_by_stem
 from .gather import Faults, Found, Object, gather, in_px
-from .parsing import csv_rows, flag, numbers, read_json
+from .parsing import csv_rows, flag, naming_line, numbers, read_json
 
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
 BOXABLE = 1000  # a list of more classes than that is one of image labels, most without a box
@@ -82,20 +83,25 @@ def _rows(
         # a train set has 2 GB
         with io.TextIOWrapper(open_file(path), encoding="utf-8-sig", newline="") as file:
             csv_reader = csv.reader(file, skipinitialspace=True)
-            header = [name.strip() for name in next(csv_reader, [])]
-            missing = [name for name in needed if name not in header]
-            if missing:
-                raise InputError(f"{path}: line 1: the header lacks {listed(missing)}; add it.")
-            names = [*needed, *more]
-            pick = operator.itemgetter(*(header.index(n) if n in header else -1 for n in names))
-            for row in csv_reader:
-                if any(map(str.strip, row)):
-                    short = [""] * (len(header) - len(row))
-                    yield csv_reader.line_num, pick([*row[: len(header)], *short, ""])
+            with naming_line(path, csv_reader):
+                yield from _columns(path, csv_reader, needed, more)
     except UnicodeDecodeError:
         read_text(path)  # raises, with the line
-    except csv.Error as error:
-        raise InputError(f"{path}: line {csv_reader.line_num}: {error}.") from None
+
+
+def _columns(
+    path: str, csv_reader: Any, needed: Sequence[str], more: Sequence[str]
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    header = [name.strip() for name in next(csv_reader, [])]
+    missing = [name for name in needed if name not in header]
+    if missing:
+        raise InputError(f"{path}: line 1: the header lacks {listed(missing)}; add it.")
+    names = [*needed, *more]
+    pick = operator.itemgetter(*(header.index(n) if n in header else -1 for n in names))
+    for row in csv_reader:
+        if any(map(str.strip, row)):
+            short = [""] * (len(header) - len(row))
+            yield csv_reader.line_num, pick([*row[: len(header)], *short, ""])
 
 
 def _objects(
@@ -151,7 +157,7 @@ def _class_names(path: str) -> dict[str, str]:
     """Return {code: class name} of a file of class descriptions, with or without a header."""
     names: dict[str, str] = {}
     rows = csv_rows(read_text(path), 1)
-    try:
+    with naming_line(path, rows):
         for row in rows:
             if not any(row) or (not names and row[0].strip().lower() == "labelname"):
                 continue
@@ -160,8 +166,6 @@ def _class_names(path: str) -> dict[str, str]:
                     f"{path}: line {rows.line_num}: format should be 'code,class name'."
                 )
             names[row[0].strip()] = row[1].strip()
-    except csv.Error as error:
-        raise InputError(f"{path}: line {rows.line_num}: {error}.") from None
     return names
 
 

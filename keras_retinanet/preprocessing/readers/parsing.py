@@ -1,5 +1,6 @@
 """Parsing that the readers share: JSON, YAML and XML files, rows of text, and typed values."""
 
+import contextlib
 import csv
 import io
 import json
@@ -126,6 +127,15 @@ def csv_rows(text: str, separators: int) -> Any:
     text = re.sub(f'"[ \t]+(?={re.escape(delimiter)}|[\r\n]|$)', '"', text) if '"' in text else text
     lines = io.StringIO(text, newline="")
     return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+
+
+@contextlib.contextmanager
+def naming_line(path: str | os.PathLike, csv_reader: Any) -> Iterator[None]:
+    """Turn a malformed row of a `csv.reader` into an InputError that names file and line."""
+    try:
+        yield
+    except csv.Error as error:
+        raise InputError(f"{path}: line {csv_reader.line_num}: {error}.") from None
 
 
 def lines_of(path: str | os.PathLike) -> list[str]:
