@@ -3,9 +3,9 @@
     pip install atheris
     python -m benchmarks.fuzz --seconds 600 --findings findings [TARGET ...]
 
-libFuzzer keeps inputs that reach new code of the package, and changes them by its own mutations and
-by those of `benchmarks.hostile`, which know the formats. An exception other than InputError, a run
-of 20 s and 2 GB of memory are findings: each is saved once as a file.
+libFuzzer keeps inputs that reach new code of the package. It changes them by its own mutations and
+by the ones in `benchmarks.hostile`, which know the formats. An exception other than InputError, a
+run of 20 s and 2 GB of memory are findings: each is saved once as a file.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def pytest_configure(config):
 
 def pytest_collection_finish(session):
     """On TensorFlow, tests run step by step without graphs, which take longer to make than to run;
-    those of the `graphs` fixture do not. Python's garbage collector leaves out what is imported.
+    tests with the `graphs` fixture do not. Python's garbage collector leaves out what is imported.
     """
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)  # models are many small objects

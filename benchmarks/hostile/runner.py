@@ -13,7 +13,7 @@ from pathlib import Path
 from . import files
 from .worker import LIGHT
 
-SECONDS, MEMORY = 20, 2_000_000_000  # of a run; bytes beyond those of the worker
+SECONDS, MEMORY = 20, 2_000_000_000  # of a run; bytes beyond the worker's
 BOX = "box"  # the folder that a command runs in, with in and out
 
 

@@ -1,4 +1,4 @@
-"""Mutations that know the structure of a file of weights; the formats are those of `weights`."""
+"""Mutations that know the structure of a file of weights; the formats are in `weights`."""
 
 from __future__ import annotations
 

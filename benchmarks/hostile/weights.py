@@ -103,7 +103,7 @@ def with_header(header: bytes, numbers: bytes) -> bytes:
 
 
 def preset() -> dict[str, bytes]:
-    """Return the files of a preset; the tensors are not those of the model."""
+    """Return the files of a preset; the tensors do not fit the model."""
 
     def part(kind: str, **config: object) -> dict:
         return {"class_name": kind, "config": config}

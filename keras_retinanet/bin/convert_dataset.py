@@ -22,8 +22,8 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-convert-dataset",
         usage="%(prog)s [options] DATASET ... FORMAT FOLDER",
-        description="Write all splits of a data set, or those of --split, into FOLDER in the "
-        f"FORMAT {', '.join(FORMATS)}.",
+        description="Write all splits of a data set, or the ones that --split names, into FOLDER "
+        f"in the FORMAT {', '.join(FORMATS)}.",
         add_help=False,
     )
     parser.add_argument(

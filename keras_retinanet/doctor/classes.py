@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..utils.text import counted
 from .findings import Finding, Place, found
 from .splits import Split
 
@@ -33,7 +34,7 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
     elsewhere = sum((other["boxes"] for other in others), np.zeros_like(boxes))
     nowhere, few = (boxes == 0) & (elsewhere == 0), boxes < FEW_BOXES
     often = [
-        f"{name}: {b} {'box' if b == 1 else 'boxes'} in {i} {'image' if i == 1 else 'images'}"
+        f"{name}: {counted(b, 'box')} in {counted(i, 'image')}"
         for name, b, i in zip(names, boxes, images, strict=True)
     ]
     checks = [  # (name, severity, which classes, their texts, advice)
