@@ -121,7 +121,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
         raise _Parser(parser)
 
     module = importlib.import_module(f"keras_retinanet.bin.{name}")
-    methods = dict.fromkeys(("parse_args", "parse_intermixed_args"), stop)
+    methods = dict.fromkeys(("error", "parse_args", "parse_intermixed_args"), stop)
     with mock.patch.multiple(argparse.ArgumentParser, **methods):
         try:
             module.parse_args([])
