@@ -179,6 +179,9 @@ class RetinaNet(keras.Model):
                 self._densities[name] = spec.density  # tracked from here on
         wrapped = {name: _one_value(fn) if callable(fn) else fn for name, fn in given.items()}
         super().compile(optimizer=optimizer, loss=wrapped or loss, **kwargs)
+        if set(given) == set(self.output_names) and all(map(callable, given.values())):
+            values = [0.0] * len(self.outputs)  # only their number counts
+            self._compile_loss.build(values, values)  # else TensorFlow traces a step twice
 
     def get_compile_config(self) -> dict:
         """Return optimizer, losses and sampler, or {} if one of them is a user's function."""
