@@ -49,6 +49,7 @@ NMS = {
     "class_agnostic": "nms",
     "none": "nms:top",
 }
+NMS_ARGUMENTS = {"soft_gaussian": {"sigma": 0.5}}  # with their defaults
 
 # in the order in which they act; each image of a mosaic or mixup goes through all the others
 OPERATIONS = (
@@ -171,6 +172,32 @@ def check_values(config: dict) -> None:
             raise InputError(f"{name}: {key} must be True or False, {got}")
         if key in POSITIVE and value == 0:
             raise InputError(f"{name}: {key} must be more than 0, {got}")
+
+
+def nms_config(nms: str | bool | dict) -> str | dict:
+    """Return a choice of NMS as a name or a dict {"name": ..., **arguments}.
+
+    Equal choices have equal values: arguments at their defaults are left out, True is "hard" and
+    False "none".
+
+    Raises:
+        InputError: for an unknown name or argument, or a `sigma` out of range.
+    """
+    if nms in (True, False):
+        return "hard" if nms else "none"
+    given = dict(nms) if isinstance(nms, dict) else {"name": nms}
+    name = given.pop("name", None)
+    if name not in NMS:
+        raise InputError(f"Unknown NMS {name!r}; known: {', '.join(NMS)}.")
+    known = NMS_ARGUMENTS.get(name, {})
+    if not set(given) <= set(known):
+        unknown = ", ".join(sorted(set(given) - set(known)))
+        allowed = ", ".join(known) or "none"
+        raise InputError(f"{name}: unknown argument {unknown}; known: {allowed}.")
+    sigma = given.get("sigma", 0.5)
+    if not (isinstance(sigma, (int, float)) and 1e-3 <= sigma <= 1e3):
+        raise InputError(f"{name}: sigma must be from 0.001 to 1000, got {sigma!r}.")
+    return name if {**known, **given} == known else {"name": name, **given}
 
 
 def complete(operations: Mapping[str, Mapping]) -> dict[str, dict[str, float]]:

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from keras_retinanet.bucketing import batches
 from keras_retinanet.choices import TEST_SPLITS
 from keras_retinanet.detections import Detections
-from keras_retinanet.detector_options import DetectorOptions, check_threshold, inference_model
+from keras_retinanet.detector_options import DetectorOptions, check_fixed, check_threshold
+from keras_retinanet.engines import Engine, open_engine
 from keras_retinanet.errors import InputError
 from keras_retinanet.evaluation import evaluate_coco, evaluate_voc, voc_metric
 from keras_retinanet.evaluation.detections import detect_dataset
 from keras_retinanet.model_input import ModelInput, Prepared
-from keras_retinanet.models import RetinaNet
-from keras_retinanet.models.loading import load_retinanet
 from keras_retinanet.parts import PostProcess
 from keras_retinanet.preprocessing.dataset import Dataset, with_classes
 from keras_retinanet.preprocessing.source import open_dataset
@@ -51,13 +51,19 @@ class Detector:
     """Find objects in images, in pixels of the original image.
 
     Args:
-        model: an inference model, or a training model, which is converted.
+        model: an `Engine`, or a Keras model: an inference model, or a training model, which is
+            converted.
         inputs: how the model takes its images; None asks the model.
         class_names: in label order; None takes the model's.
         **options: of `DetectorOptions`.
 
     Raises:
         InputError: an inference model has other post-processing than the options ask for.
+
+    Attributes:
+        engine: the runtime with the model.
+        info: the model's `ModelInfo`; None for a Keras model that is no RetinaNet.
+        model: the Keras model; None if another runtime runs the file.
 
     >>> from keras_retinanet.models import backbone
     >>> from keras_retinanet.parts import Design, Heads, Pyramid
@@ -73,20 +79,23 @@ class Detector:
 
     def __init__(
         self,
-        model: RetinaNet,
+        model: Any,
         inputs: ModelInput | None = None,
         class_names: list[str] | None = None,
         **options: Any,
     ) -> None:
         self.options = DetectorOptions(**options)
-        self.model = model
-        self.class_names = class_names
+        self.engine = model if isinstance(model, Engine) else _keras_engine(model, self.options)
+        self.model = self.engine.model
+        self.info = self.engine.info
         self.clock = _Clock()
-        if isinstance(model, RetinaNet):
-            self.model = inference_model(model, self.options)
-            self.class_names = class_names or model.class_names
+        names: Sequence[str] | None = class_names
+        if self.info is not None:
+            check_fixed(self.info.postprocess, self.options)
+            names = names or self.info.class_names
+        self.class_names = None if names is None else list(names)
         sides = self.options.image_min_side, self.options.image_max_side
-        self.inputs = inputs or ModelInput.of(self.model, *sides, self.options.no_resize)
+        self.inputs = inputs or ModelInput.of(self.info.inputs, *sides, self.options.no_resize)
 
     @classmethod
     def load(cls, path: str | os.PathLike, **options: Any) -> Detector:
@@ -95,7 +104,7 @@ class Detector:
         Raises:
             InputError: there is no such file, or it holds no RetinaNet.
         """
-        return cls(load_retinanet(path, compile=False), **options)
+        return cls(open_engine(path, DetectorOptions(**options)), **options)
 
     @property
     def seconds_per_image(self) -> float:
@@ -113,8 +122,14 @@ class Detector:
         """
         if isinstance(image, (list, tuple)):
             return list(self.stream(image))
-        [found] = self._detect([self.inputs.prepare(image)])
+        [found] = self.detect_prepared([self.prepare(image)])
         return found
+
+    def prepare(
+        self, image: Any, index: int = 0, read: Callable[[Any], np.ndarray] | None = None
+    ) -> Prepared:
+        """Read and resize an image for the model, see `ModelInput.prepare`."""
+        return self.inputs.prepare(image, index, read)
 
     def stream(
         self,
@@ -149,7 +164,7 @@ class Detector:
 
         def prepare(pair: tuple[int, Any]) -> Prepared | tuple[int, InputError]:
             try:
-                return self.inputs.prepare(pair[1], pair[0], read)
+                return self.prepare(pair[1], pair[0], read)
             except InputError as error:
                 if on_error == "raise":
                     raise
@@ -164,9 +179,9 @@ class Detector:
                     done[item[0]] = None
                     broken.append(item[1])
 
-        for group in _batches(readable(), size, WINDOW * size):
+        for group in batches(readable(), size, WINDOW * size):
             rows = size if self.inputs.canvases == "few" else len(group)
-            done.update((found.index, found) for found in self._detect(group, rows))
+            done.update((found.index, found) for found in self.detect_prepared(group, rows))
             while first in done:
                 found = done.pop(first)
                 first += 1
@@ -202,7 +217,8 @@ class Detector:
         detector.options = dataclasses.replace(
             self.options, score_threshold=score_threshold, max_detections=max_detections
         )
-        check_threshold(self.model, score_threshold)
+        if self.info is not None:
+            check_threshold(self.info.postprocess, score_threshold)
         data, detections = detect_dataset(detector, data, on_error="skip")
         metrics = evaluate_coco(data, detections, max_detections)
         metrics["VOC"] = voc_metric(evaluate_voc(data, detections, iou_threshold))
@@ -217,21 +233,23 @@ class Detector:
         """
         if self.class_names is not None:
             return with_classes(dataset, self.class_names)
-        count = self.model.num_classes
+        count = self.info.num_classes
         if dataset.num_classes != count:
             names = listed(dataset.class_names)
             raise InputError(f"The data set has the classes {names}, but the model has {count}.")
         return dataset
 
-    def _detect(self, group: Sequence[Prepared], size: int = 1) -> list[Detections]:
-        """Return the detections in images of one bucket, filled up with black to `size` images."""
+    def detect_prepared(self, group: Sequence[Prepared], size: int = 1) -> list[Detections]:
+        """Return the detections in images of one bucket, in their order.
+
+        The batch is filled up with black to `size` images, so that batches have few shapes.
+        """
         width, height = group[0].bucket
-        batch = np.zeros((size, height, width, 3), group[0].pixels.dtype)
+        batch = np.zeros((max(size, len(group)), height, width, 3), group[0].pixels.dtype)
         for row, item in zip(batch, group, strict=False):
             row[: item.pixels.shape[0], : item.pixels.shape[1]] = item.pixels
         start = time.perf_counter()
-        outputs = self.model.predict_on_batch(batch)[:3]
-        boxes, scores, labels = (np.asarray(output) for output in outputs)
+        boxes, scores, labels = self.engine(batch)
         self.clock.add(time.perf_counter() - start, len(group), batch.shape)
         return [
             self._in_image(item, boxes[row], scores[row], labels[row])
@@ -261,18 +279,11 @@ class Detector:
         )
 
 
-def _batches(items: Iterable[Prepared], size: int, window: int) -> Iterator[list[Prepared]]:
-    """Yield lists of up to `size` items of one bucket; no item waits for more than `window`."""
-    waiting: dict[tuple[int, int], list[Prepared]] = {}  # in the order of their first items
-    for item in items:
-        group = waiting.setdefault(item.bucket, [])
-        group.append(item)
-        if len(group) == size:
-            yield waiting.pop(item.bucket)
-        longest = next(iter(waiting.values()), None)
-        if longest and item.index - longest[0].index >= window:
-            yield waiting.pop(longest[0].bucket)
-    yield from waiting.values()
+def _keras_engine(model: Any, options: DetectorOptions) -> Engine:
+    """Return the engine of a Keras model, which follows the model's weights as they change."""
+    from keras_retinanet.engines.keras import KerasEngine, inference_model
+
+    return KerasEngine(inference_model(model, options))
 
 
 def _report(broken: list[InputError], count: int) -> None:

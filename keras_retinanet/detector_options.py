@@ -1,14 +1,12 @@
-"""The options of a `Detector`, and the inference model that fits them."""
+"""The options of a `Detector`, and the checks that a model fits them."""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
-from typing import Any
 
+from keras_retinanet.choices import nms_config
 from keras_retinanet.errors import InputError
-from keras_retinanet.models import RetinaNet, convert_model
-from keras_retinanet.nms import config as nms_config
 from keras_retinanet.options import BATCH, DETECTIONS, SHARE, SIDE, check_number
 from keras_retinanet.parts import PostProcess
 from keras_retinanet.utils.anchors import AnchorParameters
@@ -54,40 +52,30 @@ class DetectorOptions:
             nms_config(self.nms)
 
 
-def inference_model(model: RetinaNet, options: DetectorOptions) -> RetinaNet:
-    """Convert a training model, with a threshold low enough for evaluation.
-
-    Returns an inference model as it is.
+def check_fixed(held: PostProcess, options: DetectorOptions) -> None:
+    """Check that a model with post-processing of its own has the one that the options ask for.
 
     Raises:
-        InputError: an inference model has other post-processing than the options ask for.
+        InputError: it has another NMS or NMS threshold.
     """
-    asked: dict[str, Any] = {"nms": options.nms, "nms_threshold": options.nms_threshold}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    held = model.detection
-    if model.is_training_model:
-        known = {**vars(PostProcess()), **held}
-        asked["score_threshold"] = min(options.score_threshold, known["score_threshold"])
-        asked["max_detections"] = max(options.max_detections, known["max_detections"])
-        return convert_model(model, anchor_params=options.anchors, **asked)
-    for name, value in asked.items():
-        value = nms_config(value) if name == "nms" else value
-        if held.get(name) != value:
+    asked = None if options.nms is None else nms_config(options.nms)
+    for name, value, has in (
+        ("nms", asked, nms_config(held.nms)),
+        ("nms_threshold", options.nms_threshold, held.nms_threshold),
+    ):
+        if value not in (None, has):
             raise InputError(
-                f"{name} {value!r} needs a training model; this inference model has "
-                f"{held.get(name)!r}."
+                f"{name} {value!r} needs a training model; this inference model has {has!r}."
             )
-    check_threshold(model, options.score_threshold)
-    return model
+    check_threshold(held, options.score_threshold)
 
 
-def check_threshold(model: RetinaNet, score_threshold: float) -> None:
+def check_threshold(held: PostProcess, score_threshold: float) -> None:
     """Warn if the model drops detections that the threshold would keep."""
-    held = model.detection.get("score_threshold", 0) if isinstance(model, RetinaNet) else 0
-    if score_threshold < held:
+    if score_threshold < held.score_threshold:
         warnings.warn(
-            f"The model keeps no detections with a score below {held}; convert it again for the "
-            f"threshold {score_threshold}.",
+            f"The model keeps no detections with a score below {held.score_threshold}; convert it "
+            f"again for the threshold {score_threshold}.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -7,18 +7,21 @@ import functools
 import io
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.layers.normalize import normalize
-from keras_retinanet.models import RetinaNet
+from keras_retinanet.normalization import normalize
 from keras_retinanet.options import check_sides
 from keras_retinanet.preprocessing.buckets import rounded_up
 from keras_retinanet.utils.image_file import read_image_rgb, upright_rgb
 from keras_retinanet.utils.resizing import RESIZES, Fit, stretched
+
+if TYPE_CHECKING:
+    from keras_retinanet.models import RetinaNet
+    from keras_retinanet.parts import Inputs
 
 # long side / short side of usual images; others are padded to the next one
 RATIOS = (1, 9 / 8, 5 / 4, 4 / 3, 3 / 2, 8 / 5)
@@ -57,12 +60,12 @@ class ModelInput:
     @classmethod
     def of(
         cls,
-        model: RetinaNet,
+        model: RetinaNet | Inputs,
         min_side: int | None = None,
         max_side: int | None = None,
         no_resize: bool = False,
     ) -> ModelInput:
-        """Return the input of a model, with other sides if they are given.
+        """Return the input of a model, or of its `Inputs`, with other sides if they are given.
 
         Raises:
             InputError: `min_side` exceeds `max_side`, and they are not the model's sides.
@@ -116,7 +119,7 @@ class ModelInput:
         return sides[0], sides[1]
 
 
-def normalize_of(model: RetinaNet) -> Callable[[np.ndarray], np.ndarray] | None:
+def normalize_of(model: RetinaNet | Inputs) -> Callable[[np.ndarray], np.ndarray] | None:
     """Return the function that normalizes RGB images, None if the model does."""
     if model.normalization is not None:
         return None

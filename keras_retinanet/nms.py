@@ -13,7 +13,7 @@ from keras import ops
 
 from .boxes import diou, iou
 from .choices import NMS, lookup
-from .errors import InputError
+from .choices import nms_config as config
 from .typing import Tensor
 
 Kept = tuple[Tensor, Tensor]  # rows and scores of the kept candidates, see above
@@ -212,35 +212,6 @@ def soft_gaussian(
         return ops.exp(-(overlap**2) / sigma)
 
     return soft(boxes, scores, labels, limits, decay)
-
-
-ARGUMENTS = {"soft_gaussian": {"sigma": 0.5}}  # arguments that a choice may set, and their defaults
-
-
-def config(nms: str | bool | dict) -> str | dict:
-    """Return a choice of NMS as a name or a dict {"name": ..., **arguments}.
-
-    Equal choices have equal values: arguments at their defaults are left out, True is "hard" and
-    False "none".
-
-    Raises:
-        InputError: for an unknown name or argument, or a `sigma` out of range.
-    """
-    if nms in (True, False):
-        return "hard" if nms else "none"
-    given = dict(nms) if isinstance(nms, dict) else {"name": nms}
-    name = given.pop("name", None)
-    if name not in NMS:
-        raise InputError(f"Unknown NMS {name!r}; known: {', '.join(NMS)}.")
-    known = ARGUMENTS.get(name, {})
-    if not set(given) <= set(known):
-        unknown = ", ".join(sorted(set(given) - set(known)))
-        allowed = ", ".join(known) or "none"
-        raise InputError(f"{name}: unknown argument {unknown}; known: {allowed}.")
-    sigma = given.get("sigma", 0.5)
-    if not (isinstance(sigma, (int, float)) and 1e-3 <= sigma <= 1e3):
-        raise InputError(f"{name}: sigma must be from 0.001 to 1000, got {sigma!r}.")
-    return name if {**known, **given} == known else {"name": name, **given}
 
 
 def get(nms: str | bool | dict) -> Callable[..., Kept]:

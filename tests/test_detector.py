@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from keras_retinanet import Detector, detector, model_input, open_dataset
+from keras_retinanet.bucketing import batches
 from keras_retinanet.detector_options import DetectorOptions
 from keras_retinanet.errors import InputError
 from keras_retinanet.evaluation import evaluate_coco, evaluate_voc
@@ -296,7 +297,7 @@ def test_images_of_a_rare_bucket_are_detected_within_8_images():
         return Prepared(None, None, None, bucket, None, index)
 
     items = [prepared(0, "rare"), *(prepared(i, "usual") for i in range(1, 100))]
-    groups = list(detector._batches(iter(items), 4, 8))
+    groups = list(batches(iter(items), 4, 8))
     assert [len(group) for group in groups[:4]] == [4, 4, 1, 4]
     assert sorted(item.index for group in groups for item in group) == list(range(100))
     assert all(len({item.bucket for item in group}) == 1 for group in groups)

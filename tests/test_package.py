@@ -85,6 +85,10 @@ except SystemExit as stop:
     assert not imported_by(code) & HEAVY
 
 
+def test_detector_without_a_keras_model_imports_no_backend():
+    assert not imported_by("import keras_retinanet.detector") & {"keras", "tensorflow", "jax"}
+
+
 def test_imported_by_finds_heavy_modules():
     # so that the two tests above can fail
     assert "numpy" in imported_by("import keras_retinanet.boxes")

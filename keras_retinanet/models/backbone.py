@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from ..errors import InputError
-from ..layers.normalize import normalize_bgr
+from ..normalization import normalize_bgr
 from ..parts import Design, Freeze
 from ..typing import StrPath, Tensor
 from ..utils.text import listed, printable

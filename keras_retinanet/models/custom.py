@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from ..errors import InputError
-from ..layers.normalize import NORMALIZATIONS
+from ..normalization import NORMALIZATIONS
 from ..typing import Tensor
 from ..utils.model import all_layers
 from ..utils.text import listed

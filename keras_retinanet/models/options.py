@@ -11,7 +11,7 @@ import numpy as np
 from .. import coders, nms
 from ..choices import ASSIGNERS, check_values
 from ..errors import InputError
-from ..layers.normalize import NORMALIZATIONS
+from ..normalization import NORMALIZATIONS
 from ..options import EPOCH, check_number
 from ..parts import Inputs, PostProcess, Pyramid
 from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters

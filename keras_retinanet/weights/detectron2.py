@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import InputError
-from ..layers.normalize import NORMALIZATIONS
 from ..models.build import anchors_of as anchors_of_design
+from ..normalization import NORMALIZATIONS
 from ..presets import DETECTRON2
 from ..typing import ClassNames, StrPath, Tensors
 from ..utils.anchors import AnchorParameters

@@ -16,10 +16,10 @@ import keras
 import numpy as np
 
 from ..errors import InputError
-from ..layers.normalize import NORMALIZATIONS
 from ..models import backbone as make_backbone
 from ..models.build import anchors_of
 from ..models.options import check_anchors
+from ..normalization import NORMALIZATIONS
 from ..options import COUNT, POSITIVE, check_number
 from ..parts import Design, Freeze, Heads, Inputs, PostProcess, Pyramid
 from ..presets import KERASHUB

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.normalize import NORMALIZATIONS
+from ..normalization import NORMALIZATIONS
 from ..parts import Design
 from ..presets import MMDETECTION, MMDETECTION_GFL
 from ..typing import ClassNames, StrPath, Tensors
