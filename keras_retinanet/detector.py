@@ -94,8 +94,8 @@ class Detector:
             check_fixed(self.info.postprocess, self.options)
             names = names or self.info.class_names
         self.class_names = None if names is None else list(names)
-        sides = self.options.image_min_side, self.options.image_max_side
-        self.inputs = inputs or ModelInput.of(self.info.inputs, *sides, self.options.no_resize)
+        sizes = self.options.image_min_side, self.options.image_max_side, self.options.no_resize
+        self.inputs = inputs or ModelInput.of(self.info.inputs, *sizes, self.info.size)
 
     @classmethod
     def load(cls, path: str | os.PathLike, **options: Any) -> Detector:
@@ -244,10 +244,7 @@ class Detector:
 
         The batch is filled up with black to `size` images, so that batches have few shapes.
         """
-        width, height = group[0].bucket
-        batch = np.zeros((max(size, len(group)), height, width, 3), group[0].pixels.dtype)
-        for row, item in zip(batch, group, strict=False):
-            row[: item.pixels.shape[0], : item.pixels.shape[1]] = item.pixels
+        batch = self.inputs.batch(group, size)
         start = time.perf_counter()
         boxes, scores, labels = self.engine(batch)
         self.clock.add(time.perf_counter() - start, len(group), batch.shape)

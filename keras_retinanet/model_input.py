@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,8 @@ class ModelInput:
         canvases: "few" pads each image to a bucket, "own" leaves it as large as it is.
         preprocess: turns an RGB image (H, W, 3) of 0..255 into the input; None for a model that
             normalizes in its graph.
+        size: the only (width, height) px that the model takes; None for any. Images are resized to
+            fit in it.
     """
 
     min_side: int | None
@@ -56,6 +58,7 @@ class ModelInput:
     resize: str = "opencv"
     canvases: str = "few"
     preprocess: Callable[[np.ndarray], np.ndarray] | None = None
+    size: tuple[int, int] | None = None
 
     @classmethod
     def of(
@@ -64,12 +67,22 @@ class ModelInput:
         min_side: int | None = None,
         max_side: int | None = None,
         no_resize: bool = False,
+        size: tuple[int, int] | None = None,
     ) -> ModelInput:
         """Return the input of a model, or of its `Inputs`, with other sides if they are given.
 
         Raises:
-            InputError: `min_side` exceeds `max_side`, and they are not the model's sides.
+            InputError: `min_side` exceeds `max_side`, and they are not the model's sides, or sides
+                are given although the model takes one `size`.
         """
+        if size is not None:
+            if min_side or max_side or no_resize:
+                raise InputError(
+                    f"The model takes images of {size[0]} x {size[1]} px only; leave out "
+                    "image_min_side, image_max_side and no_resize."
+                )
+            rest = normalize_of(model), size
+            return cls(min(size), max(size), model.resize, model.canvases, *rest)
         held = model.image_min_side, model.image_max_side
         low = min_side or held[0] or max_side
         high = max_side or held[1] or low
@@ -90,7 +103,10 @@ class ModelInput:
         """Return the `Fit` of an image of `size` (width, height) px to the input."""
         if self.min_side is None:
             return stretched(size, size)
-        return RESIZES[self.resize].fit(size, self.min_side, self.max_side)
+        most = self.max_side
+        if self.size is not None:  # an image in portrait format may be as long as the input is high
+            most = self.size[0] if size[0] >= size[1] else self.size[1]
+        return RESIZES[self.resize].fit(size, self.min_side, most)
 
     def pixels(self, image: np.ndarray, fit: Fit) -> np.ndarray:
         """Return the input (h, w, 3) of an RGB image (H, W, 3) uint8, not yet padded."""
@@ -107,6 +123,8 @@ class ModelInput:
         >>> photo.bucket(photo.fit((640, 480))), photo.bucket(photo.fit((640, 490)))
         ((1088, 800), (1088, 800))
         """
+        if self.size is not None:
+            return self.size
         if self.canvases == "own":
             return fit.frame
         sides = [rounded_up(side) for side in fit.frame]
@@ -117,6 +135,18 @@ class ModelInput:
         step = min(next((step for step in steps if step >= long), most), most)
         sides[sides.index(long)] = max(long, step)
         return sides[0], sides[1]
+
+    @staticmethod
+    def batch(group: Sequence[Prepared], size: int = 1) -> np.ndarray:
+        """Return images of one bucket as a batch (B, H, W, 3), padded with zeros.
+
+        The batch has at least `size` rows, black if there are fewer images.
+        """
+        width, height = group[0].bucket
+        batch = np.zeros((max(size, len(group)), height, width, 3), group[0].pixels.dtype)
+        for row, item in zip(batch, group, strict=False):
+            row[: item.pixels.shape[0], : item.pixels.shape[1]] = item.pixels
+        return batch
 
 
 def normalize_of(model: RetinaNet | Inputs) -> Callable[[np.ndarray], np.ndarray] | None:

@@ -262,3 +262,22 @@ def detector(snapshot, make_once):
         convert_model.main([str(snapshot), str(folder / "detector.keras")])
 
     return make_once("detector", fill) / "detector.keras"
+
+
+@pytest.fixture
+def refuse(capsys):
+    """Runs a command that must end with exit status 2 and one sentence, and gives the sentence."""
+
+    def run(main, *args):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(arg) for arg in args])
+        captured = capsys.readouterr()
+        errors = [line for line in captured.err.splitlines() if "error: " in line]
+        assert stop.value.code == 2, captured.err
+        assert len(errors) == 1, captured.err
+        assert captured.err.rstrip().endswith(errors[0])
+        assert "Traceback" not in captured.err + captured.out
+        return errors[0]
+
+    return run

@@ -1,41 +1,58 @@
-"""Convert a training model into an inference model: `retinanet-convert-model IN OUT`."""
+"""Convert a model for inference and for other runtimes: `retinanet-convert-model IN OUT`."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..choices import written
 from ..errors import InputError
-from ..options import DETECTIONS, SHARE
+from ..export.formats import FORMATS, Format, Target, format_of
+from ..model_info import PRECISIONS
+from ..options import DETECTIONS, SHARE, SIDE
 from ..parts import PostProcess
 from ..utils.outputs import check_outputs
 from .arguments import add_nms_options, number
 from .cli import check_folder, start_backend, user_errors
+from .detect import find_images
 
 if TYPE_CHECKING:
     from ..models import RetinaNet
-
-SAVED_MODEL = (
-    "fingerprint.pb",
-    "saved_model.pb",
-    "variables/variables.data-00000-of-00001",
-    "variables/variables.index",
-)
 
 
 def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-convert-model",
         usage="%(prog)s [options] IN OUT",
-        description="Convert a training model into an inference model: a .keras file, or a "
-        "TensorFlow SavedModel when OUT has no suffix.",
+        description="Convert a model into an inference model (.keras), ONNX (.onnx), OpenVINO "
+        "(.xml and .bin), LiteRT (.tflite), or a TensorFlow SavedModel (a folder).",
     )
     parser.add_argument("model_in", metavar="IN", help="a .keras file")
-    parser.add_argument("model_out", metavar="OUT", help="FILE.keras, or a folder for a SavedModel")
+    parser.add_argument("model_out", metavar="OUT", help="the file, or a folder without a suffix")
+    parser.add_argument(
+        "--format", choices=tuple(FORMATS), help="the format (that of OUT's suffix)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="of the weights: float16 for OpenVINO and LiteRT, dynamic (int8 weights) for LiteRT, "
+        "int8 (and activations) for both (%(default)s)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        metavar="SOURCE",
+        help="image, folder or glob with which int8 is calibrated; about 100 typical images",
+    )
+    parser.add_argument(
+        "--size",
+        type=size,
+        metavar="WxH",
+        help="px of the only input size of a LiteRT file (that of a 4:3 image)",
+    )
     parser.add_argument("--backbone", help="refuse a model with another backbone")
     kinds = add_nms_options(parser)
     kinds.add_argument(
@@ -60,40 +77,61 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         help="largest number of detections in an image (the model's, or "
         f"{PostProcess.max_detections})",
     )
+    parser.add_argument(
+        "--no-verify", dest="verify", action="store_false", help="write the file unproven"
+    )
     parser.add_argument("--parallel-iterations", help=argparse.SUPPRESS)
     return parser.parse_args(args)
 
 
+def size(text: str) -> tuple[int, int]:
+    """Return (width, height) of WxH; the argument type of --size."""
+    sides = text.split("x")
+    if len(sides) != 2:
+        raise argparse.ArgumentTypeError(f"must be WxH, such as 640x480, got {text[:50]}.")
+    width, height = map(number(int, SIDE), sides)
+    return width, height
+
+
 def run(args: argparse.Namespace) -> None:
-    suffix = os.path.splitext(args.model_out)[1]
-    if suffix not in ("", ".keras"):
-        raise InputError(
-            f"{args.model_out} has the suffix {suffix}; name FILE.keras, or a folder without a "
-            "suffix for a SavedModel."
-        )
-    outputs = [args.model_out]
-    if not suffix:
-        outputs = [os.path.join(args.model_out, name) for name in SAVED_MODEL]
-    check_outputs({"OUT": outputs}, filter(None, (args.model_in, args.config)))
+    rule = FORMATS[format_of(args.model_out, args.format)]
+    check_target(args, rule)
+    check_outputs({"OUT": rule.files(args.model_out)}, filter(None, (args.model_in, args.config)))
+    images = find_images([args.calibrate]) if args.calibrate else []
     start_backend()
     from ..models.loading import load_retinanet
 
     model = load_retinanet(args.model_in, args.backbone, compile=False)
     if model.is_training_model:
         model = convert(args, model)
-    elif suffix == ".keras":
+    elif rule.suffix == ".keras":
         raise InputError(f"{args.model_in} is an inference model; name a training model.")
     check_nms(args, model)
-    if suffix == ".keras":
-        from ..training.snapshots import save_whole
-
-        save_whole(model, args.model_out)
-    else:
-        from ..export.saved_model import export_saved_model
-
+    if not rule.suffix:
         check_folder(args.model_out)
-        export_saved_model(model, args.model_out)
+    rule.write(model, Path(args.model_out), target_of(args, rule, model, images))
     print(f"wrote {args.model_out}")
+
+
+def check_target(args: argparse.Namespace, rule: Format) -> None:
+    """Raise an InputError if the format does not take the options of `Target`."""
+    if args.precision not in rule.precisions:
+        known = ", ".join(rule.precisions)
+        raise InputError(f"--precision {args.precision}: {args.model_out} can have {known}.")
+    if args.size and not rule.fixed:
+        raise InputError(f"--size: {args.model_out} takes images of any size; leave it out.")
+    if (args.precision == "int8") != bool(args.calibrate):
+        raise InputError("--precision int8 and --calibrate SOURCE must be given together.")
+
+
+def target_of(
+    args: argparse.Namespace, rule: Format, model: RetinaNet, images: Sequence[str]
+) -> Target:
+    """Return the choices of an export, with the images prepared for the model."""
+    from ..export.calibration import inputs_of, usual_size
+
+    chosen = args.size or usual_size(model) if rule.fixed else None
+    return Target(args.precision, chosen, inputs_of(model, images, chosen))
 
 
 def check_nms(args: argparse.Namespace, model: RetinaNet) -> None:

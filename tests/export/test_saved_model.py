@@ -1,5 +1,6 @@
 """The SavedModel, run by TensorFlow alone, against the detections of this package."""
 
+import io
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,7 @@ from keras_retinanet.errors import InputError
 from keras_retinanet.export.saved_model import (
     drop_padding,
     export_saved_model,
-    serving_function,
+    serving_functions,
 )
 from keras_retinanet.utils.resizing import RESIZES, stretched
 
@@ -164,7 +165,7 @@ def test_every_resize_rule_is_in_the_graph(model, pictures, rule, within_graphs)
 
     model.resize, model.canvases = rule, "own"
     spec = tf.TensorSpec((None, None, None, 3), tf.uint8)
-    serve = tf.function(serving_function(model), input_signature=[spec])
+    serve = tf.function(serving_functions(model)["detections"], input_signature=[spec])
     some = {name: pictures[name] for name in ("same", "wide", "high")}
     detector = Detector(model, score_threshold=0.05, max_detections=300)
     expected = detections_in(detector, some)
@@ -210,7 +211,7 @@ def test_nms_is_in_the_graph(snapshot, pictures, within_graphs, nms):
     images = pictures["same"]  # 64 px, as the model takes them
     model = convert_model(load_model(snapshot), nms=nms, score_threshold=0.1)
     spec = tf.TensorSpec((None, None, None, 3), tf.uint8)
-    serve = tf.function(serving_function(model), input_signature=[spec])
+    serve = tf.function(serving_functions(model)["detections"], input_signature=[spec])
     with within_graphs():
         served = serve(tf.constant(images))
     for name, expected in zip(model.output_names, model.predict_on_batch(images), strict=True):
@@ -243,3 +244,73 @@ def test_another_backend_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(InputError, match=r"jax .* KERAS_BACKEND=tensorflow"):
         export_saved_model(None, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def signatures(exported):
+    import tensorflow as tf
+
+    return tf.saved_model.load(str(exported)).signatures
+
+
+def encoded(image, suffix, **options):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, suffix, **options)
+    return file.getvalue()
+
+
+def test_encoded_files_of_different_sizes_give_what_their_pixels_give(signatures, pictures):
+    import tensorflow as tf
+
+    images = [pictures["same"][0], pictures["wide"][0], pictures["high"][0]]
+    files = tf.constant([encoded(image, "PNG") for image in images])
+    found = signatures["serving_bytes"](images=files)
+    for row, image in enumerate(images):
+        single = signatures["serving_uint8"](images=tf.constant(image[None]))
+        for name, values in single.items():
+            np.testing.assert_allclose(found[name][row], values[0], atol=1e-4)
+
+
+def test_jpeg_is_read_as_by_pillow_and_its_orientation_ignored(pictures):
+    from keras_retinanet.export.saved_model import decoded
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees to show
+    file = encoded(pictures["wide"][0], "JPEG", quality=95, exif=exif)
+    pixels = np.asarray(decoded(file), int)
+    assert pixels.shape == (101, 150, 3)
+    assert np.abs(pixels - np.asarray(Image.open(io.BytesIO(file)), int)).max() <= 2
+
+
+def test_empty_batch_of_files_gives_no_rows(signatures):
+    import tensorflow as tf
+
+    found = signatures["serving_bytes"](images=tf.constant([], tf.string))
+    assert {name: tuple(values.shape) for name, values in found.items()} == {
+        "boxes": (0, 300, 4),
+        "scores": (0, 300),
+        "labels": (0, 300),
+    }
+
+
+def test_raw_signature_gives_candidates_in_pixels_of_image(signatures, pictures, candidates):
+    import tensorflow as tf
+
+    from keras_retinanet.export.candidates import candidates_model
+
+    images = pictures["same"].astype("float32")  # 64 px: the graph leaves them as they are
+    found = signatures["serving_raw"](images=tf.constant(images))
+    boxes, scores, labels = candidates_model(keras.saving.load_model(candidates))(images)
+    np.testing.assert_allclose(found["scores"], scores, atol=1e-4)
+    sure = np.asarray(scores) > 0.05
+    assert (found["labels"].numpy()[sure] == np.asarray(labels)[sure]).all()
+    np.testing.assert_allclose(found["boxes"].numpy()[sure], np.asarray(boxes)[sure], atol=1e-2)
+
+
+def test_variables_are_constants_and_facts_are_inside(exported):
+    from keras_retinanet.model_info import ModelInfo
+
+    variables = exported / "variables" / "variables.data-00000-of-00001"
+    assert variables.stat().st_size < 1000
+    info = ModelInfo.from_json((exported / "assets.extra" / "keras_retinanet.json").read_text())
+    assert info.inputs.image_min_side == 64

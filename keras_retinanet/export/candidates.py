@@ -1,0 +1,111 @@
+"""The graph that every runtime's file holds: images in, candidates out, before NMS."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import keras
+
+from ..errors import InputError
+from ..model_info import ModelInfo
+from ..models import RetinaNet
+from .formats import Target
+
+OUTPUTS = ("boxes", "scores", "labels")
+NMS_LAYER = "filtered_detections"
+
+
+def check_backend(what: str) -> None:
+    """Raise an InputError unless Keras runs on TensorFlow, whose graphs the exports begin with."""
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"The backend {keras.backend.backend()} cannot write {what}; set "
+            "KERAS_BACKEND=tensorflow."
+        )
+
+
+def check_installed(package: str, extra: str, what: str) -> None:
+    """Raise an InputError that names the extra unless an optional package is installed."""
+    if importlib.util.find_spec(package) is None:
+        raise InputError(f"{what} needs {package}: pip install 'keras-retinanet[{extra}]'.")
+
+
+def candidates_model(model: RetinaNet) -> keras.Model:
+    """Return images (B, H, W, 3) -> [boxes (B, C, 4), scores (B, C), labels (B, C)].
+
+    The candidates are decoded and in descending order of score; their boxes, xyxy px of the images,
+    are clipped unless the model clips after NMS.
+
+    Args:
+        model: an inference model.
+    """
+    return keras.Model(model.inputs[0], model.get_layer(NMS_LAYER).input[:3])
+
+
+def candidates_info(model: RetinaNet, target: Target = Target()) -> ModelInfo:
+    """Return the facts of an export of an inference model."""
+    batch = None if target.size is None else 1
+    return replace(
+        ModelInfo.of(model),
+        outputs="candidates",
+        precision=target.precision,
+        size=target.size,
+        batch=batch,
+    )
+
+
+def candidates_function(model: RetinaNet, size: tuple[int, int] | None = None) -> Any:
+    """Return `candidates_model` as a `tf.function` -> {"boxes", "scores", "labels"}.
+
+    Args:
+        model: an inference model.
+        size: (width, height) px of the images (1, H, W, 3); None for any size and batch.
+    """
+    import tensorflow as tf
+
+    graph = candidates_model(model)
+    shape = (None, None, None, 3) if size is None else (1, size[1], size[0], 3)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="images")])
+    def candidates(images: Any) -> dict:
+        boxes, scores, labels = graph(images, training=False)
+        return {"boxes": boxes, "scores": scores, "labels": tf.cast(labels, tf.int32)}
+
+    candidates.graph = graph  # keeps its variables alive
+    return candidates
+
+
+def frozen(function: Any) -> Any:
+    """Return a `tf.function` of `images` with its variables turned into constants.
+
+    Runtimes fold constants: a convolution, its batch norm and its activation become one operation.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    concrete = function.get_concrete_function()
+    constant = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+
+    @tf.function(input_signature=function.input_signature)
+    def run(images: Any) -> Any:
+        return tf.nest.pack_sequence_as(concrete.structured_outputs, constant(images))
+
+    return run
+
+
+@contextlib.contextmanager
+def quiet(*loggers: str) -> Iterator[None]:
+    """Show only the errors of these loggers."""
+    held = [(logging.getLogger(name), logging.getLogger(name).level) for name in loggers]
+    for logger, _ in held:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in held:
+            logger.setLevel(level)
