@@ -9,8 +9,11 @@ PARALLEL = --numprocesses 2 --dist worksteal  # each takes up to 2 GB
 UNIT = tests/assigners tests/doctor tests/evaluation tests/preprocessing tests/utils \
   tests/training tests/test_boxes.py tests/test_coders.py tests/test_detections.py \
   tests/test_synthetic.py tests/weights/test_pickles.py
-COMMANDS = retinanet-train retinanet-evaluate retinanet-convert-model retinanet-detect \
+COMMANDS = retinanet-train retinanet-evaluate retinanet-convert-model retinanet-detect retinanet-serve \
   retinanet-doctor retinanet-debug retinanet-convert-dataset retinanet-import-weights
+
+# modules that need an extra
+OPTIONAL = "keras_retinanet.serving", "keras_retinanet.engines."
 
 # a locked version of everything, and of setuptools first, for it also builds the package
 PIP_INSTALL = -m pip install --quiet --constraint requirements.txt
@@ -58,7 +61,8 @@ test-wheel: wheel  ## install the wheel in an empty environment and try the comm
 	$(WHEEL_VENV)/bin/python $(PIP_INSTALL) dist/*.whl
 	$(WHEEL_VENV)/bin/python -I -c 'import importlib, pkgutil, keras_retinanet as package; \
 	  [importlib.import_module(module.name) \
-	   for module in pkgutil.walk_packages(package.__path__, "keras_retinanet.")]'
+	   for module in pkgutil.walk_packages(package.__path__, "keras_retinanet.") \
+	   if not module.name.startswith(($(OPTIONAL)))]'
 
 lint: $(VENV)/.installed-test  ## ruff: rules and format; mypy: types
 	$(VENV)/bin/ruff check .

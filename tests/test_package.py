@@ -33,12 +33,13 @@ def imported_by(code):
     return {name.partition(".")[0] for name in result.stdout.splitlines()[-1].split()}
 
 
-def test_package_installs_eight_commands():
+def test_package_installs_its_commands():
     assert set(COMMANDS) == {
         "retinanet-train",
         "retinanet-evaluate",
         "retinanet-convert-model",
         "retinanet-detect",
+        "retinanet-serve",
         "retinanet-doctor",
         "retinanet-debug",
         "retinanet-convert-dataset",

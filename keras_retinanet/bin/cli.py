@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from ..errors import InputError
 from ..utils.outputs import check_outputs
-from ..utils.terminal import one_line, paint
+from ..utils.terminal import one_line, paint, silenced
 
 ANNOTATIONS = (".csv", ".txt", ".xml", ".yaml", ".yml")  # and .json
 
@@ -154,12 +154,5 @@ def choose_gpu(gpu: str | None) -> None:
 
 def start_backend() -> None:
     """Import Keras without the messages of the backend's libraries."""
-    sys.stderr.flush()
-    terminal, silence = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 2)
-    try:
+    with silenced():
         import keras  # noqa: F401
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(silence)

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 COLOURS = {"error": "1;31", "warning": "33", "note": "36", "good": "32"}  # ANSI codes
 MOST = 200  # characters of a word
 MOST_OF_ALL = 2000
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Drop what libraries write to standard error inside the block, past Python too."""
+    sys.stderr.flush()
+    terminal, silence = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(silence)
 
 
 def paint(text: str, tone: str, stream: TextIO | None = None) -> str:

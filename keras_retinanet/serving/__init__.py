@@ -1,0 +1,1 @@
+"""The server of `retinanet-serve`: detectors behind HTTP."""
