@@ -7,24 +7,17 @@ descending order of their final scores, -1 in unused places. Only soft NMS lower
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from keras import ops
 
 from .boxes import diou, iou
 from .choices import NMS, lookup
 from .choices import nms_config as config
+from .nms_numpy import Limits
 from .typing import Tensor
 
 Kept = tuple[Tensor, Tensor]  # rows and scores of the kept candidates, see above
-
-
-class Limits(NamedTuple):
-    """The largest number of detections, the largest overlap of two, and the score to exceed."""
-
-    max_detections: int
-    threshold: float = 0.5
-    score_threshold: float = 0.0
 
 
 BLOCK = 1000  # candidates resolved at a time: the suppression matrix is BLOCK x BLOCK
