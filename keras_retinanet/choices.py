@@ -49,6 +49,14 @@ NMS = {
     "class_agnostic": "nms",
     "none": "nms:top",
 }
+ENGINES = {  # the runtimes of model files
+    "keras": "engines.keras:load",
+    "saved_model": "engines.saved_model:load",
+    "onnxruntime": "engines.onnxruntime:load",
+    "openvino": "engines.openvino:load",
+    "litert": "engines.litert:load",
+}
+ENGINE_PRECISIONS = ("float32", "bfloat16", "float16")  # to calculate in
 NMS_ARGUMENTS = {"soft_gaussian": {"sigma": 0.5}}  # with their defaults
 
 # in the order in which they act; each image of a mosaic or mixup goes through all the others

@@ -12,15 +12,22 @@ from typing import Any
 
 import numpy as np
 
+from keras_retinanet import nms_numpy
 from keras_retinanet.bucketing import batches
 from keras_retinanet.choices import TEST_SPLITS
 from keras_retinanet.detections import Detections
-from keras_retinanet.detector_options import DetectorOptions, check_fixed, check_threshold
+from keras_retinanet.detector_options import (
+    DetectorOptions,
+    check_fixed,
+    check_threshold,
+    chosen,
+)
 from keras_retinanet.engines import Engine, open_engine
 from keras_retinanet.errors import InputError
 from keras_retinanet.evaluation import evaluate_coco, evaluate_voc, voc_metric
 from keras_retinanet.evaluation.detections import detect_dataset
 from keras_retinanet.model_input import ModelInput, Prepared
+from keras_retinanet.nms_numpy import Found
 from keras_retinanet.parts import PostProcess
 from keras_retinanet.preprocessing.dataset import Dataset, with_classes
 from keras_retinanet.preprocessing.source import open_dataset
@@ -91,20 +98,40 @@ class Detector:
         self.clock = _Clock()
         names: Sequence[str] | None = class_names
         if self.info is not None:
-            check_fixed(self.info.postprocess, self.options)
+            if self.info.outputs == "detections":
+                check_fixed(self.info.postprocess, self.options)
             names = names or self.info.class_names
         self.class_names = None if names is None else list(names)
         sizes = self.options.image_min_side, self.options.image_max_side, self.options.no_resize
+        if self.engine.resizes and any(sizes):
+            raise InputError(
+                "A SavedModel resizes in its graph; leave out image_min_side, image_max_side and "
+                "no_resize."
+            )
         self.inputs = inputs or ModelInput.of(self.info.inputs, *sizes, self.info.size)
 
     @classmethod
-    def load(cls, path: str | os.PathLike, **options: Any) -> Detector:
-        """Return the detector of a `.keras` file, of an inference model or a training snapshot.
+    def load(
+        cls,
+        path: str | os.PathLike,
+        engine: str = "auto",
+        precision: str | None = None,
+        threads: int | None = None,
+        **options: Any,
+    ) -> Detector:
+        """Return the detector of a model file.
+
+        Args:
+            path: a `.keras` file, of an inference model or a training snapshot; a `.onnx`, `.xml`
+                or `.tflite` file; or the folder of a SavedModel.
+            engine, precision, threads: as for `engines.open_engine`.
+            **options: of `DetectorOptions`.
 
         Raises:
-            InputError: there is no such file, or it holds no RetinaNet.
+            InputError: there is no such file, it holds no detector, or its runtime is missing.
         """
-        return cls(open_engine(path, DetectorOptions(**options)), **options)
+        settled = DetectorOptions(**options)
+        return cls(open_engine(path, engine, precision, threads, settled), **options)
 
     @property
     def seconds_per_image(self) -> float:
@@ -157,6 +184,8 @@ class Detector:
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}.")
         size, first = self.options.batch_size, 0
+        if self.info is not None and self.info.batch is not None:
+            size = min(size, self.info.batch)
         if isinstance(images, Sized):
             size = max(1, min(size, len(images)))
         broken: list[InputError] = []
@@ -248,10 +277,18 @@ class Detector:
         start = time.perf_counter()
         boxes, scores, labels = self.engine(batch)
         self.clock.add(time.perf_counter() - start, len(group), batch.shape)
+        sides = batch.shape[2], batch.shape[1]
+        rows = zip(boxes, scores, labels, strict=True)
         return [
-            self._in_image(item, boxes[row], scores[row], labels[row])
-            for row, item in enumerate(group)
+            self._in_image(item, *self._suppress(found, sides))
+            for item, found in zip(group, rows, strict=False)
         ]
+
+    def _suppress(self, found: Found, size: tuple[int, int]) -> Found:
+        """Return the detections in one image of the input; an engine may give its candidates."""
+        if self.info is None or self.info.outputs == "detections":
+            return found
+        return nms_numpy.detections(found, chosen(self.info.postprocess, self.options), size)
 
     def _in_image(
         self, item: Prepared, boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from dataclasses import replace
 
 from keras_retinanet.choices import nms_config
 from keras_retinanet.errors import InputError
 from keras_retinanet.options import BATCH, DETECTIONS, SHARE, SIDE, check_number
 from keras_retinanet.parts import PostProcess
+from keras_retinanet.typing import StrPath
 from keras_retinanet.utils.anchors import AnchorParameters
 
 
@@ -22,8 +24,10 @@ class DetectorOptions:
         batch_size: images that `stream` gives to the model at once.
         image_min_side, image_max_side: px that images are resized to.
         no_resize: leave images as they are.
-        nms, nms_threshold, anchors: post-processing of a training model, as `convert_model` takes
-            them; an inference model has them fixed.
+        nms, nms_threshold: as `convert_model` takes them; a model with NMS in its graph has them
+            fixed.
+        anchors: of a training model, as `convert_model` takes them, or the path of an INI file;
+            other models have them fixed.
 
     Raises:
         InputError: for a value that is out of its range.
@@ -37,7 +41,7 @@ class DetectorOptions:
     no_resize: bool = False
     nms: str | dict | None = None
     nms_threshold: float | None = None
-    anchors: AnchorParameters | None = None
+    anchors: AnchorParameters | StrPath | None = None
 
     def __post_init__(self) -> None:
         check_number("score_threshold", self.score_threshold, SHARE, float)
@@ -50,6 +54,19 @@ class DetectorOptions:
             check_number("nms_threshold", self.nms_threshold, SHARE, float)
         if self.nms is not None:
             nms_config(self.nms)
+
+
+def chosen(held: PostProcess, options: DetectorOptions) -> PostProcess:
+    """Return the post-processing of candidates: the model's, changed by the options."""
+    return replace(
+        held,
+        nms=held.nms if options.nms is None else nms_config(options.nms),
+        nms_threshold=(
+            held.nms_threshold if options.nms_threshold is None else options.nms_threshold
+        ),
+        score_threshold=min(options.score_threshold, held.score_threshold),
+        max_detections=max(options.max_detections, held.max_detections),
+    )
 
 
 def check_fixed(held: PostProcess, options: DetectorOptions) -> None:

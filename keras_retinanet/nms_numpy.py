@@ -50,7 +50,7 @@ def detections(candidates: Found, postprocess: PostProcess, size: tuple[int, int
 
 
 def clipped(found: Found, size: tuple[int, int], margin: int) -> Found:
-    """Clip boxes to an image of `size` (width, height) px less a margin; drop those without area."""
+    """Clip boxes to `size` (width, height) px less a margin, and drop those without area."""
     boxes, scores, labels = found
     boxes = clip(boxes, size[0] - margin, size[1] - margin)
     kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # (D,)
@@ -98,7 +98,8 @@ def _greedy(suppresses: np.ndarray) -> np.ndarray:
 
     It is the fixed point of `keep = not suppressed by a kept box before it`.
     """
-    before, keep = None, np.ones(len(suppresses), bool)
+    before: np.ndarray | None = None
+    keep: np.ndarray = np.ones(len(suppresses), bool)
     while not np.array_equal(before, keep):
         before, keep = keep, ~suppresses[keep].any(axis=0)
     return keep
@@ -134,7 +135,8 @@ def soft(
     """
     remaining = scores.copy()
     rivals = {label: np.flatnonzero(labels == label) for label in np.unique(labels)}
-    kept, final = [], []
+    kept: list[int] = []
+    final: list[float] = []
     while len(kept) < min(limits.max_detections, len(scores)):
         row = int(remaining.argmax())
         if not remaining[row] > limits.score_threshold:

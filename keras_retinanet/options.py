@@ -24,6 +24,7 @@ WIDTH = "from 1 to 1024"  # channels
 BATCH = "from 1 to 1024"  # images
 DEPTH = "from 0 to 32"  # convolutions
 DETECTIONS = "from 1 to 10000"
+THREADS = "from 1 to 1024"
 COUNT = "from 1 to 1000000"
 EPOCH = "from 0 to 1000000"
 POSITIVE = "between 0 and 1000000"

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..choices import NMS
+from ..choices import ENGINE_PRECISIONS, ENGINES, NMS
 from ..errors import InputError
-from ..options import DETECTIONS, SHARE, Option, fits, options_of
+from ..options import DETECTIONS, SHARE, THREADS, Option, fits, options_of
 from ..training.config import TrainConfig
 from .cli import start_backend
 
@@ -132,6 +132,23 @@ def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float
         metavar="FILE",
         help="INI file with the anchors of a training model (the model's)",
     )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", *ENGINES),
+        default="auto",
+        help="runtime of the model file (auto: the fastest one that is installed)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=ENGINE_PRECISIONS,
+        help="to calculate in, where runtime and processor can (the file's)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=number(int, THREADS),
+        metavar="N",
+        help="threads of the runtime (as many as the process may use)",
+    )
     of_model = dict.fromkeys(("image_min_side", "image_max_side"))
     add_options(parser, ("batch_size", *SIZES, "strict", "gpu"), of_model)
 
@@ -140,14 +157,20 @@ def detector_of(args: argparse.Namespace) -> Detector:
     """Load the `Detector` of `args.model` with the options of `add_detector_options`."""
     names = ("score_threshold", "max_detections", "batch_size", *SIZES, "nms", "nms_threshold")
     options = {name: getattr(args, name) for name in names}
-    start_backend()
     from ..detector import Detector
-    from ..models.loading import anchors_for, load_retinanet
+    from ..engines import engines_for
 
-    model = load_retinanet(args.model, args.backbone, compile=False)
-    if args.config is not None and model.is_training_model:
-        options["anchors"] = anchors_for(args.config, model)
+    if engines_for(args.model) == ("keras",):
+        start_backend()
     try:
-        return Detector(model, **options)
+        detector = Detector.load(
+            args.model, args.engine, args.precision, args.threads, anchors=args.config, **options
+        )
     except InputError as error:
-        raise InputError(f"{args.model}: {error}") from None
+        named = str(error).startswith(args.model)
+        raise InputError(str(error) if named else f"{args.model}: {error}") from None
+    if args.backbone is not None:
+        from ..models.loading import check_backbone
+
+        check_backbone(args.model, detector.info.backbone, args.backbone)
+    return detector

@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..detector_options import DetectorOptions
+from ..errors import InputError
 from ..model_info import ModelInfo
+from ..typing import StrPath
+from ..utils.text import printable
 
 Outputs = tuple[np.ndarray, np.ndarray, np.ndarray]  # boxes, scores, labels
+NAMES = ("boxes", "scores", "labels")  # of a file's outputs
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a runtime.
+
+    Attributes:
+        precision: of the calculation, one of `choices.ENGINE_PRECISIONS`; None for the file's.
+        threads: to run on; None for as many as the process may use.
+        options: of the detector, by which a training model is converted.
+    """
+
+    precision: str | None = None
+    threads: int | None = None
+    options: DetectorOptions = DetectorOptions()
 
 
 class Engine(ABC):
-    """A model file that a runtime has loaded.
+    """A model that a runtime has loaded; takes one call at a time.
 
     Attributes:
-        name: the runtime's name, a key of `engines.ENGINES`.
+        name: the runtime, a key of `choices.ENGINES`.
         info: the facts in the file; None for a Keras model that is no RetinaNet.
         model: the Keras model, for the engine that runs one.
+        resizes: True if the graph resizes images to the model's sides, whatever their size is.
     """
 
     name: str
     info: ModelInfo | None
     model: Any = None
+    resizes: bool = False
 
     @abstractmethod
     def __call__(self, images: np.ndarray) -> Outputs:
@@ -36,3 +59,38 @@ class Engine(ABC):
             boxes (B, C, 4) xyxy px of the padded images, scores (B, C) and labels (B, C): the
             candidates or, after NMS, the detections, see `ModelInfo.outputs`.
         """
+
+
+def read_info(path: StrPath, text: str | bytes | None) -> ModelInfo:
+    """Return the facts in the metadata of a file; None for a file without.
+
+    Raises:
+        InputError: there are none, or they are damaged.
+    """
+    if text is None:
+        raise InputError(
+            f"{path} has no metadata of keras_retinanet; write it with retinanet-convert-model."
+        )
+    try:
+        return ModelInfo.from_json(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def check_outputs(path: StrPath, found: list[str]) -> None:
+    """Raise an InputError unless a file has the outputs `NAMES`."""
+    if missing := [name for name in NAMES if name not in found]:
+        raise InputError(f"{path} has no output {missing[0]}; export the model again.")
+
+
+def check_precision(path: StrPath, engine: str, precision: str | None) -> None:
+    """Raise an InputError if a precision is asked for; the engine runs a file in the file's own."""
+    if precision not in (None, "float32"):
+        raise InputError(f"{path}: {engine} cannot calculate in {precision}; openvino may.")
+
+
+def damaged(path: StrPath, kind: str, error: Exception) -> InputError:
+    """Return the error for a file that the runtime refuses."""
+    words = str(error).strip().splitlines()
+    reason = words[0][:200].rstrip(".") if words else type(error).__name__
+    return InputError(f"{path}: damaged, or not {kind}: {printable(reason)}.")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import keras
 import numpy as np
 
 from ..detector_options import DetectorOptions
+from ..export.candidates import candidates_function, candidates_info, frozen
 from ..model_info import ModelInfo
 from ..models import RetinaNet, convert_model
-from ..models.loading import load_retinanet
+from ..models.inference import candidates_model
+from ..models.loading import anchors_for, load_retinanet
 from ..parts import PostProcess
-from .engine import Engine, Outputs
+from ..typing import StrPath
+from .engine import NAMES, Engine, Outputs, Settings, check_precision
 
 
 class KerasEngine(Engine):
@@ -32,23 +36,69 @@ class KerasEngine(Engine):
         return np.asarray(boxes), np.asarray(scores), np.asarray(labels)
 
 
-def load(path: str | os.PathLike, options: DetectorOptions) -> KerasEngine:
+class CandidatesEngine(Engine):
+    """A Keras model up to its candidates."""
+
+    name = "keras"
+
+    def __init__(self, model: RetinaNet) -> None:
+        self.model = model
+        self.info = candidates_info(model)
+        self.graph = candidates_model(model)
+
+    def __call__(self, images: np.ndarray) -> Outputs:
+        boxes, scores, labels = self.graph.predict_on_batch(images)
+        return np.asarray(boxes), np.asarray(scores), np.asarray(labels)
+
+
+class FrozenEngine(Engine):
+    """A Keras model on TensorFlow, up to its candidates, with constants for its variables.
+
+    TensorFlow then makes one operation of a convolution, its batch norm and its activation.
+    """
+
+    name = "keras"
+
+    def __init__(self, model: RetinaNet) -> None:
+        self.model = model
+        self.info = candidates_info(model)
+        self.run = frozen(candidates_function(model))
+
+    def __call__(self, images: np.ndarray) -> Outputs:
+        found = self.run(keras.ops.cast(images, "float32"))
+        return tuple(found[name].numpy() for name in NAMES)
+
+
+def load(path: StrPath, settings: Settings) -> Engine:
     """Return the engine of a `.keras` file, of an inference model or a training snapshot.
 
     Raises:
-        InputError: there is no such file, or it holds no RetinaNet.
+        InputError: there is no such file, it holds no RetinaNet, or a precision is asked for.
     """
-    return KerasEngine(inference_model(load_retinanet(path, compile=False), options))
+    check_precision(path, "keras", settings.precision)
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    if on_tensorflow:
+        from .saved_model import set_threads
+
+        set_threads(settings.threads)
+    model = inference_model(load_retinanet(path, compile=False), settings.options)
+    return FrozenEngine(model) if on_tensorflow else CandidatesEngine(model)
 
 
 def inference_model(model: Any, options: DetectorOptions) -> Any:
-    """Convert a training model, with thresholds low enough for evaluation; return others as is."""
+    """Convert a training model, with thresholds low enough for evaluation; return others as is.
+
+    Raises:
+        InputError: the anchors of the options do not go with the model.
+    """
     if not (isinstance(model, RetinaNet) and model.is_training_model):
         return model
-    held = PostProcess(**model.detection)
+    held, anchors = PostProcess(**model.detection), options.anchors
+    if isinstance(anchors, (str, os.PathLike)):
+        anchors = anchors_for(anchors, model)
     return convert_model(
         model,
-        anchor_params=options.anchors,
+        anchor_params=anchors,
         nms=options.nms,
         nms_threshold=options.nms_threshold,
         score_threshold=min(options.score_threshold, held.score_threshold),

@@ -14,10 +14,10 @@ import keras
 from ..errors import InputError
 from ..model_info import ModelInfo
 from ..models import RetinaNet
+from ..models.inference import candidates_model
 from .formats import Target
 
 OUTPUTS = ("boxes", "scores", "labels")
-NMS_LAYER = "filtered_detections"
 
 
 def check_backend(what: str) -> None:
@@ -33,18 +33,6 @@ def check_installed(package: str, extra: str, what: str) -> None:
     """Raise an InputError that names the extra unless an optional package is installed."""
     if importlib.util.find_spec(package) is None:
         raise InputError(f"{what} needs {package}: pip install 'keras-retinanet[{extra}]'.")
-
-
-def candidates_model(model: RetinaNet) -> keras.Model:
-    """Return images (B, H, W, 3) -> [boxes (B, C, 4), scores (B, C), labels (B, C)].
-
-    The candidates are decoded and in descending order of score; their boxes, xyxy px of the images,
-    are clipped unless the model clips after NMS.
-
-    Args:
-        model: an inference model.
-    """
-    return keras.Model(model.inputs[0], model.get_layer(NMS_LAYER).input[:3])
 
 
 def candidates_info(model: RetinaNet, target: Target = Target()) -> ModelInfo:

@@ -13,11 +13,12 @@ from ..layers import Normalize
 from ..layers.filter_detections import in_rows
 from ..model_info import ModelInfo
 from ..models import RetinaNet
+from ..models.inference import NMS_LAYER
 from ..nms import leading
 from ..preprocessing.buckets import STRIDE
 from ..utils.outputs import filling
 from ..utils.resizing import Fit, to_original, within_frame
-from .candidates import NMS_LAYER, OUTPUTS, candidates_function, check_backend, frozen
+from .candidates import OUTPUTS, candidates_function, check_backend, frozen
 from .formats import Target
 
 INFO = "assets.extra/keras_retinanet.json"

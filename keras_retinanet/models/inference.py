@@ -26,6 +26,8 @@ from ..utils.text import listed
 from .detector import RetinaNet
 from .options import DEFAULTS
 
+NMS_LAYER = "filtered_detections"
+
 
 def postprocess_of(model: keras.Model) -> PostProcess:
     """Return the post-processing stored in a model, the default one if there is none."""
@@ -70,6 +72,18 @@ def detections_model(
     return RetinaNet(model.inputs[0], detections, name=name, **options)
 
 
+def candidates_model(model: RetinaNet) -> keras.Model:
+    """Return images (B, H, W, 3) -> [boxes (B, C, 4), scores (B, C), labels (B, C)].
+
+    The candidates are decoded and in descending order of score; their boxes, xyxy px of the images,
+    are clipped unless the model clips after NMS.
+
+    Args:
+        model: an inference model.
+    """
+    return keras.Model(model.inputs[0], model.get_layer(NMS_LAYER).input[:3])
+
+
 def filter_config(postprocess: PostProcess) -> dict:
     """Return the post-processing as arguments of `RetinaNet`: detection and clip_margin."""
     detection = asdict(postprocess)
@@ -106,7 +120,7 @@ def _detections(
     if postprocess.clip == "dropping":
         found = ClipDetections(margin, name="clipped_boxes")([image, *found])
     chosen = {name: getattr(postprocess, name) for name in FIELDS}
-    suppress = NonMaxSuppression(**chosen, name="filtered_detections")
+    suppress = NonMaxSuppression(**chosen, name=NMS_LAYER)
     detections = suppress(found)
     if postprocess.clip == "after":
         detections = ClipDetections(margin, name="clipped_detections")([image, *detections])

@@ -79,7 +79,7 @@ def images(sample):
 @pytest.fixture(scope="module")
 def candidates(detector, images):
     """The candidates of the Keras model in `images`, one image after the other."""
-    from keras_retinanet.export.candidates import candidates_model
+    from keras_retinanet.models.inference import candidates_model
 
     graph = candidates_model(keras.saving.load_model(detector))
     return [[np.asarray(value) for value in graph(image[None])] for image in images]

@@ -296,7 +296,7 @@ def test_empty_batch_of_files_gives_no_rows(signatures):
 def test_raw_signature_gives_candidates_in_pixels_of_image(signatures, pictures, candidates):
     import tensorflow as tf
 
-    from keras_retinanet.export.candidates import candidates_model
+    from keras_retinanet.models.inference import candidates_model
 
     images = pictures["same"].astype("float32")  # 64 px: the graph leaves them as they are
     found = signatures["serving_raw"](images=tf.constant(images))
