@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +15,14 @@ from ..export.formats import FORMATS, Format, Target, format_of
 from ..model_info import PRECISIONS
 from ..options import DETECTIONS, SHARE, SIDE
 from ..parts import PostProcess
-from ..utils.outputs import check_outputs
+from ..utils.outputs import check_outputs, make_folder, move_files
 from .arguments import add_nms_options, number
 from .cli import check_folder, start_backend, user_errors
 from .detect import find_images
 
 if TYPE_CHECKING:
     from ..models import RetinaNet
+    from ..preprocessing.dataset import Dataset
 
 
 def parse_args(args: Sequence[str]) -> argparse.Namespace:
@@ -77,9 +79,14 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         help="largest number of detections in an image (the model's, or "
         f"{PostProcess.max_detections})",
     )
-    parser.add_argument(
-        "--no-verify", dest="verify", action="store_false", help="write the file unproven"
+    proof = parser.add_mutually_exclusive_group()
+    proof.add_argument(
+        "--verify",
+        metavar="SOURCE",
+        help="images or a data set, with AP before and after, that prove the export (synthetic "
+        "images); one beyond the tolerance is left as OUT.rejected",
     )
+    proof.add_argument("--no-verify", action="store_true", help="write the export unproven")
     parser.add_argument("--parallel-iterations", help=argparse.SUPPRESS)
     return parser.parse_args(args)
 
@@ -109,8 +116,60 @@ def run(args: argparse.Namespace) -> None:
     check_nms(args, model)
     if not rule.suffix:
         check_folder(args.model_out)
-    rule.write(model, Path(args.model_out), target_of(args, rule, model, images))
+    target = target_of(args, rule, model, images)
+    if rule.suffix == ".keras" or args.no_verify:
+        rule.write(model, Path(args.model_out), target)
+    else:
+        write_proven(args, rule, model, target)
     print(f"wrote {args.model_out}")
+
+
+def write_proven(args: argparse.Namespace, rule: Format, model: RetinaNet, target: Target) -> None:
+    """Write an export whose results are the model's; leave another one as OUT.rejected and exit."""
+    from ..detector import Detector
+    from ..engines import engines_for
+    from ..export.calibration import proof_images, usual_size
+    from ..export.verify import size_of, verify
+
+    paths, dataset = proof_of(args.verify, model)
+    out = Path(args.model_out)
+    folder = out if not rule.suffix else out.parent
+    make_folder(folder)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as part:
+        place = Path(part) if not rule.suffix else Path(part, out.name)
+        rule.write(model, place, target)
+        shown = proof_images(paths, target.size or usual_size(model))
+        engine = engines_for(place)[0]
+        export = Detector.load(place, engine, score_threshold=PostProcess.score_threshold)
+        sizes = size_of(args.model_in), sum(map(size_of, rule.files(place)))
+        report = verify(model, export, shown, sizes, dataset)
+        del export  # lets go of its files
+        print("\n".join(report.lines()))
+        faults = report.faults()
+        move_files(part, folder, ".rejected" if faults else "")
+    if faults:
+        print(f"rejected: {' '.join(faults)}", file=sys.stderr)
+        print(f"left as {args.model_out}.rejected", file=sys.stderr)
+        sys.exit(1)
+
+
+def proof_of(source: str | None, model: RetinaNet) -> tuple[list[str], Dataset | None]:
+    """Return the images, and the data set if it is one, that prove an export."""
+    if source is None:
+        return [], None
+    from ..choices import TEST_SPLITS
+    from ..preprocessing.dataset import with_classes
+    from ..preprocessing.readers.recognise import kind_of
+    from ..preprocessing.source import open_dataset
+
+    try:
+        kind = kind_of(source)
+    except InputError:  # images without annotations
+        return find_images([source]), None
+    dataset = open_dataset(source, kind, classes=model.class_names, usual=TEST_SPLITS)
+    if model.class_names:
+        dataset = with_classes(dataset, model.class_names)
+    return [record.path for record in dataset.records], dataset
 
 
 def check_target(args: argparse.Namespace, rule: Format) -> None:

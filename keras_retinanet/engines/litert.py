@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from ..model_info import KEY
 from ..typing import StrPath
+from ..utils.terminal import silenced
 from ..utils.threads import usable_threads
 from .engine import (
     NAMES,
@@ -51,8 +52,9 @@ def load(path: StrPath, settings: Settings) -> LiteRtEngine:
     check_precision(path, "litert", settings.precision)
     threads = settings.threads or usable_threads()
     try:
-        interpreter = Interpreter(os.fspath(path), num_threads=threads)
-        interpreter.allocate_tensors()
+        with silenced():
+            interpreter = Interpreter(os.fspath(path), num_threads=threads)
+            interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise damaged(path, "a model of LiteRT", error) from None
     return LiteRtEngine(path, interpreter)

@@ -1,4 +1,4 @@
-"""Inputs of an export, made from images: to calibrate int8 with."""
+"""Images for an export: to calibrate int8 with, and to prove it with."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from ..model_input import ModelInput
+from ..model_input import ModelInput, read_rgb
 from ..models import RetinaNet
+from ..synthetic import draw_image
+from ..typing import StrPath
 
 USUAL = (640, 480)  # px of the image whose padding bucket is the usual size
 
@@ -31,3 +34,21 @@ def inputs_of(
     """
     inputs = ModelInput.of(model, size=size)
     return [inputs.batch([inputs.prepare(image)]).astype("float32") for image in images]
+
+
+def proof_images(
+    paths: Sequence[StrPath], size: tuple[int, int], count: int = 3
+) -> list[np.ndarray]:
+    """Return images (H, W, 3) uint8 RGB of a size, by default synthetic ones.
+
+    Args:
+        paths: image files, of which the first are used; none for synthetic images.
+        size: (width, height) px.
+    """
+    if paths:
+        found = [Image.fromarray(read_rgb(path)) for path in paths[:count]]
+    else:
+        side = max(64, min(size))
+        drawn = [draw_image(np.random.default_rng(seed), side) for seed in range(count)]
+        found = [Image.fromarray(image) for image, _ in drawn]
+    return [np.asarray(image.resize(size, Image.Resampling.BILINEAR)) for image in found]

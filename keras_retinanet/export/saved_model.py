@@ -119,8 +119,10 @@ def serving_functions(model: RetinaNet) -> dict[str, Callable[[Any], dict]]:
         return returned(drop_padding(boxes, scores, labels, fit), fit, images)
 
     def encoded(files: Any) -> dict:
-        found = detections_spec(model)
-        return tf.map_fn(lambda file: first(detections(decoded(file)[None])), files, found)
+        def one(file: Any) -> dict:
+            return first(detections(decoded(file)[None]))
+
+        return tf.map_fn(one, files, fn_output_signature=detections_spec(model))
 
     return {"detections": detections, "candidates": candidates, "encoded": encoded}
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..boxes import iou
+from ..detector import Detector
+from ..engines import Engine, Outputs
+from ..engines.keras import CandidatesEngine, KerasEngine
 from ..evaluation import evaluate_coco
 from ..evaluation.detections import detect_dataset
+from ..model_input import normalize_of
+from ..parts import PostProcess
+from ..typing import StrPath
 
 if TYPE_CHECKING:
-    from ..detector import Detector
-    from ..engines import Outputs
-    from ..model_input import Prepared
+    from ..models import RetinaNet
     from ..preprocessing.dataset import Dataset
 
 BOXES, SCORES = 0.5, 1e-3  # the largest differences of a float32 export: px, and of a score
@@ -37,12 +40,26 @@ class Differences:
         boxes: px, the largest of the four coordinates of each pair of candidates (M,).
         scores: of each pair (M,).
         lost, extra: candidates of the model, and of the export, without a partner in the other.
+        tied: candidates that were not compared, because they score as little as the last one in
+            the other list; which of them are among the best is left to chance.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     lost: int = 0
     extra: int = 0
+    tied: int = 0
+
+    @classmethod
+    def merged(cls, parts: Sequence[Differences]) -> Differences:
+        """Return the differences in all images."""
+        return cls(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            sum(part.lost for part in parts),
+            sum(part.extra for part in parts),
+            sum(part.tied for part in parts),
+        )
 
 
 @dataclass(frozen=True)
@@ -90,9 +107,13 @@ class Report:
         ap = "not measured: name a data set with --verify"
         if self.ap is not None:
             ap = f"{self.ap[0]:.4f} before, {self.ap[1]:.4f} after"
+        differ = "nothing to compare: all candidates have one score, as in an untrained model"
+        if len(pairs.boxes):
+            differ = f"boxes differ by {spread(pairs.boxes)} px, scores by {spread(pairs.scores)}"
         return [
-            f"candidates: {len(pairs.boxes)} compared, {pairs.lost} lost, {pairs.extra} extra",
-            f"boxes differ by {spread(pairs.boxes)} px, scores by {spread(pairs.scores)}",
+            f"candidates: {len(pairs.boxes)} compared, {pairs.lost} lost, {pairs.extra} extra, "
+            f"{pairs.tied} of the lowest score left out",
+            differ,
             f"AP {ap}",
             f"time for one image {before:.3f} s before, {after:.3f} s after",
             f"size {sizes[0] / 1e6:.1f} MB before, {sizes[1] / 1e6:.1f} MB after",
@@ -101,102 +122,99 @@ class Report:
 
 def spread(values: np.ndarray) -> str:
     """Return the mean and the largest of some values as text."""
-    if not len(values):
-        return "nothing"
     return f"{values.mean():.2g} on average and at most {values.max():.2g}"
+
+
+def verify(
+    model: RetinaNet,
+    export: Detector,
+    images: Sequence[np.ndarray],
+    sizes: tuple[int, int],
+    dataset: Dataset | None = None,
+) -> Report:
+    """Compare an inference model and its export.
+
+    Args:
+        images: (H, W, 3) uint8 RGB, of a size that the model takes without resizing.
+        sizes: of the files of the model and of the export, in bytes.
+        dataset: with the labels of the model, for AP.
+    """
+    after = export.engine
+    before = CandidatesEngine(model) if after.info.outputs == "candidates" else KerasEngine(model)
+    pairs = [
+        differences_of(before(input_of(before, image)), after(input_of(after, image)))
+        for image in images
+    ]
+    differences = Differences.merged(pairs)
+    seconds = timed(before, images[0]), timed(after, images[0])
+    ap = None
+    if dataset is not None:
+        source = Detector(before, score_threshold=PostProcess.score_threshold)
+        ap = average_precision(source, dataset), average_precision(export, dataset)
+    return Report(after.info.precision, differences, seconds, sizes, ap)
+
+
+def input_of(engine: Engine, image: np.ndarray) -> np.ndarray:
+    """Return the input (1, H, W, 3) float32 of an engine for an RGB image of a suitable size."""
+    prepare = normalize_of(engine.info.inputs)
+    return np.asarray(image if prepare is None else prepare(image), "float32")[None]
 
 
 def differences_of(before: Outputs, after: Outputs) -> Differences:
     """Compare the best candidates of each image with the nearest ones of the same class."""
-    boxes, scores, lost, extra = [], [], 0, 0
+    found = []
     for one, other in zip(zip(*before, strict=True), zip(*after, strict=True), strict=True):
-        forth, missing = nearest(one, other)
-        back, more = nearest(other, one)
-        lost, extra = lost + missing, extra + more
-        boxes += [forth[:, 0], back[:, 0]]
-        scores += [forth[:, 1], back[:, 1]]
-    return Differences(np.concatenate(boxes), np.concatenate(scores), lost, extra)
+        forth, back = nearest(one, other), nearest(other, one)
+        found.append(Differences.merged([forth, replace(back, lost=0, extra=back.lost)]))
+    return Differences.merged(found)
 
 
-def nearest(found: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
+def nearest(found: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> Differences:
     """Compare the best candidates in an image with another list of candidates.
 
-    Returns:
-        (M, 2): the differences of box, in px, and score to the nearest candidate of the class; and
-        the number of candidates without one.
+    Args:
+        found, others: boxes (C, 4), scores (C,) and labels (C,), in descending order of score.
     """
-    boxes, scores, labels = (values[:COMPARED] for values in found)
-    pairs, missing = [], 0
-    for box, score, label in zip(boxes, scores, labels, strict=True):
+    boxes, scores, lost, tied = [], [], 0, 0
+    last = min(others[1][others[1] > 0], default=-SCORES)
+    for box, score, label in zip(*(values[:COMPARED] for values in found), strict=True):
         if label < 0 or score <= 0:
             continue
-        same = others[2] == label  # (C,)
-        near = others[0][same][iou(box, others[0][same]) >= SAME]  # (S, 4)
-        if not len(near):
-            missing += 1
+        if score <= last + SCORES:
+            tied += 1
             continue
-        near_scores = others[1][same][iou(box, others[0][same]) >= SAME]  # (S,)
-        apart = np.abs(near - box).max(axis=1), np.abs(near_scores - score)  # (S,), (S,)
-        closest = np.argmin(apart[0] / BOXES + apart[1] / SCORES)
-        pairs.append((apart[0][closest], apart[1][closest]))
-    return np.reshape(pairs, (-1, 2)), missing
-
-
-def verify(
-    before: Detector,
-    after: Detector,
-    images: Sequence[Any],
-    paths: tuple[str | os.PathLike, str | os.PathLike],
-    dataset: Dataset | None = None,
-) -> Report:
-    """Compare a model and its export.
-
-    Args:
-        before, after: detectors of the model and of the export, whose engines give candidates.
-        images: as for `Detector.prepare`.
-        paths: the files or folders of both.
-        dataset: with the labels of the detectors, for AP.
-    """
-    pairs = [differences_between(before, after, [after.prepare(image)]) for image in images]
-    merged = Differences(
-        np.concatenate([pair.boxes for pair in pairs]),
-        np.concatenate([pair.scores for pair in pairs]),
-        sum(pair.lost for pair in pairs),
-        sum(pair.extra for pair in pairs),
-    )
-    batch = after.inputs.batch([after.prepare(images[0])])
-    seconds = timed(lambda: before.engine(batch)), timed(lambda: after.engine(batch))
-    sizes = size_of(paths[0]), size_of(paths[1])
-    ap = None
-    if dataset is not None:
-        ap = average_precision(before, dataset), average_precision(after, dataset)
-    return Report(after.info.precision, merged, seconds, sizes, ap)
-
-
-def differences_between(
-    before: Detector, after: Detector, group: Sequence[Prepared]
-) -> Differences:
-    """Compare the candidates of two detectors in prepared images of one bucket."""
-    batch = after.inputs.batch(group)
-    return differences_of(before.engine(batch), after.engine(batch))
+        near = (others[2] == label) & (iou(box, others[0]) >= SAME)  # (C,)
+        if not near.any():
+            lost += 1
+            continue
+        apart = np.abs(others[0][near] - box).max(axis=1)  # (S,)
+        differ = np.abs(others[1][near] - score)  # (S,)
+        closest = np.argmin(apart / BOXES + differ / SCORES)
+        boxes.append(apart[closest])
+        scores.append(differ[closest])
+    return Differences(np.array(boxes), np.array(scores), lost, 0, tied)
 
 
 def average_precision(detector: Detector, dataset: Dataset) -> float:
-    """Return COCO's AP of a detector on a data set."""
-    return evaluate_coco(*detect_dataset(detector, dataset))["AP"]
+    """Return COCO's AP of a detector on a data set; 0 without objects."""
+    return evaluate_coco(*detect_dataset(detector, dataset))["AP"] or 0.0
 
 
-def timed(call: Callable[[], Any]) -> float:
-    """Return the median seconds of a call, after one that does not count."""
-    seconds = []
+def timed(engine: Engine, image: np.ndarray) -> float:
+    """Return the median seconds of a call with one image, after one that does not count."""
+    batch, seconds = input_of(engine, image), []
     for _ in range(ROUNDS + 1):
         start = time.perf_counter()
-        call()
+        engine(batch)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds[1:])
 
 
-def size_of(path: str | os.PathLike) -> int:
+def size_of(path: StrPath) -> int:
     """Return the bytes of a file, or of all files in a folder."""
     path = Path(path)
-    return sum(each.stat().st_size for each in (path.rglob("*") if path.is_dir() else [path]))
+    return sum(
+        each.stat().st_size
+        for each in (path.rglob("*") if path.is_dir() else [path])
+        if each.is_file()
+    )

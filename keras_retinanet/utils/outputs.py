@@ -125,12 +125,17 @@ def filling(folder: str | os.PathLike) -> Iterator[Path]:
     try:
         make_folder(part)
         yield part
-        for file in [path for path in part.rglob("*") if path.is_file()]:
-            target = folder / file.relative_to(part)
-            make_folder(target.parent)
-            os.replace(file, target)
+        move_files(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def move_files(source: str | os.PathLike, target: str | os.PathLike, suffix: str = "") -> None:
+    """Move the files in a folder to the same places in another one, under names with a suffix."""
+    for file in [path for path in Path(source).rglob("*") if path.is_file()]:
+        place = Path(target, file.relative_to(source))
+        make_folder(place.parent)
+        os.replace(file, place.with_name(place.name + suffix))
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
