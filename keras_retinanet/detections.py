@@ -25,6 +25,7 @@ class Detections:
         image: the image (H, W, 3) uint8 RGB, upright; None once it is dropped.
         path: of the image file, None for an image in memory.
         index: the place of the image among the images given to the detector.
+        tracks: (n,) int, the same for one object in all frames; None without tracking.
 
     >>> found = Detections(np.array([[2, 3, 12, 8]], "float32"), np.array([0.5]), np.array([1]),
     ...     class_names=["cat", "dog"], image=np.zeros((10, 20, 3), "uint8"))
@@ -43,6 +44,7 @@ class Detections:
     image: np.ndarray | None = dataclasses.field(default=None, repr=False)
     path: str | None = None
     index: int = 0
+    tracks: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)

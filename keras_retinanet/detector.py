@@ -21,6 +21,7 @@ from keras_retinanet.detector_options import (
     check_fixed,
     check_threshold,
     chosen,
+    least_scores,
 )
 from keras_retinanet.engines import Engine, open_engine
 from keras_retinanet.errors import InputError
@@ -34,6 +35,7 @@ from keras_retinanet.preprocessing.source import open_dataset
 from keras_retinanet.utils.resizing import to_original, within_frame
 from keras_retinanet.utils.text import listed
 from keras_retinanet.utils.threads import prefetch
+from keras_retinanet.views import merged, views_of
 
 READERS = 4  # threads that decode images ahead
 WINDOW = 8  # batches that an image may wait for others of its bucket
@@ -102,6 +104,7 @@ class Detector:
                 check_fixed(self.info.postprocess, self.options)
             names = names or self.info.class_names
         self.class_names = None if names is None else list(names)
+        least_scores(self.options, self.class_names)  # checks the names
         sizes = self.options.image_min_side, self.options.image_max_side, self.options.no_resize
         if self.engine.resizes and any(sizes):
             raise InputError(
@@ -273,6 +276,11 @@ class Detector:
 
         The batch is filled up with black to `size` images, so that batches have few shapes.
         """
+        if self.options.views.several:
+            return [self._in_views(item) for item in group]
+        return self._run(group, size)
+
+    def _run(self, group: Sequence[Prepared], size: int) -> list[Detections]:
         batch = self.inputs.batch(group, size)
         start = time.perf_counter()
         boxes, scores, labels = self.engine(batch)
@@ -283,6 +291,30 @@ class Detector:
             self._in_image(item, *self._suppress(found, sides))
             for item, found in zip(group, rows, strict=False)
         ]
+
+    def _in_views(self, item: Prepared) -> Detections:
+        """Return the detections in several views of an image, merged by NMS."""
+        views = views_of(item.image, self.inputs, self.options.views)
+        prepared = [view.inputs.prepare(view.image, index) for index, view in enumerate(views)]
+        size = min(self.options.batch_size, self.info.batch or self.options.batch_size)
+        groups = batches(prepared, size, len(prepared))
+        seen = [each for group in groups for each in self._run(group, len(group))]
+        found = [
+            (views[each.index].in_image(each.boxes), each.scores, each.labels)
+            for each in sorted(seen, key=lambda each: each.index)
+        ]
+        whole = item.image.shape[1], item.image.shape[0]
+        boxes, scores, labels = merged(found, chosen(self.info.postprocess, self.options), whole)
+        most = self.options.max_detections
+        return Detections(
+            boxes[:most],
+            scores[:most],
+            labels[:most],
+            self.class_names,
+            item.image,
+            item.path,
+            item.index,
+        )
 
     def _suppress(self, found: Found, size: tuple[int, int]) -> Found:
         """Return the detections in one image of the input; an engine may give its candidates."""
@@ -298,7 +330,9 @@ class Detector:
         Drops padding rows and detections centred in the padding, and clips boxes to the image.
         """
         options = self.options
-        kept = (labels >= 0) & (scores >= options.score_threshold)  # (D,)
+        least = least_scores(options, self.class_names)
+        kept = labels >= 0  # (D,)
+        kept &= scores >= (options.score_threshold if least is None else least[labels])
         kept &= within_frame(boxes, item.fit)
         order = np.flatnonzero(kept)[np.argsort(-scores[kept], kind="stable")]
         order = order[: options.max_detections]

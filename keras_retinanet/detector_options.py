@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
+
+import numpy as np
 
 from keras_retinanet.choices import nms_config
 from keras_retinanet.errors import InputError
@@ -12,6 +15,8 @@ from keras_retinanet.options import BATCH, DETECTIONS, SHARE, SIDE, check_number
 from keras_retinanet.parts import PostProcess
 from keras_retinanet.typing import StrPath
 from keras_retinanet.utils.anchors import AnchorParameters
+from keras_retinanet.utils.text import listed, quoted
+from keras_retinanet.views import Views
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +29,9 @@ class DetectorOptions:
         batch_size: images that `stream` gives to the model at once.
         image_min_side, image_max_side: px that images are resized to.
         no_resize: leave images as they are.
+        classes: the names of the classes to find; None for all.
+        class_thresholds: {class name: least score}, for those with another than `score_threshold`.
+        views: tiles, mirrored and scaled views of each image.
         nms, nms_threshold: as `convert_model` takes them; a model with NMS in its graph has them
             fixed.
         anchors: of a training model, as `convert_model` takes them, or the path of an INI file;
@@ -39,12 +47,17 @@ class DetectorOptions:
     image_min_side: int | None = None
     image_max_side: int | None = None
     no_resize: bool = False
+    classes: tuple[str, ...] | None = None
+    class_thresholds: Mapping[str, float] = field(default_factory=dict)
+    views: Views = Views()
     nms: str | dict | None = None
     nms_threshold: float | None = None
     anchors: AnchorParameters | StrPath | None = None
 
     def __post_init__(self) -> None:
         check_number("score_threshold", self.score_threshold, SHARE, float)
+        for name, value in self.class_thresholds.items():
+            check_number(f"The threshold of {name}", value, SHARE, float)
         check_number("max_detections", self.max_detections, DETECTIONS)
         check_number("batch_size", self.batch_size, BATCH)
         for name in ("image_min_side", "image_max_side"):
@@ -56,6 +69,27 @@ class DetectorOptions:
             nms_config(self.nms)
 
 
+def least_scores(options: DetectorOptions, names: Sequence[str] | None) -> np.ndarray | None:
+    """Return the least score of each label (K,), above 1 for classes that are not to be found.
+
+    Returns None if all classes are alike.
+
+    Raises:
+        InputError: a class has an unknown name, or the detector has no names.
+    """
+    asked = [*(options.classes or ()), *options.class_thresholds]
+    if not asked:
+        return None
+    names = list(names or ())
+    if unknown := [name for name in asked if name not in names]:
+        known = listed(names) if names else "none, for the model has no class names"
+        raise InputError(f"Unknown class {quoted(unknown[0])}; known: {known}.")
+    wanted = set(options.classes or names)
+    scores = [options.class_thresholds.get(name, options.score_threshold) for name in names]
+    pairs = zip(names, scores, strict=True)
+    return np.array([score if name in wanted else 2 for name, score in pairs], "float32")
+
+
 def chosen(held: PostProcess, options: DetectorOptions) -> PostProcess:
     """Return the post-processing of candidates: the model's, changed by the options."""
     return replace(
@@ -64,7 +98,9 @@ def chosen(held: PostProcess, options: DetectorOptions) -> PostProcess:
         nms_threshold=(
             held.nms_threshold if options.nms_threshold is None else options.nms_threshold
         ),
-        score_threshold=min(options.score_threshold, held.score_threshold),
+        score_threshold=min(
+            options.score_threshold, held.score_threshold, *options.class_thresholds.values()
+        ),
         max_detections=max(options.max_detections, held.max_detections),
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..choices import ENGINE_PRECISIONS, ENGINES, NMS
 from ..errors import InputError
-from ..options import DETECTIONS, SHARE, THREADS, Option, fits, options_of
+from ..options import DETECTIONS, SHARE, SIDE, THREADS, Option, fits, options_of
 from ..training.config import TrainConfig
 from .cli import start_backend
 
@@ -79,12 +79,15 @@ def number(kind: type, within: str) -> Callable[[str], Any]:
     """Return a type of argparse: int or float, within a range, see `options.fits`."""
 
     def read(text: str) -> Any:
-        value = kind(text)
+        try:
+            value = kind(text)
+        except ValueError:
+            whole = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"must be {whole}, got {text[:50]!r}.") from None
         if not fits(value, within):
             raise argparse.ArgumentTypeError(f"must be {within}, got {text[:50]}.")
         return value
 
-    read.__name__ = kind.__name__  # argparse names it
     return read
 
 
@@ -108,8 +111,10 @@ def add_nms_options(parser: argparse.ArgumentParser, when: str = "") -> Any:
     return kinds
 
 
-def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float) -> None:
-    """Add the options of a `Detector` that a command runs."""
+def add_detector_options(
+    parser: argparse.ArgumentParser, score_threshold: float, classes: str = "--only"
+) -> None:
+    """Add the options of a `Detector` that a command runs; `classes` is the flag of class names."""
     parser.add_argument(
         "--score-threshold",
         type=number(float, SHARE),
@@ -123,6 +128,40 @@ def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float
         default=100,
         metavar="N",
         help="largest number of detections in an image (%(default)s)",
+    )
+    parser.add_argument(
+        classes,
+        dest="only",
+        type=names_of,
+        metavar="A,B",
+        help="find objects of these classes only",
+    )
+    parser.add_argument(
+        "--class-thresholds",
+        type=thresholds_of,
+        default={},
+        metavar="A=X,B=X",
+        help="least scores of some classes",
+    )
+    parser.add_argument(
+        "--tile",
+        type=number(int, SIDE),
+        metavar="PX",
+        help="also look at square tiles of the image with this side, for small objects",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=number(float, "from 0 to 0.9"),
+        default=0.2,
+        metavar="X",
+        help="share of a tile that the next one repeats (%(default)s)",
+    )
+    parser.add_argument(
+        "--tta",
+        type=augmentations_of,
+        default=(False, ()),
+        metavar="flip,X",
+        help="also look at the mirrored image, and at the image with sides times X",
     )
     parser.add_argument("--convert-model", action="store_true", help=argparse.SUPPRESS)
     add_nms_options(parser, "for a training model: ")
@@ -153,11 +192,38 @@ def add_detector_options(parser: argparse.ArgumentParser, score_threshold: float
     add_options(parser, ("batch_size", *SIZES, "strict", "gpu"), of_model)
 
 
+def names_of(text: str) -> tuple[str, ...]:
+    """Return the names of A,B; the argument type of --only."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def thresholds_of(text: str) -> dict[str, float]:
+    """Return {name: score} of A=X,B=X; the argument type of --class-thresholds."""
+    found = {}
+    for part in names_of(text):
+        name, equals, score = part.rpartition("=")
+        if not equals:
+            raise argparse.ArgumentTypeError(f"must be NAME=SCORE,NAME=SCORE, got {text[:50]}.")
+        found[name.strip()] = number(float, SHARE)(score)
+    return found
+
+
+def augmentations_of(text: str) -> tuple[bool, tuple[float, ...]]:
+    """Return (flip, scales) of flip,X,X; the argument type of --tta."""
+    parts = names_of(text)
+    scales = [number(float, "from 0.1 to 10")(part) for part in parts if part != "flip"]
+    return "flip" in parts, tuple(scales)
+
+
 def detector_of(args: argparse.Namespace) -> Detector:
     """Load the `Detector` of `args.model` with the options of `add_detector_options`."""
     names = ("score_threshold", "max_detections", "batch_size", *SIZES, "nms", "nms_threshold")
     options = {name: getattr(args, name) for name in names}
     from ..detector import Detector
+    from ..views import Views
+
+    views = Views(args.tile, args.overlap, *args.tta)
+    options |= {"classes": args.only, "class_thresholds": args.class_thresholds, "views": views}
     from ..engines import engines_for
 
     if engines_for(args.model) == ("keras",):

@@ -15,10 +15,10 @@ from ..export.formats import FORMATS, Format, Target, format_of
 from ..model_info import PRECISIONS
 from ..options import DETECTIONS, SHARE, SIDE
 from ..parts import PostProcess
+from ..sources import find_images
 from ..utils.outputs import check_outputs, make_folder, move_files
 from .arguments import add_nms_options, number
 from .cli import check_folder, start_backend, user_errors
-from .detect import find_images
 
 if TYPE_CHECKING:
     from ..models import RetinaNet

@@ -123,7 +123,7 @@ def draw(
 
 def output_paths(images: Sequence[str], flatten: bool) -> list[str]:
     """Return an output path for each image, the same as below the images' common folder."""
-    from .detect import output_names
+    from ..detection_files import output_names
 
     paths = [os.path.abspath(path) for path in images]
     folder = os.path.commonpath([os.path.dirname(path) for path in paths])

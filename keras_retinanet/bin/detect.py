@@ -1,110 +1,151 @@
-"""Detect objects in images: `retinanet-detect MODEL SOURCE... --output DIR`."""
+"""Detect objects in images and videos: `retinanet-detect MODEL SOURCE... --output DIR`."""
 
 from __future__ import annotations
 
 import argparse
-import glob
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..sources import STDIN, Frame, Names, find_images, frames_of, is_video
 from ..utils.outputs import check_image_folders
 from .arguments import add_detector_options, detector_of
 from .cli import check_folder, check_output_options, choose_gpu, user_errors
+
+if TYPE_CHECKING:
+    from ..detection_files import Add
+    from ..detections import Detections
+
+FILES = ("json", "jsonl", "csv")
+FOLDERS = ("output", "yolo")
 
 
 def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-detect",
         usage="%(prog)s [options] MODEL SOURCE...",
-        description="Detect objects in image files, folders of them and globs.",
+        description="Detect objects in images and videos.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a .keras file")
-    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="image file, folder or glob")
-    parser.add_argument("--output", metavar="DIR", help="write the annotated images there")
-    parser.add_argument("--json", metavar="FILE", help="write the detections as COCO results")
-    add_detector_options(parser, 0.5)
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help=".keras, .onnx, .xml or .tflite file, or a SavedModel's folder",
+    )
+    parser.add_argument(
+        "sources",
+        metavar="SOURCE",
+        nargs="+",
+        help="image, folder, glob, video, camera:0, URL of a stream, or - for an image on standard "
+        "input",
+    )
+    outputs = parser.add_argument_group("results")
+    outputs.add_argument("--output", metavar="DIR", help="write annotated images and videos there")
+    outputs.add_argument("--json", metavar="FILE", help="write the detections as COCO results")
+    outputs.add_argument(
+        "--jsonl", metavar="FILE", help="write a JSON object for each image, - for standard output"
+    )
+    outputs.add_argument("--csv", metavar="FILE", help="write a row for each object")
+    outputs.add_argument(
+        "--yolo", metavar="DIR", help="write a YOLO text file for each image there"
+    )
+    outputs.add_argument(
+        "--track", action="store_true", help="number the objects through the frames (ByteTrack)"
+    )
+    add_detector_options(parser, 0.5, "--classes")
     if not args:
         parser.error(
             f"required: MODEL, SOURCE. For example:\n  {parser.prog} "
             f"detector.keras images/ --output detections\n{parser.prog} --help lists the options."
         )
     parsed = parser.parse_args(args)
-    if not (parsed.output or parsed.json):
-        parser.error("give --output DIR, --json FILE, or both.")
+    if not any(getattr(parsed, name) for name in (*FILES, *FOLDERS)):
+        parser.error("give --output DIR, --json FILE, --jsonl FILE, --csv FILE, or --yolo DIR.")
     return parsed
 
 
-def find_images(sources: Sequence[str]) -> list[str]:
-    """Return the image files that the sources name, in order, each once."""
-    from ..preprocessing.readers.files import IMAGE_SUFFIXES, names_in
-
-    paths = []
-    for source in sources:
-        if os.path.isdir(source):
-            found = [os.path.join(source, name) for name in names_in(source, IMAGE_SUFFIXES)]
-        else:
-            found = (
-                [source] if os.path.exists(source) else sorted(glob.glob(source, recursive=True))
-            )
-        if not found:
-            raise InputError(f"{source} has no images; name an image, a folder or a glob.")
-        paths.extend(found)
-    return list(dict.fromkeys(paths))
-
-
-def output_names(paths: Sequence[str]) -> list[str]:
-    """Return a file name for each image, numbered if names repeat."""
-    names: dict[str, None] = {}
-    for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0]
-        name, number = stem, 2
-        while f"{name}.png" in names:
-            name, number = f"{stem}_{number}", number + 1
-        names[f"{name}.png"] = None
-    return list(names)
-
-
-def check_images_are_spared(args: argparse.Namespace, paths: Sequence[str]) -> None:
-    """Check that no output replaces one of the images `paths` or the model."""
+def check_images_are_spared(
+    args: argparse.Namespace, paths: Sequence[str], videos: Sequence[str]
+) -> None:
+    """Check that no output replaces the model, an image, a video, or another output."""
+    names = Names()
+    stems = [names.stem(source) for source in (*paths, *videos)]
+    inputs, count = [*paths, *filter(os.path.isfile, videos)], len(paths)
+    suffixes = [".png"] * count + [".mp4"] * len(videos)
+    files = {
+        "output": [stem + suffix for stem, suffix in zip(stems, suffixes, strict=True)],
+        "yolo": [f"{stem}.txt" for stem in stems[:count]],
+    }
     saved = {}
-    if args.output:
-        check_image_folders("--output", [args.output], paths)
-        saved["--output"] = [os.path.join(args.output, name) for name in output_names(paths)]
-    check_output_options(args, "json", inputs=paths, more=saved)
-    if args.output:
-        check_folder(args.output)
+    for name in FOLDERS:
+        if folder := getattr(args, name):
+            check_image_folders(f"--{name}", [folder], inputs)
+            saved[f"--{name}"] = [os.path.join(folder, file) for file in files[name]]
+    written = [name for name in FILES if getattr(args, name) != "-"]
+    check_output_options(args, *written, inputs=inputs, more=saved)
+    for name in FOLDERS:
+        if getattr(args, name):
+            check_folder(getattr(args, name))
 
 
 def run(args: argparse.Namespace) -> None:
     choose_gpu(args.gpu)
-    paths = find_images(args.sources)
-    check_images_are_spared(args, paths)
+    videos = [source for source in args.sources if is_video(source)]
+    rest = [source for source in args.sources if source not in videos and source != STDIN]
+    paths = find_images(rest)
+    check_images_are_spared(args, paths, videos)
     detector = detector_of(args)
-    names = output_names(paths)
-
-    import numpy as np
-    from tqdm import tqdm
-
-    from ..evaluation.report import write_json
-    from ..utils.image import write_image_bgr
-
-    rows, count, images = [], 0, 0
-    stream = detector.stream(paths, on_error="raise" if args.strict else "skip")
-    for found in tqdm(stream, desc="detect", total=len(paths), unit="image", mininterval=1):
-        if args.output:
-            drawn = np.asarray(found.plot())[..., ::-1]
-            write_image_bgr(os.path.join(args.output, names[found.index]), drawn)
-        rows += [{**row, "file_name": found.path} for row in found.to_coco()]
-        count, images = count + len(found), images + 1
-    if args.json:
-        write_json(args.json, rows, indent=None)
+    frames = frames_of(paths, videos, STDIN in args.sources)
+    total = None if videos else len(paths) + (STDIN in args.sources)
+    count, images = detect(args, detector, frames, total)
     seconds = detector.seconds_per_image
     time = f", {seconds:.3f} s an image in the model" if seconds else ""
-    print(f"{count} objects in {images} images{time}")
-    for written in filter(None, (args.output, args.json)):
-        print(f"saved {written}")
+    lower = "" if count else "; a lower --score-threshold finds more"
+    out = sys.stderr if args.jsonl == "-" else sys.stdout
+    print(f"{count} objects in {images} images{time}{lower}", file=out)
+    for written in (getattr(args, name) for name in (*FOLDERS, *FILES)):
+        if written and written != "-":
+            print(f"saved {written}", file=out)
+
+
+def detect(
+    args: argparse.Namespace, detector: Any, frames: Iterator[Frame], total: int | None
+) -> tuple[int, int]:
+    """Detect in all frames and write the results, and return the numbers of objects and images."""
+    from tqdm import tqdm
+
+    from ..detection_files import WRITERS, in_thread
+
+    asked = {name: getattr(args, name) for name in WRITERS if getattr(args, name)}
+    known: deque[tuple[int, Frame]] = deque()  # frames that the detector has taken
+
+    def images() -> Iterator[Any]:
+        for index, frame in enumerate(frames):
+            known.append((index, frame))
+            yield frame.image
+
+    count = done = 0
+    with contextlib.ExitStack() as stack:
+        adds = [stack.enter_context(WRITERS[name](path)) for name, path in asked.items()]
+        add: Add = stack.enter_context(in_thread(adds))
+        stream = detector.stream(images(), on_error="raise" if args.strict else "skip")
+        if args.track:
+            stream = tracked(stream)
+        for found in tqdm(stream, desc="detect", total=total, unit="image", mininterval=1):
+            while known[0][0] < found.index:  # an image that cannot be read
+                known.popleft()
+            add(known.popleft()[1], found)
+            count, done = count + len(found), done + 1
+    return count, done
+
+
+def tracked(stream: Iterator[Detections]) -> Iterator[Detections]:
+    """Yield detections with the tracks of their objects."""
+    from ..tracking import tracked
+
+    return tracked(stream)
 
 
 def main(args: Sequence[str] | None = None) -> None:

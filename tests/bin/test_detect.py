@@ -1,15 +1,20 @@
 """retinanet-detect: which images, what is written, and what is refused."""
 
+import csv
+import io
 import json
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_retinanet.bin import detect
+from keras_retinanet.detection_files import output_names
 from keras_retinanet.errors import InputError
+from keras_retinanet.sources import find_images
 
 pytestmark = pytest.mark.usefixtures("load_once")
 
@@ -101,7 +106,7 @@ def test_sources_are_files_folders_and_globs(tmp_path):
     place = str(tmp_path)
 
     def names(*sources):
-        paths = detect.find_images([f"{place}{source}" for source in sources])
+        paths = find_images([f"{place}{source}" for source in sources])
         return [path.removeprefix(place) for path in paths]
 
     assert names("") == ["/[x].jpg", "/a.PNG", "/b.jpg"]
@@ -115,9 +120,9 @@ def test_sources_are_files_folders_and_globs(tmp_path):
 
 
 def test_names_that_repeat_are_numbered():
-    names = detect.output_names(["x/a.jpg", "y/a.png", "a_2.jpg", "z/a.jpg", "b.c.jpg"])
+    names = output_names(["x/a.jpg", "y/a.png", "a_2.jpg", "z/a.jpg", "b.c.jpg"])
     assert names == ["a.png", "a_2.png", "a_2_2.png", "a_3.png", "b.c.png"]
-    assert detect.output_names([]) == []
+    assert output_names([]) == []
 
 
 def test_equal_names_from_two_folders_stay_apart(sample, detector, tmp_path):
@@ -303,4 +308,101 @@ def test_places_that_cannot_be_written(refuse, detector, picture, tmp_path):
 
 
 def test_something_must_be_asked_for(refuse, detector, picture):
-    assert "give --output DIR, --json FILE, or both" in refuse(detect.main, detector, picture)
+    assert "give --output DIR, --json FILE" in refuse(detect.main, detector, picture)
+
+
+# other sources and results
+
+
+@pytest.fixture
+def video(tmp_path, sample):
+    """A video of 6 frames of 64 x 64 px."""
+    import cv2
+
+    path = tmp_path / "clip.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 5, (64, 64))
+    for index in range(6):
+        image = cv2.imread(str(sample / "images" / "train" / f"{index % 3:05d}.jpg"))
+        writer.write(cv2.resize(image, (64, 64)))
+    writer.release()
+    return path
+
+
+def test_video_is_detected_and_drawn(detector, video, tmp_path):
+    import cv2
+
+    out, lines = tmp_path / "out", tmp_path / "found.jsonl"
+    run(detector, video, "--output", out, "--jsonl", lines, "--score-threshold", "0.1")
+    found = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [each["image"] for each in found] == [f"clip.mp4#{number}" for number in range(1, 7)]
+    assert any(each["detections"] for each in found)
+    capture = cv2.VideoCapture(str(out / "clip.mp4"))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 6
+    assert capture.get(cv2.CAP_PROP_FPS) == 5
+
+
+def test_all_results_hold_the_same_objects(detector, picture, tmp_path):
+    names = {"--json": "a.json", "--jsonl": "a.jsonl", "--csv": "a.csv", "--yolo": "labels"}
+    options = [str(part) for flag, name in names.items() for part in (flag, tmp_path / name)]
+    run(detector, picture, "--score-threshold", "0.1", *options)
+    coco = json.loads((tmp_path / "a.json").read_text())
+    [line] = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    with open(tmp_path / "a.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    yolo = (tmp_path / "labels" / "known.txt").read_text().split("\n")[:-1]
+    assert len(coco) == len(line["detections"]) == len(rows) == len(yolo) > 0
+    width, height = Image.open(picture).size
+    for one, other, row, text in zip(coco, line["detections"], rows, yolo, strict=True):
+        x, y, w, h = one["bbox"]
+        assert other["box"] == pytest.approx([x, y, x + w, y + h], abs=0.01)
+        assert [float(row[key]) for key in ("x1", "y1", "x2", "y2")] == other["box"]
+        label, *values = map(float, text.split())
+        assert label == other["label"] == one["category_id"] - 1
+        expected = [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height, one["score"]]
+        assert values == pytest.approx(expected, abs=1e-3)
+        assert row["class"] == other["class"]
+
+
+def test_image_on_standard_input(detector, picture, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(picture.read_bytes())))
+    run(detector, "-", "--jsonl", "-", "--score-threshold", "0.1")
+    [line] = capsys.readouterr().out.splitlines()  # nothing else there
+    assert json.loads(line)["image"] == "stdin"
+    assert json.loads(line)["detections"]
+
+
+def test_no_objects_are_no_error(detector, picture, tmp_path, capsys):
+    files = ["--json", tmp_path / "a.json", "--csv", tmp_path / "a.csv"]
+    run(detector, picture, "--score-threshold", "1", *files)
+    assert "--score-threshold" in capsys.readouterr().out
+    assert json.loads((tmp_path / "a.json").read_text()) == []
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 1
+
+
+def test_classes_and_their_thresholds(detector, picture, tmp_path, refuse_detection):
+    def found(*options):
+        path = tmp_path / "a.jsonl"
+        run(detector, picture, "--score-threshold", "0.05", "--jsonl", path, *options)
+        return json.loads(path.read_text())["detections"]
+
+    everything = found()
+    names = {each["class"] for each in everything}
+    assert len(names) > 1
+    one = sorted(names)[0]
+    assert found("--classes", one) == [each for each in everything if each["class"] == one]
+    strict = found("--class-thresholds", f"{one}=1")
+    assert strict == [each for each in everything if each["class"] != one]
+    assert "ball, crate, tent, star" in refuse_detection(picture, "--classes", "cat")
+
+
+def test_sources_that_cannot_be_read(refuse_detection, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    assert "broken.mp4" in refuse_detection(tmp_path / "broken.mp4")
+    assert "missing.mp4" in refuse_detection(tmp_path / "missing.mp4")
+    assert "camera:99" in refuse_detection("camera:99")
+
+
+def test_missing_tracker_names_pip_command(refuse_detection, picture, monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install 'keras-retinanet[track]'" in refuse_detection(picture, "--track")
