@@ -76,9 +76,9 @@ def measure(engine: Engine) -> float:
 
 def key_of(path: StrPath, names: Sequence[str], settings: Settings) -> str:
     """Return a text that differs if another engine might be the fastest."""
-    threads = settings.threads or usable_threads()
+    threads, precision = settings.threads or usable_threads(), settings.precision or "its precision"
     packages = [f"{name} {version(PACKAGES[name][0])}" for name in names]
-    return "; ".join([fingerprint(path), processor(), f"{threads} threads", *packages])
+    return "; ".join([fingerprint(path), processor(), f"{threads} threads", precision, *packages])
 
 
 def fingerprint(path: StrPath) -> str:

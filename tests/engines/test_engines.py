@@ -150,6 +150,19 @@ def test_fastest_engine_is_chosen_once_and_remembered(exported, cache, capsys, m
     assert engines.open_engine(path, "openvino").name == "openvino"
 
 
+def test_choice_holds_for_its_file_precision_and_threads_only(tmp_path):
+    pytest.importorskip("onnxruntime")
+    files = [tmp_path / "a.onnx", tmp_path / "b.onnx"]
+    for index, file in enumerate(files):
+        file.write_bytes(bytes(200_000) + bytes([index]))
+    settings = [engine.Settings(threads=2), engine.Settings(threads=3)]
+    settings.append(engine.Settings("bfloat16", threads=2))
+    keys = {choose.key_of(file, ["onnxruntime"], each) for file in files for each in settings}
+    assert len(keys) == 6
+    again = choose.key_of(files[0], ["onnxruntime"], settings[0])
+    assert again in keys
+
+
 def test_cache_that_cannot_be_used_is_no_error(exported, cache):
     pytest.importorskip("openvino")
     cache.parent.mkdir(parents=True)
