@@ -171,6 +171,13 @@ def add_detector_options(
         metavar="FILE",
         help="INI file with the anchors of a training model (the model's)",
     )
+    add_engine_options(parser)
+    of_model = dict.fromkeys(("image_min_side", "image_max_side"))
+    add_options(parser, ("batch_size", *SIZES, "strict", "gpu"), of_model)
+
+
+def add_engine_options(parser: Any) -> None:
+    """Add the options of a model file's runtime."""
     parser.add_argument(
         "--engine",
         choices=("auto", *ENGINES),
@@ -188,8 +195,6 @@ def add_detector_options(
         metavar="N",
         help="threads of the runtime (as many as the process may use)",
     )
-    of_model = dict.fromkeys(("image_min_side", "image_max_side"))
-    add_options(parser, ("batch_size", *SIZES, "strict", "gpu"), of_model)
 
 
 def names_of(text: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import InputError
-from .arguments import number
+from .arguments import add_engine_options, number
 from .cli import user_errors
 
 PACKAGES = ("fastapi", "uvicorn", "multipart", "prometheus_client")
@@ -74,6 +74,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         metavar="SECONDS",
         help="look for new versions this often (only at POST /reload)",
     )
+    add_engine_options(running)
     limits = parser.add_argument_group("limits")
     for flag, kind, within, default, text in (
         ("--max-megabytes", float, "between 0 and 2000", 32.0, "MB of a request"),
@@ -105,7 +106,8 @@ def run(args: argparse.Namespace) -> None:
     limits = Limits(
         args.max_megabytes, args.max_megapixels, args.max_images, args.timeout, args.queue
     )
-    running = Running(args.batch_size, args.batch_wait / 1000, args.queue, args.workers)
+    settings = {"engine": args.engine, "precision": args.precision, "threads": args.threads}
+    running = Running(args.batch_size, args.batch_wait / 1000, args.queue, args.workers, settings)
     models = Models(named_paths(args.models), running, args.versions)
     token = read_token(args.token_file)
     if token is None and not is_loopback(args.host):
