@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import commands, files
 from .judge import judge, last_lines
-from .runner import MEMORY, SECONDS, Result, Runner, Specimen
+from .runner import MEMORY, SECONDS, Result, Runner, Specimen, remove
 from .specimens import KINDS, specimen
 
 
@@ -54,7 +54,9 @@ def save(folder: Path, made: Specimen, result: Result, faults: list[str]) -> Non
 def main(args: list[str] | None = None) -> int:
     args = parse_args(args)
     runs, failed, ends, start = Counter(), Counter(), Counter(), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="hostile-") as scratch:
+    scratch = tempfile.mkdtemp(prefix="hostile-")
+    with contextlib.ExitStack() as stack:
+        stack.callback(remove, Path(scratch))
         runner = Runner(Path(scratch), args.seconds, args.memory)
         commands.use_models(runner.models)
         with contextlib.suppress(KeyboardInterrupt):  # the table is then of what was run

@@ -76,13 +76,17 @@ def load(path: StrPath, settings: Settings) -> Engine:
         InputError: there is no such file, it holds no RetinaNet, or a precision is asked for.
     """
     check_precision(path, "keras", settings.precision)
-    on_tensorflow = keras.backend.backend() == "tensorflow"
-    if on_tensorflow:
-        from .saved_model import set_threads
+    if keras.backend.backend() != "tensorflow":
+        model = load_retinanet(path, compile=False)
+        return CandidatesEngine(inference_model(model, settings.options))
+    import tensorflow as tf
 
-        set_threads(settings.threads)
+    from .saved_model import set_threads
+
+    set_threads(settings.threads)
     model = inference_model(load_retinanet(path, compile=False), settings.options)
-    return FrozenEngine(model) if on_tensorflow else CandidatesEngine(model)
+    eager = tf.config.functions_run_eagerly()  # as for debugging
+    return CandidatesEngine(model) if eager else FrozenEngine(model)
 
 
 def inference_model(model: Any, options: DetectorOptions) -> Any:

@@ -239,8 +239,10 @@ def load_backbone_weights(network: keras.Model, path: StrPath, name: str) -> Non
     Raises:
         InputError: for a missing file, or a file of another framework or backbone.
     """
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         raise InputError(f"{path}: no such weight file.")
+    if not os.path.isfile(path):
+        raise InputError(f"{path} is not a regular file; name a weight file.")
     if not str(path).endswith((".h5", ".keras")):
         raise InputError(f"{path}: not a Keras file; convert it with retinanet-import-weights.")
     try:

@@ -67,16 +67,17 @@ def _read_safetensors(path: str) -> dict[str, np.ndarray]:
                 kind = file.get_slice(name).get_dtype()
                 if not re.fullmatch(r"(F|I|U)(8|16|32|64)|BF16|BOOL", kind):
                     raise InputError(f"{path}: {printable(name)} is {kind}; save it as float32.")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return {name: _widened(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except InputError:
         raise
     except (SafetensorError, *FAULTS) as error:
         reason = printable(error)
         raise InputError(f"{path}: damaged, or not a safetensors file: {reason}.") from None
-    return {
-        name: value.astype("float32") if value.dtype.name == "bfloat16" else value
-        for name, value in tensors.items()
-    }
+
+
+def _widened(value: np.ndarray) -> np.ndarray:
+    """Return an array of bfloat16 as float32, and others as they are."""
+    return value.astype("float32") if value.dtype.name == "bfloat16" else value
 
 
 READERS = {

@@ -5,6 +5,7 @@ import copy
 import json
 import pickle
 import re
+import struct
 import tracemalloc
 import zipfile
 
@@ -478,3 +479,12 @@ def test_files_with_wrong_bytes_end_in_tensors_or_a_sentence(whole_files, tmp_pa
                 continue
             refused += 1
         assert refused
+
+
+@pytest.mark.parametrize("shape", [[0, 2**61], [0, 2**62], [2**62, 0]])
+def test_safetensors_of_impossible_shapes_are_refused(shape, tmp_path):
+    header = json.dumps({"a": {"dtype": "BF16", "shape": shape, "data_offsets": [0, 0]}}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(InputError, match=r"a\.safetensors: damaged.*[^.]\.$"):
+        read_tensors(path)
