@@ -69,17 +69,27 @@ def started(monkeypatch):
 
 
 @pytest.fixture
-def serve(started, tmp_path):
+def make_app(started, tmp_path):
+    """Return the application with models of some names."""
+
+    def make(*names, running=None, versions=1, paths=None, **settings):
+        paths = paths or {name: tmp_path / f"{name}.onnx" for name in names or ("pets",)}
+        for path in paths.values():
+            if not path.exists():
+                path.write_bytes(b"a model")
+        return create_app(Models(paths, running or Running(), versions), Settings(**settings))
+
+    return make
+
+
+@pytest.fixture
+def serve(make_app):
     """Start a server with models of some names, and return its client."""
     with contextlib.ExitStack() as stack:
 
-        def run(*names, running=None, versions=1, paths=None, **settings):
-            paths = paths or {name: tmp_path / f"{name}.onnx" for name in names or ("pets",)}
-            for path in paths.values():
-                if not path.exists():
-                    path.write_bytes(b"a model")
-            app = create_app(Models(paths, running or Running(), versions), Settings(**settings))
-            client = stack.enter_context(TestClient(app, raise_server_exceptions=False))
+        def run(*names, **how):
+            client = TestClient(make_app(*names, **how), raise_server_exceptions=False)
+            stack.enter_context(client)
             while client.get("/readyz").status_code == 503:
                 pass
             return client
