@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..choices import ENGINE_PRECISIONS, ENGINES, NMS
@@ -89,6 +91,25 @@ def number(kind: type, within: str) -> Callable[[str], Any]:
         return value
 
     return read
+
+
+@contextlib.contextmanager
+def named_by_flags() -> Iterator[None]:
+    """Let an InputError of the block name options by their flags, see `with_flags`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(with_flags(str(error))) from None
+
+
+def with_flags(sentence: str) -> str:
+    """Return a sentence in which options such as batch_size are flags, such as --batch-size."""
+    names = "|".join(name for name in options_of(TrainConfig) if "_" in name)
+    return re.sub(
+        rf"(?<![\w./\\-])({names})(?![\w/\\-])",
+        lambda name: f"--{name[0].replace('_', '-')}",
+        sentence,
+    )
 
 
 def add_nms_options(parser: argparse.ArgumentParser, when: str = "") -> Any:
@@ -233,10 +254,10 @@ def detector_of(args: argparse.Namespace) -> Detector:
 
     if engines_for(args.model) == ("keras",):
         start_backend()
+    settings = args.engine, args.precision, args.threads
     try:
-        detector = Detector.load(
-            args.model, args.engine, args.precision, args.threads, anchors=args.config, **options
-        )
+        with named_by_flags():
+            detector = Detector.load(args.model, *settings, anchors=args.config, **options)
     except InputError as error:
         named = str(error).startswith(args.model)
         raise InputError(str(error) if named else f"{args.model}: {error}") from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..options import options_of
 from ..training.config import TrainConfig
-from .arguments import add_config
+from .arguments import add_config, named_by_flags, with_flags
 from .cli import start_backend, user_errors
 from .data_options import evaluation_words, parse_with_data, source_of
 
@@ -41,7 +41,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     try:
         config = TrainConfig.of(**given)
     except InputError as error:
-        parser.error(str(error))
+        parser.error(with_flags(str(error)))
     return argparse.Namespace(**parsed, **vars(config), given=frozenset(given))
 
 
@@ -94,7 +94,8 @@ def run(args: argparse.Namespace) -> None:
         splits = args.train_split, args.val_split
         return read_training(source_of(args), *splits, args.val_annotations, config.wants_val)
 
-    trained = train(config, args.given, read, args.dataset_type)
+    with named_by_flags():
+        trained = train(config, args.given, read, args.dataset_type)
     if trained.snapshots:
         print("\n".join(["next:", *next_commands(args, trained)]))
 

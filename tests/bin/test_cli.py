@@ -413,3 +413,23 @@ def test_the_classes_of_a_model_are_compared_by_name_or_else_by_number(snapshot)
     check_classes("x.keras", model, names[::-1])
     with pytest.raises(InputError, match=r"x\.keras.* 4 classes"):
         check_classes("x.keras", model, names[:2])
+
+
+def test_errors_name_options_by_their_flags():
+    from keras_retinanet.bin.arguments import named_by_flags
+    from keras_retinanet.errors import InputError
+
+    text = "batch_size must be 1; see image_min_side. /a/batch_size/x.csv and my_batch_size stay."
+    with pytest.raises(InputError) as error, named_by_flags():
+        raise InputError(text)
+    assert str(error.value) == (
+        "--batch-size must be 1; see --image-min-side. /a/batch_size/x.csv and my_batch_size stay."
+    )
+
+
+def test_number_of_thousands_of_digits_is_not_quoted_in_full(refuse):
+    from keras_retinanet.bin import detect
+
+    message = refuse(detect.main, "a.keras", "b.jpg", "--csv", "c.csv", "--batch-size", "9" * 9000)
+    assert "--batch-size" in message
+    assert len(message) < 300

@@ -85,7 +85,7 @@ def test_pictures_of_another_size(sample, detector, tmp_path, refuse):
     assert large != rows
     assert all(row[0] >= 0 and row[0] + row[2] <= 64 for row in large)
     message = refuse(detect.main, detector, path, *double[:2], "--json", tmp_path / "a.json")
-    assert "image_min_side (128) must not exceed image_max_side (64)" in message
+    assert "--image-min-side (128) must not exceed --image-max-side (64)" in message
 
 
 def test_it_finds_what_it_learned(sample, detector, tmp_path):

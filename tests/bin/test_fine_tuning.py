@@ -222,12 +222,12 @@ def test_weights_that_do_not_fit(refuse_weights, snapshot, other_keras_file, tmp
     model.backbone_name = "mine"
     mine = saved(model, tmp_path / "mine.keras")
     message = refuse_weights(mine, "--freeze-stages", "2")
-    assert "mine.keras: freeze_stages needs a backbone by name, not mine" in message
+    assert "mine.keras: --freeze-stages needs a backbone by name, not mine" in message
     model.backbone_name = "resnet50"  # a custom backbone may be called as one of ours
     message = refuse_weights(saved(model, tmp_path / "named.keras"), "--freeze-stages", "2")
-    assert "freeze_stages needs a backbone by name, not resnet50" in message
+    assert "--freeze-stages needs a backbone by name, not resnet50" in message
     message = refuse_weights(snapshot, *small, "--snapshot-path", snapshot.parent)
-    assert f"snapshot_path {snapshot} would overwrite an input file" in message
+    assert f"--snapshot-path {snapshot} would overwrite an input file" in message
     assert snapshot.exists()
     message = refuse_weights(snapshot, "--box-loss", "dfl")
     assert "dfl needs a box coder with bins" in message
