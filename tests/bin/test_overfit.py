@@ -34,7 +34,7 @@ def test_anchors_that_miss_are_named(refuse_training, data, tmp_path):
     )
     message = refuse_training("--preflight", "--config", config, *data)
     assert "0% of the 4 boxes of class ball" in message
-    assert "fit_anchors" in message
+    assert "--fit-anchors" in message
 
 
 @pytest.mark.usefixtures("quick")

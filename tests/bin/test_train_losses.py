@@ -261,9 +261,9 @@ def test_a_warm_up_longer_than_the_training(warm):
     [
         (
             "--warmup-loss cross_entropy",
-            "warmup_loss and warmup_loss_epochs must be given together",
+            "--warmup-loss and --warmup-loss-epochs must be given together",
         ),
-        ("--warmup-loss-epochs 2", "warmup_loss and warmup_loss_epochs must be given together"),
+        ("--warmup-loss-epochs 2", "--warmup-loss and --warmup-loss-epochs must be given together"),
         ("--warmup-loss focal --warmup-loss-epochs 0", "must be from 1 to 1000000, got 0"),
         ("--warmup-loss focal --warmup-loss-epochs -1", "must be from 1 to 1000000, got -1"),
         ("--classification-loss focal:gamma", "write focal:argument=value"),
