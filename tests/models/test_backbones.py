@@ -24,6 +24,8 @@ SMALL = Design(Pyramid((3, 4, 5), 8), Heads(depth=0), ANCHORS)
 ALL = backbone_names()
 SAME = ("mobilenet128", "mobilenet160", "mobilenet192")  # as mobilenet224, but for the weights
 NAMES = [name for name in ALL if not name.startswith(SAME)]
+# one of each family is tried by `make test`, the others by `make test-slow`
+FAST = ("resnet50", "resnet18", "mobilenet224_0.25", "convnext_tiny", "senet154", "resnext50")
 ODD = ("resnet50v2", "seresnext50", "vgg16", "densenet121", "mobilenetv2_0.35", "efficientnetv2b0")
 
 
@@ -33,7 +35,12 @@ def test_there_are_all_of_them():
         assert any(name.startswith(family) for name in ALL)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def slow_but(names):
+    """Return parameters of all backbones; those that are not among the names are slow."""
+    return [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+
+
+@pytest.mark.parametrize("name", slow_but({*FAST, *ODD}))
 def test_features_training_saving_and_loading(name, shallow, monkeypatch, tmp_path):
     made = shallow(name)
     networks = []
