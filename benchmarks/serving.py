@@ -157,9 +157,8 @@ def soak(args, rate):
     late = [pair for pair in memory if pair[0] > args.soak / 2]
     slope = statistics.linear_regression(*zip(*late, strict=True)).slope * 60
     print(f"sent {sent} at {2 * rate:.0f} a second: {dict(statuses)}")
-    print(
-        f"memory {memory[0][1]:.0f} MB at first, {memory[-1][1]:.0f} MB at last; {slope:+.2f} MB/min"
-    )
+    first, last = memory[0][1], memory[-1][1]
+    print(f"memory {first:.0f} MB at first, {last:.0f} MB at last; {slope:+.2f} MB a minute")
 
 
 def main():
