@@ -9,8 +9,6 @@ from keras_retinanet.layers import ClipDetections, NonMaxSuppression
 from keras_retinanet.nms_numpy import Limits
 from keras_retinanet.parts import PostProcess
 
-pytestmark = pytest.mark.core
-
 KINDS = [*nms.NMS, {"name": "soft_gaussian", "sigma": 0.1}]
 
 
