@@ -9,14 +9,14 @@ import keras
 import numpy as np
 
 from ..detector_options import DetectorOptions
-from ..export.candidates import candidates_function, candidates_info, frozen
+from ..export.candidates import candidates_info
 from ..model_info import ModelInfo
 from ..models import RetinaNet, convert_model
 from ..models.inference import candidates_model
 from ..models.loading import anchors_for, load_retinanet
 from ..parts import PostProcess
 from ..typing import StrPath
-from .engine import NAMES, Engine, Outputs, Settings, check_precision
+from .engine import Engine, Outputs, Settings, check_precision
 
 
 class KerasEngine(Engine):
@@ -51,24 +51,6 @@ class CandidatesEngine(Engine):
         return np.asarray(boxes), np.asarray(scores), np.asarray(labels)
 
 
-class FrozenEngine(Engine):
-    """A Keras model on TensorFlow, up to its candidates, with constants for its variables.
-
-    TensorFlow then makes one operation of a convolution, its batch norm and its activation.
-    """
-
-    name = "keras"
-
-    def __init__(self, model: RetinaNet) -> None:
-        self.model = model
-        self.info = candidates_info(model)
-        self.run = frozen(candidates_function(model))
-
-    def __call__(self, images: np.ndarray) -> Outputs:
-        found = self.run(keras.ops.cast(images, "float32"))
-        return tuple(found[name].numpy() for name in NAMES)
-
-
 def load(path: StrPath, settings: Settings) -> Engine:
     """Return the engine of a `.keras` file, of an inference model or a training snapshot.
 
@@ -76,17 +58,12 @@ def load(path: StrPath, settings: Settings) -> Engine:
         InputError: there is no such file, it holds no RetinaNet, or a precision is asked for.
     """
     check_precision(path, "keras", settings.precision)
-    if keras.backend.backend() != "tensorflow":
-        model = load_retinanet(path, compile=False)
-        return CandidatesEngine(inference_model(model, settings.options))
-    import tensorflow as tf
+    if keras.backend.backend() == "tensorflow":
+        from .saved_model import set_threads
 
-    from .saved_model import set_threads
-
-    set_threads(settings.threads)
-    model = inference_model(load_retinanet(path, compile=False), settings.options)
-    eager = tf.config.functions_run_eagerly()  # as for debugging
-    return CandidatesEngine(model) if eager else FrozenEngine(model)
+        set_threads(settings.threads)
+    model = load_retinanet(path, compile=False)
+    return CandidatesEngine(inference_model(model, settings.options))
 
 
 def inference_model(model: Any, options: DetectorOptions) -> Any:

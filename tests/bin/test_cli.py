@@ -238,7 +238,7 @@ NUMBERS = [
     ("--score-threshold", "1.5", "from 0 to 1"),
     ("--iou-threshold", "-0.1", "from 0 to 1"),
     ("--nms-threshold", "nan", "from 0 to 1"),
-    ("--batch-size", "two", "invalid int"),
+    ("--batch-size", "two", "a whole number"),
     ("--tensorboard-freq", "never", "epoch, batch"),
     ("--tensorboard-freq", "0", "epoch, batch"),
 ]
