@@ -41,7 +41,7 @@ FILES = {  # name: what `retinanet-convert-model` adds
     "int8.xml": ["--precision", "int8"],
 }
 RUNS = {  # name in the table: file, engine, precision
-    "TensorFlow, .keras, frozen": ("model.keras", "keras", None),
+    "TensorFlow, .keras": ("model.keras", "keras", None),
     "TensorFlow, SavedModel": ("saved_model", "saved_model", None),
     "ONNX Runtime": ("model.onnx", "onnxruntime", None),
     "OpenVINO": ("model.xml", "openvino", None),
@@ -118,9 +118,6 @@ def detectors(folder):
                 found[name] = Detector.load(folder / file, engine, precision, score_threshold=0.05)
             except InputError as error:
                 left_out[name] = str(error)
-    if "TensorFlow, .keras, frozen" in found:
-        plain = Detector(found["TensorFlow, .keras, frozen"].model, score_threshold=0.05)
-        found = {"TensorFlow, .keras": plain, **found}
     return found, left_out
 
 
