@@ -73,6 +73,7 @@ class Detector:
         engine: the runtime with the model.
         info: the model's `ModelInfo`; None for a Keras model that is no RetinaNet.
         model: the Keras model; None if another runtime runs the file.
+        several: True if the detector takes several views of an image.
 
     >>> from keras_retinanet.models import backbone
     >>> from keras_retinanet.parts import Design, Heads, Pyramid
@@ -98,6 +99,7 @@ class Detector:
         self.model = self.engine.model
         self.info = self.engine.info
         self.clock = _Clock()
+        self.several = self.options.views.several
         names: Sequence[str] | None = class_names
         if self.info is not None:
             if self.info.outputs == "detections":
@@ -276,7 +278,7 @@ class Detector:
 
         The batch is filled up with black to `size` images, so that batches have few shapes.
         """
-        if self.options.views.several:
+        if self.several:
             return [self._in_views(item) for item in group]
         return self._run(group, size)
 

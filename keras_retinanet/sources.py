@@ -1,4 +1,7 @@
-"""Where images come from: files, folders, globs, videos, cameras, streams, standard input."""
+"""Where images come from: files, folders, globs, videos, cameras, streams, standard input.
+
+Imports nothing heavy, so that `--help` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from .errors import InputError
-from .preprocessing.readers.files import IMAGE_SUFFIXES, names_in
 from .utils.text import check_regular
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -57,6 +57,8 @@ def find_images(sources: Sequence[str]) -> list[str]:
     Raises:
         InputError: a source names none.
     """
+    from .preprocessing.readers.files import IMAGE_SUFFIXES, names_in
+
     paths = []
     for source in sources:
         if os.path.isdir(source):
@@ -129,7 +131,7 @@ def read_video(source: str, stem: str) -> Iterator[Frame]:
     name = os.path.basename(source) or source
     try:
         rate = capture.get(cv2.CAP_PROP_FPS)
-        rate = rate if np.isfinite(rate) and 0 < rate < 1000 else FRAMES_PER_SECOND
+        rate = rate if 0 < rate < 1000 else FRAMES_PER_SECOND  # a camera may give none or NaN
         number = 0
         while True:
             there, image = capture.read()

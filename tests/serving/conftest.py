@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ class Halves(Engine):
         self.batches = []
         self.closed = False
         self.hold = None  # an Event to wait for
+        self.entered = threading.Event()
         self.info = ModelInfo(
             2,
             ("cat", "dog"),
@@ -40,6 +42,7 @@ class Halves(Engine):
         )
 
     def __call__(self, images):
+        self.entered.set()
         if self.hold is not None:
             self.hold.wait(20)
         self.batches.append(len(images))

@@ -195,6 +195,7 @@ def test_changed_file_is_loaded_again_and_old_one_answers_what_waits(
     started[0].hold = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.post, "/detect", content=image)
+        assert started[0].entered.wait(20)
         (tmp_path / "pets.onnx").write_bytes(b"another model")
         assert client.post("/reload").status_code == 200
         assert client.post("/detect", content=image).status_code == 200
