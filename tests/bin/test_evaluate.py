@@ -225,7 +225,7 @@ def test_places_that_cannot_be_written(refuse, train_csv, detector, tmp_path):
 def test_sides_in_the_wrong_order(refuse, train_csv, detector):
     message = refuse(evaluate.main, "--image-min-side", "100", *train_csv, detector)
     assert "--image-min-side (100)" in message
-    assert "image_max_side (64)" in message  # the model's
+    assert "--image-max-side (64)" in message  # the model's
 
 
 def test_anchors_that_do_not_fit_the_model(refuse, train_csv, snapshot, sample, tmp_path):

@@ -53,9 +53,9 @@ def test_ctrl_c_ends_a_training_in_one_line(tiny, data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--fit-anchors", "--config", "x.ini"], "fit_anchors and config"),
-        (["--fit-anchors", "--snapshot", "x.keras"], "fit_anchors and snapshot"),
-        (["--multi-scale", "64", "--no-resize"], "multi_scale and no_resize"),
+        (["--fit-anchors", "--config", "x.ini"], "--fit-anchors and --config"),
+        (["--fit-anchors", "--snapshot", "x.keras"], "--fit-anchors and --snapshot"),
+        (["--multi-scale", "64", "--no-resize"], "--multi-scale and --no-resize"),
         (["--augment", "swirl"], "unknown name 'swirl'; known: flip, vertical_flip"),
         (["--augment", "blur=1"], "unknown name 'blur=1'; known: flip"),
     ],
