@@ -104,9 +104,10 @@ def named_by_flags() -> Iterator[None]:
 
 def with_flags(sentence: str) -> str:
     """Return a sentence in which options such as batch_size are flags, such as --batch-size."""
-    names = "|".join(name for name in options_of(TrainConfig) if "_" in name)
+    names = list(options_of(TrainConfig))
+    never_words = "|".join(name for name in names if "_" in name)
     return re.sub(
-        rf"(?<![\w./\\-])({names})(?![\w/\\-])",
+        rf"(?<![\w./\\-])({never_words}|({'|'.join(names)})(?= exclude))(?![\w/\\-])",
         lambda name: f"--{name[0].replace('_', '-')}",
         sentence,
     )
