@@ -113,15 +113,23 @@ def with_flags(sentence: str) -> str:
     )
 
 
-def add_nms_options(parser: argparse.ArgumentParser, when: str = "") -> Any:
-    """Add --nms and --nms-threshold, None unless given, and return the group of --nms."""
+def add_nms_options(
+    parser: argparse.ArgumentParser, when: str = "", in_graph: str | None = None
+) -> Any:
+    """Add --nms and --nms-threshold, None unless given, and return the group of --nms.
+
+    Args:
+        in_graph: the name of one more choice, the hard NMS of the file's runtime.
+    """
+    read = _reader(Option("", "", dict, known=NMS))
+    more = f"; {in_graph} for an ONNX or LiteRT file that ends with its runtime's hard NMS"
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument(
         "--nms",
-        type=_reader(Option("", "", dict, known=NMS)),
+        type=lambda text: text if text == in_graph else read(text),
         metavar="NAME",
         help=f"{when}rule that suppresses overlapping boxes: {', '.join(NMS)}, or with its "
-        "argument soft_gaussian:sigma=0.5 (the model's, or hard)",
+        f"argument soft_gaussian:sigma=0.5 (the model's, or hard){more if in_graph else ''}",
     )
     parser.add_argument(
         "--nms-threshold",

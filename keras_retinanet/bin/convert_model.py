@@ -20,6 +20,8 @@ from ..utils.outputs import check_outputs, make_folder, move_files
 from .arguments import add_nms_options, number
 from .cli import check_folder, start_backend, user_errors
 
+IN_GRAPH = "in-graph"  # a choice of --nms
+
 if TYPE_CHECKING:
     from ..models import RetinaNet
     from ..preprocessing.dataset import Dataset
@@ -56,7 +58,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         help="px of the only input size of a LiteRT file (that of a 4:3 image)",
     )
     parser.add_argument("--backbone", help="refuse a model with another backbone")
-    kinds = add_nms_options(parser)
+    kinds = add_nms_options(parser, in_graph=IN_GRAPH)
     kinds.add_argument(
         "--no-nms", dest="nms", action="store_const", const="none", help="same as --nms none"
     )
@@ -88,7 +90,11 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     )
     proof.add_argument("--no-verify", action="store_true", help="write the export unproven")
     parser.add_argument("--parallel-iterations", help=argparse.SUPPRESS)
-    return parser.parse_args(args)
+    parsed = parser.parse_args(args)
+    parsed.in_graph = parsed.nms == IN_GRAPH
+    if parsed.in_graph:
+        parsed.nms = "hard"
+    return parsed
 
 
 def size(text: str) -> tuple[int, int]:
@@ -140,7 +146,8 @@ def write_proven(args: argparse.Namespace, rule: Format, model: RetinaNet, targe
         rule.write(model, place, target)
         shown = proof_images(paths, target.size or usual_size(model))
         engine = engines_for(place)[0]
-        export = Detector.load(place, engine, score_threshold=PostProcess.score_threshold)
+        least = max(PostProcess.score_threshold, model.detection["score_threshold"])
+        export = Detector.load(place, engine, score_threshold=least)
         sizes = size_of(args.model_in), sum(map(size_of, rule.files(place)))
         report = verify(model, export, shown, sizes, dataset)
         del export  # lets go of its files
@@ -179,6 +186,11 @@ def check_target(args: argparse.Namespace, rule: Format) -> None:
         raise InputError(f"--precision {args.precision}: {args.model_out} can have {known}.")
     if args.size and not rule.fixed:
         raise InputError(f"--size: {args.model_out} takes images of any size; leave it out.")
+    if args.in_graph and not rule.nms:
+        raise InputError(
+            f"--nms {IN_GRAPH}: {args.model_out} cannot have the NMS of its runtime; ONNX and "
+            "LiteRT files can."
+        )
     if (args.precision == "int8") != bool(args.calibrate):
         raise InputError("--precision int8 and --calibrate SOURCE must be given together.")
 
@@ -190,7 +202,7 @@ def target_of(
     from ..export.calibration import inputs_of, usual_size
 
     chosen = args.size or usual_size(model) if rule.fixed else None
-    return Target(args.precision, chosen, inputs_of(model, images, chosen))
+    return Target(args.precision, chosen, inputs_of(model, images, chosen), args.in_graph)
 
 
 def check_nms(args: argparse.Namespace, model: RetinaNet) -> None:

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..model_info import ModelInfo
 from ..models import RetinaNet
 from ..models.inference import candidates_model
+from ..parts import PostProcess
 from .formats import Target
 
 OUTPUTS = ("boxes", "scores", "labels")
@@ -37,10 +38,10 @@ def check_installed(package: str, extra: str, what: str) -> None:
 
 def candidates_info(model: RetinaNet, target: Target = Target()) -> ModelInfo:
     """Return the facts of an export of an inference model."""
-    batch = None if target.size is None else 1
+    batch = None if target.size is None and not target.nms else 1
     return replace(
         ModelInfo.of(model),
-        outputs="candidates",
+        outputs="detections" if target.nms else "candidates",
         precision=target.precision,
         size=target.size,
         batch=batch,
@@ -66,6 +67,53 @@ def candidates_function(model: RetinaNet, size: tuple[int, int] | None = None) -
 
     candidates.graph = graph  # keeps its variables alive
     return candidates
+
+
+def detections_function(model: RetinaNet, size: tuple[int, int] | None = None) -> Any:
+    """Return `candidates_function` for one image, followed by the hard NMS of the runtime.
+
+    The outputs are boxes (1, D, 4), scores (1, D) and labels (1, D); unused rows are -1.
+
+    Raises:
+        InputError: the model clips its boxes after NMS.
+    """
+    import tensorflow as tf
+
+    postprocess = PostProcess(**model.detection)
+    if postprocess.clip == "after":
+        raise InputError("A model that clips its boxes after NMS cannot have NMS in its graph.")
+    candidates = candidates_function(model, size)
+    (spec,) = candidates.input_signature
+    image = tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name="images")
+
+    @tf.function(input_signature=[image])
+    def detections(images: Any) -> dict:
+        found = candidates(images)
+        boxes, scores, labels = (found[name][0] for name in OUTPUTS)  # (C, 4), (C,), (C,)
+        apart = boxes
+        if postprocess.class_specific_filter:  # boxes of two classes never overlap
+            apart += tf.cast(labels, boxes.dtype)[:, None] * (tf.reduce_max(boxes) + 1)
+        rows, count = tf.raw_ops.NonMaxSuppressionV4(
+            boxes=apart,
+            scores=scores,
+            max_output_size=postprocess.max_detections,
+            iou_threshold=postprocess.nms_threshold,
+            score_threshold=postprocess.score_threshold,
+            pad_to_max_output_size=True,
+        )
+        used = tf.range(postprocess.max_detections) < count  # (D,)
+        return {
+            "boxes": tf.where(used[:, None], tf.gather(boxes, rows), -1.0)[None],
+            "scores": tf.where(used, tf.gather(scores, rows), -1.0)[None],
+            "labels": tf.where(used, tf.gather(labels, rows), -1)[None],
+        }
+
+    return detections
+
+
+def function_of(model: RetinaNet, target: Target) -> Any:
+    """Return the `tf.function` that an export holds."""
+    return (detections_function if target.nms else candidates_function)(model, target.size)
 
 
 def frozen(function: Any) -> Any:

@@ -31,11 +31,13 @@ class Target:
         precision: of the weights, one of the format's.
         size: the only (width, height) px of the input, for formats of one size.
         images: inputs (1, H, W, 3) float32 to calibrate "int8" with.
+        nms: True for a file that ends with the runtime's own hard NMS, not at the candidates.
     """
 
     precision: str = "float32"
     size: tuple[int, int] | None = None
     images: Sequence[np.ndarray] = ()
+    nms: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Format:
         writer: "module:function", called with an inference model, a path and a `Target`.
         precisions: of the weights, the default first.
         fixed: True if a file takes images of one size.
+        nms: True if a file may end with the runtime's own NMS.
         more: what it writes beside the file, or in the folder: suffixes, or names in the folder.
     """
 
@@ -54,6 +57,7 @@ class Format:
     writer: str
     precisions: tuple[str, ...] = ("float32",)
     fixed: bool = False
+    nms: bool = False
     more: tuple[str, ...] = ()
 
     @property
@@ -73,12 +77,16 @@ class Format:
 FORMATS = {
     "keras": Format(".keras", "keras:export_keras"),
     "saved_model": Format("", "saved_model:export_saved_model", more=SAVED_MODEL),
-    "onnx": Format(".onnx", "onnx:export_onnx"),
+    "onnx": Format(".onnx", "onnx:export_onnx", nms=True),
     "openvino": Format(
         ".xml", "openvino:export_openvino", ("float32", "float16", "int8"), more=(".bin",)
     ),
     "litert": Format(
-        ".tflite", "litert:export_litert", ("float32", "float16", "dynamic", "int8"), fixed=True
+        ".tflite",
+        "litert:export_litert",
+        ("float32", "float16", "dynamic", "int8"),
+        fixed=True,
+        nms=True,
     ),
 }
 

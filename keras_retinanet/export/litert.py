@@ -9,12 +9,12 @@ from typing import Any
 from ..model_info import KEY
 from ..models import RetinaNet
 from ..utils.outputs import write_bytes
-from .candidates import candidates_function, candidates_info, check_backend, frozen, quiet
+from .candidates import candidates_info, check_backend, frozen, function_of, quiet
 from .formats import Target
 
 
 def export_litert(model: RetinaNet, path: str | os.PathLike, target: Target) -> None:
-    """Write an inference model, up to its candidates, as a LiteRT file of built-in operators.
+    """Write an inference model, up to its candidates or with NMS, as a LiteRT file of built-in operators.
 
     Its signature `serving_default` has the inputs and outputs of `export_onnx`, for one image of
     `target.size`. "float16" halves the file, "dynamic" has int8 weights, and "int8" has int8
@@ -26,7 +26,7 @@ def export_litert(model: RetinaNet, path: str | os.PathLike, target: Target) -> 
     check_backend("LiteRT files")
     import tensorflow as tf
 
-    function = frozen(candidates_function(model, target.size))
+    function = frozen(function_of(model, target))
     with tempfile.TemporaryDirectory() as folder, quiet("tensorflow", "absl"):
         tf.saved_model.save(tf.Module(), folder, signatures={"serving_default": function})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)

@@ -18,7 +18,6 @@ from ..engines.keras import CandidatesEngine, KerasEngine
 from ..evaluation import evaluate_coco
 from ..evaluation.detections import detect_dataset
 from ..model_input import normalize_of
-from ..parts import PostProcess
 from ..typing import StrPath
 
 if TYPE_CHECKING:
@@ -149,7 +148,7 @@ def verify(
     seconds = timed(before, images[0]), timed(after, images[0])
     ap = None
     if dataset is not None:
-        source = Detector(before, score_threshold=PostProcess.score_threshold)
+        source = Detector(before, score_threshold=export.options.score_threshold)
         ap = average_precision(source, dataset), average_precision(export, dataset)
     return Report(after.info.precision, differences, seconds, sizes, ap)
 

@@ -124,6 +124,24 @@ def test_file_states_all_facts(exported, detector, suffix):
     assert (info.size, info.batch) == (((64, 64), 1) if suffix == "tflite" else (None, None))
 
 
+@pytest.mark.parametrize("suffix", ["onnx", "tflite"])
+def test_nms_of_runtime_keeps_boxes_of_model(snapshot, detector, images, tmp_path, suffix):
+    path = tmp_path / f"model.{suffix}"
+    convert_model.main([str(snapshot), str(path), "--nms=in-graph", "--score-threshold=0.6"])
+    text, run = RUNNERS[suffix](path)
+    info = ModelInfo.from_json(text)
+    assert (info.outputs, info.batch) == ("detections", 1)
+    model = keras.saving.load_model(detector)
+    for image in (*images, np.full_like(images[0], 128)):
+        found, expected = run(image[None]), model.predict_on_batch(image[None])[:3]
+        sure = expected[1][0] > 0.6
+        assert sure.any() == (np.ptp(image) > 0)
+        assert (found[2][0][sure.sum() :] == -1).all()
+        np.testing.assert_array_equal(found[2][0][: sure.sum()], expected[2][0][sure])
+        np.testing.assert_allclose(found[1][0][: sure.sum()], expected[1][0][sure], atol=1e-4)
+        np.testing.assert_allclose(found[0][0][: sure.sum()], expected[0][0][sure], atol=1e-2)
+
+
 def test_format_is_that_of_suffix():
     paths = {"model.keras": "keras", "folder": "saved_model", "model.xml": "openvino"}
     assert {path: format_of(path) for path in paths} == paths
@@ -137,6 +155,7 @@ def test_format_is_that_of_suffix():
         (["model.onnx", "--precision", "float16"], "float16"),
         (["model.onnx", "--size", "64x64"], "--size"),
         (["model.tflite", "--precision", "int8"], "--calibrate"),
+        (["model.xml", "--nms", "in-graph"], "--nms in-graph"),
     ],
 )
 def test_choices_that_do_not_go_together(refuse, detector, tmp_path, arguments, value):
