@@ -14,7 +14,7 @@ from .formats import Target
 
 
 def export_litert(model: RetinaNet, path: str | os.PathLike, target: Target) -> None:
-    """Write an inference model, up to its candidates or with NMS, as a LiteRT file of built-in operators.
+    """Write an inference model, with or without NMS, as a LiteRT file of built-in operators.
 
     Its signature `serving_default` has the inputs and outputs of `export_onnx`, for one image of
     `target.size`. "float16" halves the file, "dynamic" has int8 weights, and "int8" has int8

@@ -20,12 +20,12 @@ OPSET = 18
 
 
 def export_onnx(model: RetinaNet, path: str | os.PathLike, target: Target = Target()) -> None:
-    """Write an inference model, up to its candidates or with NMS, as an ONNX file of opset 18.
+    """Write an inference model, with or without NMS, as an ONNX file of opset 18.
 
     The input `images` (B, H, W, 3) is float32, resized and padded, of any size and batch: RGB of
     0..255, unless the metadata names a normalization for the caller. The outputs are `boxes`
-    (B, C, 4) xyxy px, `scores` (B, C) and `labels` (B, C), in descending order of score. With NMS, B
-    is 1 and unused rows are -1. The file's metadata holds the `ModelInfo`.
+    (B, C, 4) xyxy px, `scores` (B, C) and `labels` (B, C), in descending order of score. With NMS,
+    B is 1 and unused rows are -1. The file's metadata holds the `ModelInfo`.
 
     Raises:
         InputError: on another backend than TensorFlow, without the extra `onnx`, or if the file
