@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> None:
     start_backend()
     from ..preprocessing.source import read_training
     from ..training.run import run as train
+    from ..training.stopping import Stopped
 
     config = config_of(args)
 
@@ -94,8 +95,12 @@ def run(args: argparse.Namespace) -> None:
         splits = args.train_split, args.val_split
         return read_training(source_of(args), *splits, args.val_annotations, config.wants_val)
 
-    with named_by_flags():
-        trained = train(config, args.given, read, args.dataset_type)
+    try:
+        with named_by_flags():
+            trained = train(config, args.given, read, args.dataset_type)
+    except Stopped as stopped:
+        print(f"\n{stopped} To go on, give --snapshot with its path to the same command.")
+        return
     if trained.snapshots:
         print("\n".join(["next:", *next_commands(args, trained)]))
 

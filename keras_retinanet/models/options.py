@@ -105,6 +105,7 @@ def check_choice(option: str, choice: Any, known: Collection[str]) -> None:
 def check_progress(progress: dict) -> None:
     """Raise an InputError unless a training can be resumed from `progress`."""
     check_number("The epoch", progress.get("epoch", 0), EPOCH)
+    check_number("The step", progress.get("step", 0), EPOCH)
     if progress.get("best") is not None:
         check_number("The best figure", progress["best"], "from -1000000 to 1000000", float)
     if "assigner" in progress:

@@ -16,7 +16,9 @@ from ..parts import PostProcess
 from ..preprocessing.dataset import Dataset
 from ..utils.gpu import scope
 from .config import TrainConfig
+from .plateau import Plateau
 from .snapshots import Snapshots
+from .stopping import Stop
 
 
 class Evaluation(keras.callbacks.Callback):
@@ -71,9 +73,20 @@ def print_weighted(dataset: Dataset, detections: list) -> float:
 
 
 def create_callbacks(
-    config: TrainConfig, model: RetinaNet, val: Dataset | None, prefix: str
+    config: TrainConfig,
+    model: RetinaNet,
+    val: Dataset | None,
+    prefix: str,
+    steps: int = 0,
+    stop: Stop | None = None,
 ) -> list[keras.callbacks.Callback]:
-    """Return evaluation, snapshots, the learning rate and TensorBoard, in this order."""
+    """Return evaluation, the learning rate, snapshots and TensorBoard, in this order.
+
+    Args:
+        prefix: of the snapshots' paths.
+        steps: the batches in an epoch.
+        stop: asked by signals to end the training once it is saved.
+    """
     callbacks = []
     judged = val is not None and config.evaluation
     if judged:
@@ -89,14 +102,13 @@ def create_callbacks(
                 )
 
         callbacks.append(Evaluation(make_detector, val, config.weighted_average, config.strict))
-    if config.snapshots:
-        callbacks.append(Snapshots(prefix))
     if config.reduce_lr_patience is not None:
         monitor, mode = ("AP", "max") if judged else ("loss", "min")
         factor, patience = config.reduce_lr_factor, config.reduce_lr_patience
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(monitor, factor, patience, verbose=1, mode=mode)
-        )
+        callbacks.append(Plateau(monitor, factor, patience, verbose=1, mode=mode))
+    if config.snapshots:
+        before_end = judged or config.compute_val_loss
+        callbacks.append(Snapshots(prefix, "AP", steps, config.save_minutes, before_end, stop))
     if config.tensorboard_dir:
         freq = config.tensorboard_freq
         callbacks.append(keras.callbacks.TensorBoard(config.tensorboard_dir, update_freq=freq))

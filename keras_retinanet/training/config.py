@@ -254,7 +254,14 @@ class TrainConfig:
     multi_gpu_force: bool = fit(False, "accepted for old scripts", bool, hidden=True)
 
     snapshot_path: str = result("./snapshots", "folder of the snapshots", metavar="DIR")
-    snapshots: bool = result(True, "save snapshots after each epoch", bool)
+    snapshots: bool = result(True, "save snapshots", bool)
+    save_minutes: float = result(
+        10.0,
+        "time between two saves within an epoch",
+        float,
+        within=POSITIVE,
+        metavar="MINUTES",
+    )
     evaluation: bool = result(True, "evaluate after each epoch", bool)
     compute_val_loss: bool = result(False, "compute the validation loss too", bool)
     weighted_average: bool = result(

@@ -9,6 +9,7 @@ import keras
 
 from ..errors import InputError
 from .config import TrainConfig
+from .progress import first_step
 
 if TYPE_CHECKING:
     from ..models import RetinaNet
@@ -96,7 +97,8 @@ def make_optimizer(
         if config.reduce_lr_patience is None:
             optimizer.learning_rate = rate
             # where the schedule of this run is, should its steps differ from the snapshot's
-            next(v for v in optimizer.variables if v.name == "iteration").assign(first * steps)
+            done = first * steps + first_step(model, first, steps)
+            next(v for v in optimizer.variables if v.name == "iteration").assign(done)
             return optimizer
         if isinstance(optimizer.get_config()["learning_rate"], float):
             if config.lr:  # else it keeps the reduced rate

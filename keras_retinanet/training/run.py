@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,6 @@ from ..errors import InputError
 from ..models import RetinaNet
 from ..preprocessing.best_recall import Recalls, best_recalls
 from ..preprocessing.dataset import Dataset, checked, with_classes
-from ..preprocessing.loader import Loader
 from ..preprocessing.readers.recognise import kind_of
 from ..preprocessing.source import DataSource, read_training
 from ..utils.gpu import scope, setup_gpu
@@ -26,12 +24,15 @@ from ..utils.outputs import check_outputs, recorded_inputs
 from .building import build_model, create_loaders, fitted_anchors, usual_anchors
 from .callbacks import create_callbacks
 from .config import BACKBONE, TrainConfig
+from .epochs import fit_epochs
 from .optimizer import make_optimizer, peak_rate
 from .overfit import check_overfit, check_recalls, missed_classes
 from .phases import phases_of
+from .progress import first_step, restore_seeds
 from .sanity import check_choices, check_heads
 from .snapshots import Snapshots, locked, snapshot_paths
 from .start import Start, load_start, settle
+from .stopping import stopping
 
 Datasets = tuple[Dataset, Dataset | None]  # to train on, to evaluate on
 
@@ -152,7 +153,8 @@ def check_writing(config: TrainConfig, prefix: str, files: list[str | os.PathLik
     """Check that the snapshots and logs can be written, and replace none of the files read."""
     named = filter(None, (config.weights, config.config))  # a resumed snapshot is replaced
     if config.snapshots:
-        check_outputs({"snapshot_path": snapshot_paths(prefix)}, [*named, *files])
+        for path in snapshot_paths(prefix):  # one by one: they may be one file
+            check_outputs({"snapshot_path": [path]}, [*named, *files])
     if config.tensorboard_dir:
         check_outputs({"tensorboard_dir": [os.path.join(config.tensorboard_dir, "train")]})
 
@@ -178,20 +180,24 @@ def fit(
         check_recalls(recalls)
         check_overfit(model, training, phases[0], peak_rate(config, model))
         keras.utils.set_random_seed(config.seed)
-    callbacks = create_callbacks(config, model, val, prefix)
     if config.snapshot:
-        print(f"resuming {config.snapshot} after epoch {first} of {config.epochs}")
-    for phase in phases:
-        until = min(phase.until or config.epochs, config.epochs)
-        if first >= until:
-            continue
-        with scope(config.multi_gpu):
-            phase.compile(model, optimizer)
-            model.optimizer.build(model.trainable_variables)  # else TensorFlow traces a step twice
-        fit_epochs(config, model, training, validation, range(first, until), steps, callbacks)
-        first = until
-        if model.stop_training:
-            break
+        done = first_step(model, first, steps)
+        within = f" and {done} of {steps} batches" if done else ""
+        print(f"resuming {config.snapshot} after epoch {first} of {config.epochs}{within}")
+    restore_seeds(model)
+    with stopping() if config.snapshots else contextlib.nullcontext() as stop:
+        callbacks = create_callbacks(config, model, val, prefix, steps, stop)
+        for phase in phases:
+            until = min(phase.until or config.epochs, config.epochs)
+            if first >= until:
+                continue
+            with scope(config.multi_gpu):
+                phase.compile(model, optimizer)
+                model.optimizer.build(model.trainable_variables)  # else TensorFlow traces twice
+            fit_epochs(config, model, training, validation, range(first, until), steps, callbacks)
+            first = until
+            if model.stop_training:
+                break
     written = {path for each in callbacks if isinstance(each, Snapshots) for path in each.kept}
     snapshots = [path for path in snapshot_paths(prefix) if path in written]
     if config.snapshots and not snapshots:
@@ -224,35 +230,3 @@ def describe(train: Dataset, val: Dataset | None, recalls: Recalls) -> None:
         print(f"  {name}: {count}, {'-' if share is None else f'{share:.1%}'}")
     if missed := missed_classes(recalls):
         print(f"data, warning: {missed}")
-
-
-def fit_epochs(
-    config: TrainConfig,
-    model: RetinaNet,
-    training: Loader,
-    validation: Loader | None,
-    epochs: range,
-    steps: int,
-    callbacks: list[keras.callbacks.Callback],
-) -> None:
-    """Train for some epochs, and raise an InputError of the loading threads as it was."""
-    moving = sys.stdout.isatty() or "ipykernel" in sys.modules  # a bar: not in a pipe or a file
-    how = {"workers": config.workers, "ahead": config.max_queue_size}
-    validated = validation if config.compute_val_loss else None
-    try:
-        model.fit(
-            training.stream(epochs.start * steps, **how),
-            steps_per_epoch=steps,
-            epochs=epochs.stop,
-            initial_epoch=epochs.start,
-            shuffle=False,
-            verbose=1 if moving else 2,
-            callbacks=callbacks,
-            validation_data=validated and validated.stream(**how),
-            validation_steps=validated and len(validated),
-        )
-    except Exception:
-        failure = training.failure or (validation and validation.failure)
-        if failure:
-            raise failure from None
-        raise

@@ -3,8 +3,10 @@
 import glob
 import importlib.util
 import os
+import re
 import shlex
 import shutil
+import signal
 
 import keras
 import numpy as np
@@ -16,6 +18,7 @@ from keras_retinanet.bin import detect, evaluate, train
 from keras_retinanet.errors import InputError
 from keras_retinanet.models.loading import load_retinanet
 from keras_retinanet.preprocessing import source
+from keras_retinanet.training.callbacks import Evaluation
 from keras_retinanet.training.snapshots import Snapshots, locked
 from keras_retinanet.training.start import Start, settle
 
@@ -154,42 +157,50 @@ def test_without_resizing_the_model_remembers_it(fit, data):
 # going on
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "plateau"])
-def test_a_resumed_run_ends_at_the_weights_of_an_uninterrupted_one(
-    train_tiny, data, tmp_path, monkeypatch, capsys, schedule
+@pytest.mark.parametrize(
+    ("schedule", "place", "done"),
+    [
+        ([], (Snapshots, "on_train_batch_end"), 1),
+        (["--reduce-lr-patience", "1"], (Evaluation, "on_epoch_end"), 2),
+    ],
+    ids=["a batch, cosine", "an evaluation, plateau"],
+)
+def test_a_run_stopped_by_a_signal_goes_on_as_if_it_had_not_been(
+    train_tiny, held_out, tmp_path, monkeypatch, capsys, schedule, place, done
 ):
-    how = ["--epochs", "2", "--augmentation", "strong", "--no-evaluation"]
-    if schedule == "plateau":
-        how += ["--reduce-lr-patience", "5", "--steps", "1"]
+    how = ["--epochs", "2", "--augmentation", "strong", *schedule]
 
     def run(folder, *args):
-        train_tiny(*how, "--snapshot-path", tmp_path / folder, *args, *data)
+        """Return the figures that a run prints."""
+        train_tiny(*how, "--snapshot-path", tmp_path / folder, *args, *held_out)
+        printed = capsys.readouterr().out
+        return re.findall(r"(?:loss|AP\w*|AR\w*): [0-9.e+-]+", printed), printed
 
     last = "resnet10_0.25_csv_last.keras"
-    run("whole")
-    on_epoch_end = Snapshots.on_epoch_end
+    expected, _ = run("whole")
+    act = getattr(*place)
 
-    def stop(self, epoch, logs=None):
-        on_epoch_end(self, epoch, logs)
-        raise KeyboardInterrupt
+    def stop(*args, **logs):
+        os.kill(os.getpid(), signal.SIGTERM)
+        act(*args, **logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Snapshots, "on_epoch_end", stop)
-        with pytest.raises(SystemExit) as stopped:
-            run("parts")
-    assert stopped.value.code == 130
+        patch.setattr(*place, stop)
+        _, printed = run("parts")
     half = tmp_path / "parts" / last
-    assert load_retinanet(str(half)).progress["epoch"] == 1
-    capsys.readouterr()
-    run("parts", "--snapshot", str(half))
-    printed = capsys.readouterr().out
-    assert "Epoch 2/2" in printed
-    assert "Epoch 1/2" not in printed
+    assert f"Stopped in epoch 1, after {done} of 2 batches, and saved {half}." in printed
+    found, printed = run("parts", "--snapshot", str(half))
+    assert f"after epoch 0 of 2 and {done} of 2 batches" in printed
+    assert found == expected
     whole, parts = (load_retinanet(str(tmp_path / name / last)) for name in ("whole", "parts"))
-    assert parts.progress["epoch"] == 2
-    assert int(parts.optimizer.iterations) == int(whole.optimizer.iterations)
-    for one, other in zip(whole.get_weights(), parts.get_weights(), strict=True):
-        assert np.allclose(one, other, atol=1e-5)
+    assert parts.progress == whole.progress
+    for one, other in zip(state(whole), state(parts), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def state(model):
+    """Return the weights and the optimizer's variables of a model."""
+    return [np.asarray(value) for value in (*model.weights, *model.optimizer.variables)]
 
 
 def test_a_resumed_run_goes_on_from_its_best(trained, fit, held_out, snapshot):

@@ -2,15 +2,19 @@
 
 import fcntl
 import os
+import signal
 
 import pytest
 
 from keras_retinanet.errors import InputError
 from keras_retinanet.training.snapshots import Snapshots, locked
+from keras_retinanet.training.stopping import Stopped, stopping
 
 
 class Model:
     """A model that saves its number, and what it knows of its progress."""
+
+    weights = variables = metrics_variables = ()
 
     def __init__(self, **progress):
         self.progress = progress
@@ -56,7 +60,8 @@ def test_a_figure_that_comes_late_counts(prefix):
 def test_the_model_learns_its_epoch_and_its_best(prefix):
     model = Model(start="scratch")
     epochs(prefix, {"AP": 0.5}, {"AP": 0.25}, model=model)
-    assert model.progress == {"start": "scratch", "epoch": 2, "best": 0.5}
+    known = {"start": "scratch", "epoch": 2, "step": 0, "best": 0.5, "metrics": [], "seeds": []}
+    assert model.progress == known
 
 
 def test_a_resumed_training_does_not_replace_a_better_best(prefix):
@@ -75,21 +80,108 @@ def test_an_epoch_that_diverged_is_not_saved(prefix):
     assert files == {"resnet50_csv_best.keras": "1 1", "resnet50_csv_last.keras": "1 1"}
 
 
-def test_a_save_that_fails_leaves_the_old_snapshot(prefix):
-    class Fails(Model):
-        def save(self, path):
-            if self.number == 2:
-                with open(path, "w") as file:
-                    file.write("half")
-                raise OSError(28, "No space left on device", str(path))
-            super().save(path)
+class Full(Model):
+    """A model that fills the disk with its second save, or with all from then on."""
 
-    model = Fails()
-    with pytest.raises(InputError, match=r"last\.keras cannot be written: No space"):
-        epochs(prefix, {}, {}, model=model)
-    last = prefix.parent / "resnet50_csv_last.keras"
-    assert last.read_text() == "1 1"
-    assert [path.name for path in prefix.parent.iterdir()] == [last.name]
+    def __init__(self, forever=False, **progress):
+        super().__init__(**progress)
+        self.saves, self.forever = 0, forever
+
+    def save(self, path):
+        self.saves += 1
+        if self.saves == 2 or (self.saves > 2 and self.forever):
+            with open(path, "w") as file:
+                file.write("half")
+            raise OSError(28, "No space left on device", str(path))
+        super().save(path)
+
+
+def test_a_save_that_fails_leaves_the_old_snapshot_and_the_training_goes_on(prefix):
+    with pytest.warns(UserWarning, match=r"last\.keras cannot be written: No space .* MB are free"):
+        files = epochs(prefix, {}, {}, {}, model=Full())
+    assert files == {"resnet50_csv_last.keras": "3 3"}
+
+
+def test_a_training_whose_last_save_fails_tries_again_at_its_end(prefix):
+    for forever in (False, True):
+        callback = Snapshots(str(prefix))
+        callback.set_model(Full(forever))
+        callback.on_epoch_end(0, {})
+        with pytest.warns(UserWarning, match="No space"):
+            callback.on_epoch_end(1, {})
+        if forever:
+            with pytest.raises(InputError, match="No space"):
+                callback.on_train_end()
+        else:
+            callback.on_train_end()
+        last = prefix.parent / "resnet50_csv_last.keras"
+        assert last.read_text() == f"0 {1 if forever else 2}"
+        assert [path.name for path in prefix.parent.iterdir()] == [last.name]
+
+
+def test_best_is_another_name_of_the_last(prefix):
+    files = epochs(prefix, {"AP": 0.2})
+    first, second = (prefix.parent / name for name in files)
+    assert first.samefile(second)
+
+
+def batches(prefix, count, *logs, model=None, **options):
+    """Return the callback after `count` batches of the first epoch."""
+    callback = Snapshots(str(prefix), steps=4, **options)
+    callback.set_model(model or Model())
+    callback.on_epoch_begin(0)
+    for batch in range(count):
+        callback.on_train_batch_end(batch, logs[0] if logs else None)
+    return callback
+
+
+def test_a_snapshot_is_saved_within_an_epoch_when_it_is_time(prefix):
+    assert batches(prefix, 3, minutes=1e9).kept == []
+    callback = batches(prefix, 3, minutes=0.0)
+    assert callback.model.progress["step"] == 3
+    assert callback.model.progress["epoch"] == 0
+    assert (prefix.parent / "resnet50_csv_last.keras").read_text() == "0 0"
+
+
+def test_a_snapshot_is_saved_before_an_evaluation(prefix):
+    callback = batches(prefix, 4, minutes=1e9, before_end=True)
+    assert callback.model.progress["step"] == 4
+    assert callback.kept
+
+
+def test_batches_of_an_earlier_run_count(prefix):
+    callback = batches(prefix, 1, model=Model(epoch=0, step=2), minutes=0.0)
+    assert callback.model.progress["step"] == 3
+
+
+def test_batches_that_diverged_are_not_saved(prefix):
+    assert batches(prefix, 4, {"loss": float("nan")}, minutes=0.0, before_end=True).kept == []
+
+
+def test_a_signal_ends_a_training_once_it_is_saved(prefix):
+    with stopping() as stop:
+        callback = batches(prefix, 1, minutes=1e9, stop=stop)
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped, match=r"in epoch 1, after 2 of 4 batches, and saved .*last"):
+            callback.on_train_batch_end(1)
+    assert callback.model.progress["step"] == 2
+
+
+def test_a_signal_in_an_evaluation_ends_a_training_at_once(prefix):
+    with stopping() as stop:
+        batches(prefix, 4, minutes=1e9, before_end=True, stop=stop)
+        with pytest.raises(Stopped, match="after 4 of 4 batches"):
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def test_a_second_signal_acts_as_ever(prefix):
+    with pytest.raises(KeyboardInterrupt) as stop, stopping():
+        held = signal.getsignal(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert signal.getsignal(signal.SIGINT) is not held
+        signal.default_int_handler(signal.SIGINT, None)
+    assert stop.type is KeyboardInterrupt
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
 
 
 def test_what_earlier_trainings_left_is_moved_and_kept(prefix, capsys):
