@@ -22,6 +22,8 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
             self.wait = held["wait"]
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if self.monitor not in (logs or {}):  # nothing to judge by in this epoch
+            return
         super().on_epoch_end(epoch, logs)
         best = float(self.best)
         state = {"best": best if math.isfinite(best) else None, "wait": int(self.wait)}
