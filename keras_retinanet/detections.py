@@ -92,17 +92,8 @@ class Detections:
             image_id: `index` + 1 by default.
             category_ids: the category id of each label, by default label + 1.
         """
-        kept = np.isfinite(self.boxes).all(axis=-1) & np.isfinite(self.scores) & (self.labels >= 0)
-        columns = xywh(self.boxes[kept]), self.scores[kept].tolist(), self.labels[kept].tolist()
-        return [
-            {
-                "image_id": self.index + 1 if image_id is None else image_id,
-                "category_id": int(label) + 1 if category_ids is None else int(category_ids[label]),
-                "bbox": bbox,
-                "score": score,
-            }
-            for bbox, score, label in zip(*columns, strict=True)
-        ]
+        image_id = self.index + 1 if image_id is None else image_id
+        return coco_rows([self], [image_id], category_ids)
 
     def to_supervision(self) -> Any:
         """Return `supervision.Detections`, with `class_name` among its data.
@@ -135,6 +126,26 @@ class Detections:
         return pandas.DataFrame(
             {**columns, "score": self.scores, "label": self.labels, "name": self.names}
         )
+
+
+def coco_rows(
+    detections: Sequence[Detections],
+    image_ids: Sequence[int],
+    category_ids: Sequence[int] | None = None,
+) -> list[dict]:
+    """Return the rows of a COCO results file for several images, see `Detections.to_coco`."""
+    boxes = np.concatenate([np.zeros((0, 4)), *(found.boxes for found in detections)])
+    scores = np.concatenate([[], *(found.scores for found in detections)])
+    labels = np.concatenate([[], *(found.labels for found in detections)]).astype(int)
+    counts = [len(found) for found, _ in zip(detections, image_ids, strict=True)]
+    images = np.repeat(np.asarray(image_ids, int), counts)
+    kept = np.isfinite(boxes).all(axis=-1) & np.isfinite(scores) & (labels >= 0)
+    ids = labels + 1 if category_ids is None else np.asarray([*category_ids, 0])[labels]
+    columns = images[kept].tolist(), ids[kept].tolist(), xywh(boxes[kept]), scores[kept].tolist()
+    return [
+        {"image_id": image_id, "category_id": category_id, "bbox": bbox, "score": score}
+        for image_id, category_id, bbox, score in zip(*columns, strict=True)
+    ]
 
 
 def xywh(boxes: np.ndarray) -> list[list[float]]:

@@ -1,18 +1,13 @@
-"""COCO's figures for the detections of a data set, computed by pycocotools in memory."""
+"""COCO's figures for the detections of a data set, computed by faster-coco-eval in memory."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import numbers
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from keras_retinanet.detections import Detections, xywh
+from keras_retinanet.detections import Detections, coco_rows, xywh
 from keras_retinanet.preprocessing.dataset import Dataset
-
-if TYPE_CHECKING:
-    from pycocotools.coco import COCO
 
 ALL = slice(None)
 
@@ -81,11 +76,7 @@ def ground_truth(dataset: Dataset) -> dict[str, list[dict]]:
 
 def results(dataset: Dataset, detections: Sequence[Detections]) -> list[dict]:
     """Return detections as rows of a COCO results file, with the image ids of `ground_truth`."""
-    return [
-        row
-        for image_id, found in zip(image_ids(dataset), detections, strict=True)
-        for row in found.to_coco(image_id, dataset.category_ids)
-    ]
+    return coco_rows(detections, image_ids(dataset), dataset.category_ids)
 
 
 def evaluate_coco(
@@ -119,30 +110,19 @@ def evaluate_coco(
 
 def _accumulate(dataset: Dataset, detections: Sequence[Detections], max_detections: int) -> dict:
     """Return COCOeval's arrays: precision (10, 101, K, 4, 3) and recall (10, K, 4, 3)."""
-    from pycocotools.cocoeval import COCOeval
+    from faster_coco_eval import COCO, COCOeval_faster
 
     if max_detections < 1:
         raise ValueError(f"max_detections must be 1 or more, got {max_detections}.")
     truth = ground_truth(dataset)
-    found = [
-        {**row, "id": i, "area": row["bbox"][2] * row["bbox"][3], "iscrowd": 0}
-        for i, row in enumerate(results(dataset, detections), start=1)
-    ]
-    with contextlib.redirect_stdout(io.StringIO()):  # COCOeval prints its progress
-        evaluator = COCOeval(_coco(truth), _coco({**truth, "annotations": found}), "bbox")
-        evaluator.params.maxDets = [min(1, max_detections), min(10, max_detections), max_detections]
-        evaluator.evaluate()
-        evaluator.accumulate()
+    found = results(dataset, detections)
+    for index, row in enumerate(found, start=1):
+        row.update(id=index, area=row["bbox"][2] * row["bbox"][3], iscrowd=0)
+    evaluator = COCOeval_faster(COCO(truth), COCO({**truth, "annotations": found}), "bbox")
+    evaluator.params.maxDets = [min(1, max_detections), min(10, max_detections), max_detections]
+    evaluator.evaluate()
+    evaluator.accumulate()
     return evaluator.eval
-
-
-def _coco(instances: dict) -> COCO:
-    from pycocotools.coco import COCO
-
-    coco = COCO()
-    coco.dataset = instances
-    coco.createIndex()
-    return coco
 
 
 def _figure(
