@@ -8,6 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..sources import STDIN, Frame, Names, find_images, frames_of, is_video
@@ -54,6 +55,12 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     outputs.add_argument(
         "--track", action="store_true", help="number the objects through the frames (ByteTrack)"
     )
+    outputs.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="share the images among the workers of a Ray cluster, or local; --jsonl is then a "
+        "folder, and images that its files name are left out",
+    )
     add_detector_options(parser, 0.5, "--classes")
     if not args:
         parser.error(
@@ -63,7 +70,19 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parsed = parser.parse_args(args)
     if not any(getattr(parsed, name) for name in (*FILES, *FOLDERS)):
         parser.error("give --output DIR, --json FILE, --jsonl FILE, --csv FILE, or --yolo DIR.")
+    if parsed.ray:
+        check_for_ray(parser, parsed)
     return parsed
+
+
+def check_for_ray(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse what cannot be shared among workers."""
+    others = [f"--{name}" for name in (*FILES, *FOLDERS, "track") if getattr(args, name)]
+    if others != ["--jsonl"] or args.jsonl == "-":
+        parser.error("--ray writes JSON lines alone: give --jsonl DIR, and no other results.")
+    for source in args.sources:
+        if source == STDIN or is_video(source):
+            parser.error(f"--ray takes images alone, not {source}.")
 
 
 def check_images_are_spared(
@@ -92,6 +111,9 @@ def check_images_are_spared(
 
 def run(args: argparse.Namespace) -> None:
     choose_gpu(args.gpu)
+    if args.ray:
+        run_with_ray(args)
+        return
     videos = [source for source in args.sources if is_video(source)]
     rest = [source for source in args.sources if source not in videos and source != STDIN]
     paths = find_images(rest)
@@ -108,6 +130,24 @@ def run(args: argparse.Namespace) -> None:
     for written in (getattr(args, name) for name in (*FOLDERS, *FILES)):
         if written and written != "-":
             print(f"saved {written}", file=out)
+
+
+def run_with_ray(args: argparse.Namespace) -> None:
+    """Detect in images with the workers of a Ray cluster."""
+    from ..ray_detection import detect_with_ray
+
+    paths = find_images(args.sources)
+    check_image_folders("--jsonl", [args.jsonl], paths)
+    check_folder(args.jsonl)
+    args.threads = args.threads or 1  # a worker has one
+    totals = detect_with_ray(paths, args.jsonl, partial(detector_of, args), args.ray)
+    earlier = len(paths) - totals.images - totals.broken
+    print(f"{totals.objects} objects in {totals.images} images")
+    if totals.broken:
+        print(f"{totals.broken} images cannot be read")
+    if earlier:
+        print(f"{earlier} images were done before")
+    print(f"saved {args.jsonl}")
 
 
 def detect(
