@@ -34,7 +34,7 @@ class Server(service.PredictionServiceServicer):
     def run(self, signature, values):
         return self.loaded.signatures[signature](**values)
 
-    def Predict(self, request, context):  # noqa: N802  TensorFlow's name
+    def Predict(self, request, context):
         values = {name: tf.constant(tf.make_ndarray(each)) for name, each in request.inputs.items()}
         found = self.run(request.model_spec.signature_name or "serving_default", values)
         answer = predict_pb2.PredictResponse()
