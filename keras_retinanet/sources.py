@@ -6,6 +6,7 @@ Imports nothing heavy, so that `--help` answers at once.
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
 import sys
@@ -20,6 +21,7 @@ VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpe
 CAMERA = re.compile(r"camera:([0-9]{1,3})")
 STREAM = re.compile(r"(rtsp|rtsps|rtmp|http|https|udp|tcp)://\S+")
 STDIN = "-"
+AHEAD = 8  # frames of a video that are read ahead
 FRAMES_PER_SECOND = 25.0  # of a stream that does not say
 
 
@@ -101,7 +103,17 @@ def frames_of(paths: Sequence[str], videos: Sequence[str], piped: bool = False) 
     if piped:
         yield Frame("stdin", names.stem("stdin"), read_stdin())
     for video, stem in zip(videos, stems[len(paths) :], strict=True):
-        yield from read_video(video, stem)
+        yield from read_ahead(read_video(video, stem))
+
+
+def read_ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Yield frames that a thread reads ahead, while those before are detected in."""
+    from .utils.threads import prefetch
+
+    for frame in prefetch(lambda _: next(frames, None), itertools.count(), 1, AHEAD):
+        if frame is None:
+            return
+        yield frame
 
 
 def read_stdin() -> bytes:
