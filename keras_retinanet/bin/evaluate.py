@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..parts import PostProcess
 from ..utils.outputs import check_image_folders, recorded_inputs
+from . import score_results
 from .arguments import add_detector_options, detector_of, number
 from .cli import check_folder, check_output_options, choose_gpu, user_errors
 from .data_options import parse_with_data, source_of
@@ -26,7 +27,8 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-evaluate",
         usage="%(prog)s [options] DATASET ... MODEL",
-        description="Evaluate a RetinaNet: COCO's figures and Pascal VOC's.",
+        description="Evaluate a RetinaNet: COCO's figures and Pascal VOC's. `%(prog)s detections "
+        "TRUTH RESULTS` scores the result file of any detector.",
         add_help=False,
     )
     add_detector_options(parser, PostProcess.score_threshold)
@@ -116,8 +118,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(args: Sequence[str] | None = None) -> None:
+    words = sys.argv[1:] if args is None else list(args)
     with user_errors("retinanet-evaluate"):
-        run(parse_args(sys.argv[1:] if args is None else args))
+        if words[:1] == ["detections"]:
+            score_results.run(score_results.parse_args(words[1:]))
+        else:
+            run(parse_args(words))
 
 
 if __name__ == "__main__":

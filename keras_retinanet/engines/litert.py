@@ -62,9 +62,13 @@ def load(path: StrPath, settings: Settings) -> LiteRtEngine:
 
 def metadata_of(path: StrPath) -> bytes | None:
     """Return the text of this package in a file's metadata, None if there is none."""
-    model = schema.Model.GetRootAs(Path(path).read_bytes())
+    content = Path(path).read_bytes()
+    model = schema.Model.GetRootAs(content)
     for index in range(model.MetadataLength()):
         entry = model.Metadata(index)
         if entry.Name() == KEY.encode():
-            return model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
+            buffer = model.Buffers(entry.Buffer())
+            if buffer.Offset() > 1:  # after the model, as quantizers write it
+                return content[buffer.Offset() : buffer.Offset() + buffer.Size()]
+            return buffer.DataAsNumpy().tobytes()
     return None

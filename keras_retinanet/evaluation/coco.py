@@ -96,29 +96,38 @@ def evaluate_coco(
     Protocol: https://cocodataset.org/#detection-eval. The overlap with an ignored box is a share of
     the detection's area, and a detection that matches only an ignored box does not count.
     """
-    accumulated = _accumulate(dataset, detections, max_detections)
+    return evaluate_rows(ground_truth(dataset), results(dataset, detections), max_detections)
+
+
+def evaluate_rows(truth: dict[str, Any], rows: list[dict], max_detections: int = 100) -> dict:
+    """Return the figures of `evaluate_coco` for COCO dicts.
+
+    Args:
+        truth: an "instances" dict.
+        rows: of a results file; they get further keys.
+    """
+    accumulated = _accumulate(truth, rows, max_detections)
     metrics: dict[str, Any] = {
         name: _figure(accumulated, *where) for name, where in FIGURES.items()
     }
-    order = sorted(dataset.category_ids)  # COCOeval's order of classes
+    categories = {each["id"]: each["name"] for each in truth["categories"]}
+    order = sorted(categories)  # COCOeval's order of classes
     metrics["per_class"] = {
         name: _class_figures(accumulated, order.index(category_id))
-        for name, category_id in zip(dataset.class_names, dataset.category_ids, strict=True)
+        for category_id, name in categories.items()
     }
     return metrics
 
 
-def _accumulate(dataset: Dataset, detections: Sequence[Detections], max_detections: int) -> dict:
+def _accumulate(truth: dict[str, Any], rows: list[dict], max_detections: int) -> dict:
     """Return COCOeval's arrays: precision (10, 101, K, 4, 3) and recall (10, K, 4, 3)."""
     from faster_coco_eval import COCO, COCOeval_faster
 
     if max_detections < 1:
         raise ValueError(f"max_detections must be 1 or more, got {max_detections}.")
-    truth = ground_truth(dataset)
-    found = results(dataset, detections)
-    for index, row in enumerate(found, start=1):
+    for index, row in enumerate(rows, start=1):
         row.update(id=index, area=row["bbox"][2] * row["bbox"][3], iscrowd=0)
-    evaluator = COCOeval_faster(COCO(truth), COCO({**truth, "annotations": found}), "bbox")
+    evaluator = COCOeval_faster(COCO(truth), COCO({**truth, "annotations": rows}), "bbox")
     evaluator.params.maxDets = [min(1, max_detections), min(10, max_detections), max_detections]
     evaluator.evaluate()
     evaluator.accumulate()

@@ -47,9 +47,34 @@ def export_openvino(model: RetinaNet, path: str | os.PathLike, target: Target = 
 
 
 def quantized(graph: Any, images: Sequence[np.ndarray]) -> Any:
-    """Return an OpenVINO model with int8 weights and activations, by NNCF."""
+    """Return an OpenVINO model with int8 weights and activations up to the heads, by NNCF.
+
+    The last convolutions of the heads and what follows them, such as the decoding of boxes, stay
+    float32: on BCCD, AP falls by 0.002 instead of 0.036.
+    """
     check_installed("nncf", "int8", "int8")
     import nncf
 
+    floating = nncf.IgnoredScope(names=after_last_convolutions(graph), validate=False)
     with quiet("nncf"):
-        return nncf.quantize(graph, nncf.Dataset(list(images)), subset_size=len(images))
+        return nncf.quantize(
+            graph,
+            nncf.Dataset(list(images)),
+            subset_size=len(images),
+            preset=nncf.QuantizationPreset.MIXED,
+            ignored_scope=floating,
+        )
+
+
+def after_last_convolutions(graph: Any) -> list[str]:
+    """Return the names of all operations that no convolution follows."""
+    names: set[str] = set()
+    waiting = list(graph.get_results())
+    while waiting:
+        operation = waiting.pop()
+        if operation.get_friendly_name() in names:
+            continue
+        names.add(operation.get_friendly_name())
+        if operation.get_type_name() not in ("Convolution", "GroupConvolution"):
+            waiting += [each.get_source_output().get_node() for each in operation.inputs()]
+    return sorted(names)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from keras_retinanet.bin import convert_model
+from keras_retinanet.boxes import iou
 from keras_retinanet.export.formats import format_of
 from keras_retinanet.model_info import KEY, ModelInfo
 
@@ -185,3 +186,27 @@ def test_images_fit_in_only_size(size):
     assert height <= 100
     assert width == 160 or height == 100  # as large as can be
     assert inputs.batch([prepared]).shape == (1, 100, 160, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("model.xml", "int8"), ("model.tflite", "int8"), ("model.tflite", "dynamic")],
+)
+def test_int8_keeps_boxes_and_says_so(
+    detector, sample, images, candidates, tmp_path, name, precision
+):
+    for package in ("openvino", "nncf", "ai_edge_litert", "ai_edge_quantizer"):
+        pytest.importorskip(package)
+    path, calibrate = tmp_path / name, ["--calibrate", str(sample / "images" / "train")]
+    options = ["--precision", precision, *(calibrate if precision == "int8" else [])]
+    convert_model.main([str(detector), str(path), *options, "--no-verify"])
+    text, run = RUNNERS[path.suffix[1:]](path)
+    assert ModelInfo.from_json(text).precision == precision
+    for image, expected in zip(images, candidates, strict=True):
+        boxes, scores, labels = (value[0] for value in run(image[None]))
+        best = expected[1][0] > 0.5
+        assert best.any()
+        for box, score, label in zip(*(value[0][best] for value in expected), strict=True):
+            near = iou(box, boxes[labels == label]) > 0.8
+            assert np.abs(scores[labels == label][near] - score).min() < 0.15

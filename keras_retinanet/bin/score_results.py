@@ -1,0 +1,54 @@
+"""Score a COCO result file of any detector: `retinanet-evaluate detections TRUTH RESULTS`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ..options import DETECTIONS
+from .arguments import number
+from .cli import check_output_options
+
+SHOWN = 5  # faults
+
+
+def parse_args(args: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="retinanet-evaluate detections",
+        description="Score a COCO result file of any detector: COCO's figures.",
+    )
+    parser.add_argument("truth", metavar="TRUTH", help="a COCO instances file (JSON)")
+    parser.add_argument("results", metavar="RESULTS", help="a COCO result file (JSON)")
+    parser.add_argument(
+        "--max-detections",
+        type=number(int, DETECTIONS),
+        default=100,
+        help="detections of an image and class that count (%(default)s)",
+    )
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="leave out detections with a fault instead of stopping at the first",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    return parser.parse_args(args)
+
+
+def run(args: argparse.Namespace) -> None:
+    check_output_options(args, "json", inputs=[args.truth, args.results])
+    from ..evaluation.report import report, write_json
+    from ..evaluation.result_file import score_results
+
+    metrics, faults = score_results(
+        args.truth, args.results, args.max_detections, lenient=args.lenient
+    )
+    if faults:
+        print(f"left out {len(faults)} detections:", file=sys.stderr)
+        print("\n".join(f"  {line}" for line in faults[:SHOWN]), file=sys.stderr)
+        if len(faults) > SHOWN:
+            print("  ...", file=sys.stderr)
+    print(report(metrics))
+    if args.json:
+        write_json(args.json, metrics)
+        print(f"saved {args.json}")

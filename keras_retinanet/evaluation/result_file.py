@@ -1,0 +1,141 @@
+"""COCO result files of any detector, checked and scored against a COCO "instances" file."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import InputError
+from ..preprocessing.readers.parsing import read_json
+from ..utils.text import counted, printable
+from .coco import evaluate_rows
+
+INSTANCES = ("images", "annotations", "categories")
+MANY = 0.5  # the share of boxes that leave their image, from which on xyxy is suspected
+TOLERANCE = 1.0  # px by which a box may leave its image
+
+
+def score_results(
+    truth_path: str | os.PathLike,
+    results_path: str | os.PathLike,
+    max_detections: int = 100,
+    lenient: bool = False,
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the figures of `evaluate_coco` for two files, and the faults that were left out.
+
+    They are those of pycocotools, but for the last bit of a sum.
+
+    Args:
+        truth_path: a COCO "instances" file.
+        results_path: a list of {"image_id", "category_id", "bbox" [x, y, width, height] px,
+            "score"}.
+        lenient: leave out the rows with a fault instead of raising an InputError.
+
+    Raises:
+        InputError: names the file and the row, counted from 1.
+    """
+    truth = read_instances(truth_path)
+    rows = read_json(results_path)
+    if not isinstance(rows, list):
+        raise InputError(f"{results_path}: expected a list of detections.")
+    faults = dict(faults_of(rows, truth))
+    if faults and not lenient:
+        number, fault = next(iter(faults.items()))
+        more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise InputError(f"{results_path}: detection {number}: {fault}{more}")
+    kept = [row for number, row in enumerate(rows, start=1) if number not in faults]
+    check_boxes_are_xywh(kept, truth, results_path)
+    lines = [f"detection {number}: {fault}" for number, fault in faults.items()]
+    return evaluate_rows(truth, [dict(row) for row in kept], max_detections), lines
+
+
+def read_instances(path: str | os.PathLike) -> dict[str, Any]:
+    """Return the content of a COCO "instances" file, with what its figures need in each entry.
+
+    Raises:
+        InputError: names the file and the entry.
+    """
+    truth = read_json(path, list(INSTANCES))
+    known: dict[str, set] = {}
+    for name in ("images", "categories"):
+        for number, entry in enumerate(truth[name], start=1):
+            if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
+                raise InputError(f"{path}: {name}, entry {number} has no whole number as id.")
+        known[name] = {entry["id"] for entry in truth[name]}
+    annotations = []
+    for number, entry in enumerate(truth["annotations"], start=1):
+        if not isinstance(entry, dict) or (fault := fault_of_place(entry, known)):
+            raise InputError(f"{path}: annotation {number}: {fault or 'it is no object.'}")
+        width, height = entry["bbox"][2:]
+        area = entry.get("area", width * height)
+        annotations.append({**entry, "id": number, "area": area})
+    for category in truth["categories"]:
+        category.setdefault("name", str(category["id"]))
+    return {**truth, "annotations": annotations}
+
+
+def faults_of(rows: list, truth: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    """Yield the number of each row that cannot be scored, from 1, and what is wrong with it."""
+    known = {name: {entry["id"] for entry in truth[name]} for name in ("images", "categories")}
+    seen: dict[tuple, int] = {}
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            yield number, "it is no object with image_id, category_id, bbox and score."
+            continue
+        fault = fault_of_place(row, known) or fault_of_score(row.get("score"))
+        if fault:
+            yield number, fault
+            continue
+        key = (row["image_id"], row["category_id"], *row["bbox"], row["score"])
+        first = seen.setdefault(key, number)
+        if first != number:
+            yield number, f"it repeats detection {first}."
+
+
+def fault_of_place(row: dict, known: dict[str, set]) -> str | None:
+    """Return what is wrong with the image, the category or the box of a row."""
+    for key, name in (("image_id", "images"), ("category_id", "categories")):
+        value = row.get(key)
+        if not isinstance(value, int) or value not in known[name]:
+            return f"unknown {key} {printable(value)}."
+    box = row.get("bbox")
+    if not (isinstance(box, list) and len(box) == 4 and all(map(is_finite, box))):
+        return f"bbox must be 4 finite numbers, got {printable(box)}."
+    if min(box[2:]) <= 0:
+        return f"the bbox {printable(box)} has no area."
+    return None
+
+
+def fault_of_score(score: Any) -> str | None:
+    return None if is_finite(score) else f"score must be a finite number, got {printable(score)}."
+
+
+def is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_boxes_are_xywh(rows: list[dict], truth: dict[str, Any], path: str | os.PathLike) -> None:
+    """Raise an InputError if most boxes fit their image as [x1, y1, x2, y2] alone."""
+    sizes = {
+        image["id"]: (image["width"], image["height"])
+        for image in truth["images"]
+        if is_finite(image.get("width")) and is_finite(image.get("height"))
+    }
+    sized = [row for row in rows if row["image_id"] in sizes]
+    suspect = sum(is_xyxy_alone(row["bbox"], sizes[row["image_id"]]) for row in sized)
+    if suspect > MANY * len(sized):
+        raise InputError(
+            f"{path}: {counted(suspect, 'box')} of {len(sized)} leave their image as [x, y, width, "
+            "height] and fit as [x1, y1, x2, y2]; write width and height."
+        )
+
+
+def is_xyxy_alone(box: list[float], size: tuple[float, float]) -> bool:
+    """Return True if a box fits an image (width, height) as corners but not as corner and sides."""
+    x, y, third, fourth = box
+    width, height = size[0] + TOLERANCE, size[1] + TOLERANCE
+    as_sides = x + third <= width and y + fourth <= height
+    as_corners = x < third <= width and y < fourth <= height
+    return as_corners and not as_sides
