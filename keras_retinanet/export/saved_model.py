@@ -74,7 +74,11 @@ def signatures(serve: dict[str, Callable[[Any], dict]]) -> dict[str, Any]:
         "serving_raw": (serve["candidates"], batch, tf.float32),
     }
     return {
-        name: tf.function(function, input_signature=[tf.TensorSpec(shape, dtype, name="images")])
+        name: tf.function(
+            function,
+            input_signature=[tf.TensorSpec(shape, dtype, name="images")],
+            autograph=False,  # it warns of each import that happens inside
+        )
         for name, (function, shape, dtype) in specs.items()
     }
 

@@ -162,6 +162,11 @@ class Loader:
         """Return the image indices of each batch of an epoch."""
         return self._batches(epoch if self.batching.shuffle else 0)
 
+    def images_of(self, step: int) -> list[str]:
+        """Return the paths of the images of a step counted from the start of the training."""
+        epoch, index = divmod(step, len(self))
+        return [str(self.dataset.records[image].path) for image in self.groups_of(epoch)[index]]
+
     def _make_batches(self, epoch: int) -> list[list[int]]:
         rng = np.random.default_rng((self.seed, epoch))
         threshold = self.batching.repeat_threshold

@@ -112,5 +112,4 @@ def create_callbacks(
     if config.tensorboard_dir:
         freq = config.tensorboard_freq
         callbacks.append(keras.callbacks.TensorBoard(config.tensorboard_dir, update_freq=freq))
-    callbacks.append(keras.callbacks.TerminateOnNaN())
     return callbacks

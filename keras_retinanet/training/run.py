@@ -24,6 +24,7 @@ from ..utils.outputs import check_outputs, recorded_inputs
 from .building import build_model, create_loaders, fitted_anchors, usual_anchors
 from .callbacks import create_callbacks
 from .config import BACKBONE, TrainConfig
+from .divergence import StopAtDivergence
 from .epochs import fit_epochs
 from .optimizer import make_optimizer, peak_rate
 from .overfit import check_overfit, check_recalls, missed_classes
@@ -187,6 +188,8 @@ def fit(
     restore_seeds(model)
     with stopping() if config.snapshots else contextlib.nullcontext() as stop:
         callbacks = create_callbacks(config, model, val, prefix, steps, stop)
+        last_path = snapshot_paths(prefix)[1] if config.snapshots else None
+        callbacks.append(StopAtDivergence(training.images_of, steps, last_path))
         for phase in phases:
             until = min(phase.until or config.epochs, config.epochs)
             if first >= until:
@@ -200,8 +203,6 @@ def fit(
                 break
     written = {path for each in callbacks if isinstance(each, Snapshots) for path in each.kept}
     snapshots = [path for path in snapshot_paths(prefix) if path in written]
-    if config.snapshots and not snapshots:
-        raise InputError("No snapshot was saved: the loss was NaN or infinite; pass a lower lr.")
     for path in snapshots:
         print(f"saved {path}")
     return Trained(model, snapshots, train, val)

@@ -1,0 +1,52 @@
+"""The end of a training whose loss is no number any more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import keras
+
+from ..errors import InputError
+from ..utils.text import listed
+from .progress import first_step
+
+
+class StopAtDivergence(keras.callbacks.Callback):
+    """Raise an InputError at the first batch whose loss is NaN or infinite, and name its images.
+
+    Args:
+        images_of: returns the paths of the images of a step, counted over all epochs.
+        steps: the batches in an epoch.
+        snapshot: the file of the last snapshot; None if the training saves none.
+    """
+
+    def __init__(
+        self, images_of: Callable[[int], list[str]], steps: int, snapshot: str | None
+    ) -> None:
+        super().__init__()
+        self.images_of = images_of
+        self.steps = steps
+        self.snapshot = snapshot
+        self.epoch = self.first = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.epoch, self.first = epoch, first_step(self.model, epoch, self.steps)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if math.isfinite(loss):
+            return
+        step = self.first + batch
+        images = listed(self.images_of(self.epoch * self.steps + step), 8)
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        progress = self.model.progress
+        saved = progress.get("epoch") or progress.get("step")
+        kept = (
+            f" {self.snapshot} holds the training before that." if self.snapshot and saved else ""
+        )
+        raise InputError(
+            f"The loss is {loss} since batch {step + 1} of epoch {self.epoch + 1}, with the "
+            f"images {images}, at the learning rate {rate:.3g}. Pass a lower lr, or check these "
+            f"images and their boxes.{kept}"
+        )
