@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import math
 import time
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
 from .limits import Limits, Refused
 from .metrics import Metrics
 
+LEFT = 499  # the status of a request whose client left before its answer
 OPEN = ("/", "/healthz", "/readyz")  # need no token
 
 
@@ -27,7 +31,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, status = time.perf_counter(), 500
+        start, status = time.perf_counter(), LEFT
 
         async def counted(message: dict) -> None:
             nonlocal status
@@ -40,6 +44,9 @@ class Gate:
             else:
                 needed = {"WWW-Authenticate": "Bearer"}
                 await answer(Refused(401, "A bearer token is needed.", needed), counted)
+        except Exception:
+            status = 500
+            raise
         finally:
             route = scope.get("route")
             path = "unknown" if route is None else route.path
@@ -88,7 +95,8 @@ class BodyLimit:
         if declared.isdigit() and int(declared[:20]) > most:
             await answer(too_large, send)
             return
-        await self.app(scope, bounded, send)
+        with contextlib.suppress(ClientDisconnect):  # in the middle of its body
+            await self.app(scope, bounded, send)
 
 
 async def answer(refused: Refused, send: Any) -> None:

@@ -21,7 +21,9 @@ uvicorn = pytest.importorskip("uvicorn")
 def listening(make_app):
     """The port of a server on a real socket, which gives bodies a second to arrive."""
     app = make_app(limits=Limits(seconds=1, megabytes=1))
-    config = uvicorn.Config(app, port=0, log_level="error", limit_concurrency=2000, backlog=2048)
+    config = uvicorn.Config(
+        app, port=0, log_config=None, access_log=False, limit_concurrency=2000, backlog=2048
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -101,12 +103,15 @@ def test_half_closed_connection_is_answered_or_dropped(listening, image):
     assert detects(listening, image)
 
 
-def test_clients_that_vanish_leave_nothing(listening, image):
+def test_clients_that_vanish_leave_nothing(listening, image, caplog):
     for cut in (5, len(head(9)), len(head(9)) + 20, None):
         for _ in range(10):
             with connect(listening) as client:
                 client.sendall((head(len(image)) + image)[:cut])
     assert detects(listening, image)
+    assert "Traceback" not in caplog.text
+    metrics = urllib.request.urlopen(f"http://127.0.0.1:{listening}/metrics", timeout=5).read()
+    assert b'status="499"' in metrics
 
 
 @pytest.mark.slow
