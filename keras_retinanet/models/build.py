@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from ..errors import InputError
 from ..layers import Normalize, PadToMultiple
 from ..parts import Design
 from ..typing import Tensor
@@ -63,5 +64,18 @@ def heads_of(design: Design, num_classes: int) -> list[tuple[str, keras.Model]]:
 
 
 def anchors_of(design: Design) -> AnchorParameters:
-    """Return the anchors of a design."""
-    return AnchorParameters.of(design.anchors)
+    """Return the anchors of a design, by default squares of four strides on each pyramid level.
+
+    Raises:
+        InputError: the design's anchors have another number of sizes than the pyramid has levels.
+    """
+    levels = design.pyramid.levels
+    if design.anchors is None:
+        strides = [2**level for level in levels]
+        return AnchorParameters([4 * stride for stride in strides], strides)
+    anchors = AnchorParameters.of(design.anchors)
+    try:
+        anchors.of_levels(levels)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return anchors

@@ -390,3 +390,14 @@ def test_imagenet_weights_in_a_detector(shared):
     rgb = np.random.default_rng(1).integers(0, 256, (1, 64, 96, 3)).astype("float32")
     expected = ops.convert_to_numpy(theirs(rgb / 127.5 - 1))
     np.testing.assert_allclose(ops.convert_to_numpy(tap(rgb)), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_each_pyramid_level_has_anchors_of_four_strides():
+    def detector(**more):
+        design = Design(Pyramid(levels=(4, 5), width=8), Heads(depth=1), **more)
+        return backbone("resnet10_0.25").detector(["a"], design=design)
+
+    anchors = detector().anchor_params
+    assert (anchors.sizes, anchors.strides) == ([64.0, 128.0], [16, 32])
+    with pytest.raises(InputError, match=r"each of the pyramid levels \[4, 5\]"):
+        detector(anchors={"sizes": (32, 64, 128), "strides": (8, 16, 32)})
