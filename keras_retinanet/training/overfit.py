@@ -71,7 +71,7 @@ def missed_classes(recalls: Recalls) -> str | None:
         return None
     return (
         f"The anchors reach only {listed(missed)} at IoU 0.5, and boxes without an anchor are "
-        "learned poorly; fit the anchors to the data, or use larger image sides."
+        "learned poorly; pass fit_anchors, or larger image sides."
     )
 
 
