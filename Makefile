@@ -102,5 +102,5 @@ $(TORCH_VENV)/.installed: $(LOCKED)
 	@echo "Installing PyTorch and what the core tests need into $(TORCH_VENV) ..."
 	@$(PYTHON) -m venv $(TORCH_VENV)
 	@$(TORCH_VENV)/bin/python $(PIP_INSTALL) keras h5py pillow opencv-python-headless \
-	  pycocotools pyyaml tqdm pytest hypothesis safetensors torch torchvision timm
+	  faster-coco-eval pycocotools pyyaml tqdm pytest hypothesis safetensors torch torchvision timm
 	@touch $@
