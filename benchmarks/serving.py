@@ -23,6 +23,7 @@ import httpx
 PORT = 8599
 ADDRESS = f"http://127.0.0.1:{PORT}"
 CLIENTS = (1, 8, 32)
+OPEN = 200  # requests of the soak at a time: a client of more takes the processor from the server
 
 
 def parse_args():
@@ -115,10 +116,12 @@ def worker_of(server):
 
 
 async def flood(args, rate, server):
-    """Send `rate` requests a second; return their statuses, and (second, MB) of the server."""
+    """Send `rate` requests a second, while fewer than `OPEN` wait for their answer; return how many
+    were sent, their statuses, and (second, MB) of the server.
+    """
     image, seconds = args.image.read_bytes(), args.soak
     statuses, memory, tasks = Counter(), [], set()
-    began = time.monotonic()
+    began = opened = time.monotonic()
 
     async def ask(client):
         try:
@@ -126,14 +129,16 @@ async def flood(args, rate, server):
         except httpx.TransportError as error:
             statuses[type(error).__name__] += 1
 
-    limits = httpx.Limits(max_connections=1000)
+    limits = httpx.Limits(max_connections=OPEN)
     async with httpx.AsyncClient(timeout=120, limits=limits) as client:
         sent, events = 0, [0.3, 0.6]  # when to kill the process, and to reload
-        while (now := time.monotonic() - began) < seconds:
-            while sent < now * rate:
+        while (now := time.monotonic() - opened) < seconds:
+            due = (time.monotonic() - began) * rate
+            while sent < due and len(tasks) < OPEN:
                 tasks.add(task := asyncio.create_task(ask(client)))
                 task.add_done_callback(tasks.discard)
                 sent += 1
+            began += max(0, due - sent) / rate  # what waits is not made up for
             if not memory or now - memory[-1][0] > seconds / 60:
                 memory.append((now, memory_of(server)))
             if events and now > events[0] * seconds:
