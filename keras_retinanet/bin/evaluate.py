@@ -27,8 +27,8 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-evaluate",
         usage="%(prog)s [options] DATASET ... MODEL",
-        description="Evaluate a RetinaNet: COCO's figures and Pascal VOC's. `%(prog)s detections "
-        "TRUTH RESULTS` scores the result file of any detector.",
+        description="Evaluate a RetinaNet: COCO's figures and Pascal VOC's. "
+        "`retinanet-evaluate detections TRUTH RESULTS` scores the result file of any detector.",
         add_help=False,
     )
     add_detector_options(parser, PostProcess.score_threshold)

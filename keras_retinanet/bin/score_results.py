@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ..options import DETECTIONS
+from ..utils.text import counted
 from .arguments import number
 from .cli import check_output_options
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
         args.truth, args.results, args.max_detections, lenient=args.lenient
     )
     if faults:
-        print(f"left out {len(faults)} detections:", file=sys.stderr)
+        print(f"left out {counted(len(faults), 'detection')}:", file=sys.stderr)
         print("\n".join(f"  {line}" for line in faults[:SHOWN]), file=sys.stderr)
         if len(faults) > SHOWN:
             print("  ...", file=sys.stderr)

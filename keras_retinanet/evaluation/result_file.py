@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,18 +62,26 @@ def read_instances(path: str | os.PathLike) -> dict[str, Any]:
     known: dict[str, set] = {}
     for name in ("images", "categories"):
         for number, entry in enumerate(truth[name], start=1):
-            if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
+            if not isinstance(entry, dict) or not is_whole(entry.get("id")):
                 raise InputError(f"{path}: {name}, entry {number} has no whole number as id.")
-        known[name] = {entry["id"] for entry in truth[name]}
+        ids = [entry["id"] for entry in truth[name]]
+        known[name] = set(ids)
+        if len(known[name]) < len(ids):
+            repeated = next(each for each in ids if ids.count(each) > 1)
+            raise InputError(f"{path}: {name} repeat the id {repeated}.")
     annotations = []
     for number, entry in enumerate(truth["annotations"], start=1):
-        if not isinstance(entry, dict) or (fault := fault_of_place(entry, known)):
+        if not isinstance(entry, dict) or (fault := fault_of_place(entry, known, 0)):
             raise InputError(f"{path}: annotation {number}: {fault or 'it is no object.'}")
         width, height = entry["bbox"][2:]
-        area = entry.get("area", width * height)
+        area = entry.get("area")
+        area = area if is_finite(area) else width * height
         annotations.append({**entry, "id": number, "area": area})
+    names = Counter(category.get("name") for category in truth["categories"])
     for category in truth["categories"]:
-        category.setdefault("name", str(category["id"]))
+        name = category.get("name")
+        if not isinstance(name, str) or names[name] > 1:
+            category["name"] = f"{name or 'category'} ({category['id']})"
     return {**truth, "annotations": annotations}
 
 
@@ -84,7 +93,7 @@ def faults_of(rows: list, truth: dict[str, Any]) -> Iterator[tuple[int, str]]:
         if not isinstance(row, dict):
             yield number, "it is no object with image_id, category_id, bbox and score."
             continue
-        fault = fault_of_place(row, known) or fault_of_score(row.get("score"))
+        fault = fault_of_place(row, known, 1e-9) or fault_of_score(row.get("score"))
         if fault:
             yield number, fault
             continue
@@ -94,22 +103,30 @@ def faults_of(rows: list, truth: dict[str, Any]) -> Iterator[tuple[int, str]]:
             yield number, f"it repeats detection {first}."
 
 
-def fault_of_place(row: dict, known: dict[str, set]) -> str | None:
-    """Return what is wrong with the image, the category or the box of a row."""
+def fault_of_place(row: dict, known: dict[str, set], least: float) -> str | None:
+    """Return what is wrong with the image, the category or the box of a row.
+
+    Args:
+        least: px that a side of the box must have.
+    """
     for key, name in (("image_id", "images"), ("category_id", "categories")):
         value = row.get(key)
-        if not isinstance(value, int) or value not in known[name]:
+        if not is_whole(value) or value not in known[name]:
             return f"unknown {key} {printable(value)}."
     box = row.get("bbox")
     if not (isinstance(box, list) and len(box) == 4 and all(map(is_finite, box))):
         return f"bbox must be 4 finite numbers, got {printable(box)}."
-    if min(box[2:]) <= 0:
+    if min(box[2:]) < least:
         return f"the bbox {printable(box)} has no area."
     return None
 
 
 def fault_of_score(score: Any) -> str | None:
     return None if is_finite(score) else f"score must be a finite number, got {printable(score)}."
+
+
+def is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_finite(value: Any) -> bool:

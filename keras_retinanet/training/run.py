@@ -152,9 +152,9 @@ def check_datasets(config: TrainConfig, train: Dataset, val: Dataset | None) -> 
 
 def check_writing(config: TrainConfig, prefix: str, files: list[str | os.PathLike]) -> None:
     """Check that the snapshots and logs can be written, and replace none of the files read."""
-    named = filter(None, (config.weights, config.config))  # a resumed snapshot is replaced
+    named = [path for path in (config.weights, config.config) if path]  # not a resumed snapshot
     if config.snapshots:
-        for path in snapshot_paths(prefix):  # one by one: they may be one file
+        for path in reversed(snapshot_paths(prefix)):  # one by one: they may be one file
             check_outputs({"snapshot_path": [path]}, [*named, *files])
     if config.tensorboard_dir:
         check_outputs({"tensorboard_dir": [os.path.join(config.tensorboard_dir, "train")]})

@@ -81,6 +81,27 @@ def test_perfect_detection(files):
     assert metrics["per_class"] == {"cat": {"AP": 1.0, "AP50": 1.0}, "dog": None}
 
 
+@pytest.mark.parametrize("area", [None, "large", float("nan")])
+def test_area_that_is_none_is_that_of_the_box(files, area):
+    content = truth()
+    content["annotations"][0]["area"] = area
+    metrics, _ = score_results(*files([row()], content))
+    assert (metrics["APs"], metrics["APm"]) == (None, 1)  # 40 x 30 px
+
+
+def test_categories_of_one_name_are_told_apart(files):
+    categories = [{"id": 3, "name": "cat"}, {"id": 90, "name": "cat"}]
+    metrics, _ = score_results(*files([row()], truth(categories=categories)))
+    assert metrics["per_class"] == {"cat (3)": {"AP": 1.0, "AP50": 1.0}, "cat (90)": None}
+
+
+def test_objects_without_area_are_no_fault(files):
+    flat = {"id": 2, "image_id": 7, "category_id": 3, "bbox": [1, 1, 0, 5]}
+    content = truth()
+    content["annotations"].append(flat)
+    assert 0 < score_results(*files([row()], content))[0]["AP"] < 1
+
+
 def test_no_detections_and_no_objects(files):
     assert score_results(*files([]))[0]["AP"] == 0
     metrics, _ = score_results(*files([row()], truth(annotations=[])))
@@ -91,6 +112,7 @@ def test_no_detections_and_no_objects(files):
     ("fault", "words"),
     [
         (row(image_id=8), "unknown image_id 8"),
+        (row(image_id=True), "unknown image_id True"),
         (row(category_id=4), "unknown category_id 4"),
         (row(score=float("nan")), "score must be a finite number, got nan"),
         (row(score=None), "score must be a finite number"),
@@ -123,6 +145,7 @@ def test_corners_for_sides_are_suspected(files):
         ({}, None, "results.json: expected a list"),
         ([], "[]", "truth.json: expected an object with a list of 'images'"),
         ([], truth(images=[{}]), "truth.json: images, entry 1 has no whole number as id"),
+        ([], truth(images=[{"id": 7}, {"id": 7}]), "truth.json: images repeat the id 7"),
         ([], truth(annotations=[{"image_id": 9}]), "truth.json: annotation 1: unknown image_id 9"),
     ],
 )
@@ -135,5 +158,5 @@ def test_command_prints_figures_and_what_it_left_out(files, tmp_path, capsys):
     evaluate.main(["detections", *paths, "--lenient", "--json", str(tmp_path / "figures.json")])
     captured = capsys.readouterr()
     assert "AP    1.000" in captured.out
-    assert "left out 1 detections:\n  detection 2: unknown image_id 9." in captured.err
+    assert "left out 1 detection:\n  detection 2: unknown image_id 9." in captured.err
     assert json.loads((tmp_path / "figures.json").read_text())["AP"] == 1
