@@ -22,6 +22,7 @@ from keras_retinanet.detector_options import (
     check_threshold,
     chosen,
     least_scores,
+    sufficient,
 )
 from keras_retinanet.engines import Engine, open_engine
 from keras_retinanet.errors import InputError
@@ -106,7 +107,7 @@ class Detector:
                 check_fixed(self.info.postprocess, self.options)
             names = names or self.info.class_names
         self.class_names = None if names is None else list(names)
-        least_scores(self.options, self.class_names)  # checks the names
+        self._least_scores()  # checks the names
         sizes = self.options.image_min_side, self.options.image_max_side, self.options.no_resize
         if self.engine.resizes and any(sizes):
             raise InputError(
@@ -318,6 +319,10 @@ class Detector:
             item.index,
         )
 
+    def _least_scores(self) -> np.ndarray:
+        held = None if self.info is None else self.info.postprocess
+        return least_scores(self.options, self.class_names, held)
+
     def _suppress(self, found: Found, size: tuple[int, int]) -> Found:
         """Return the detections in one image of the input; an engine may give its candidates."""
         if self.info is None or self.info.outputs == "detections":
@@ -332,9 +337,8 @@ class Detector:
         Drops padding rows and detections centred in the padding, and clips boxes to the image.
         """
         options = self.options
-        least = least_scores(options, self.class_names)
         kept = labels >= 0  # (D,)
-        kept &= scores >= (options.score_threshold if least is None else least[labels])
+        kept &= sufficient(scores, labels, self._least_scores())
         kept &= within_frame(boxes, item.fit)
         order = np.flatnonzero(kept)[np.argsort(-scores[kept], kind="stable")]
         order = order[: options.max_detections]

@@ -18,13 +18,16 @@ from keras_retinanet.utils.anchors import AnchorParameters
 from keras_retinanet.utils.text import listed, quoted
 from keras_retinanet.views import Views
 
+USUAL = 0.5  # least score of a detection
+
 
 @dataclasses.dataclass(frozen=True)
 class DetectorOptions:
     """Options of a `Detector`; None takes the value of the model.
 
     Args:
-        score_threshold: the least score of a detection, in 0..1.
+        score_threshold: the least score of a detection, in 0..1; None for the model's thresholds,
+            or 0.5 if it has none.
         max_detections: the most detections of an image.
         batch_size: images that `stream` gives to the model at once.
         image_min_side, image_max_side: px that images are resized to.
@@ -41,7 +44,7 @@ class DetectorOptions:
         InputError: for a value that is out of its range.
     """
 
-    score_threshold: float = 0.5
+    score_threshold: float | None = None
     max_detections: int = 100
     batch_size: int = 1
     image_min_side: int | None = None
@@ -55,7 +58,8 @@ class DetectorOptions:
     anchors: AnchorParameters | StrPath | None = None
 
     def __post_init__(self) -> None:
-        check_number("score_threshold", self.score_threshold, SHARE, float)
+        if self.score_threshold is not None:
+            check_number("score_threshold", self.score_threshold, SHARE, float)
         for name, value in self.class_thresholds.items():
             check_number(f"The threshold of {name}", value, SHARE, float)
         check_number("max_detections", self.max_detections, DETECTIONS)
@@ -69,25 +73,47 @@ class DetectorOptions:
             nms_config(self.nms)
 
 
-def least_scores(options: DetectorOptions, names: Sequence[str] | None) -> np.ndarray | None:
-    """Return the least score of each label (K,), above 1 for classes that are not to be found.
+def usual_scores(options: DetectorOptions, held: PostProcess | None) -> Sequence[float]:
+    """Return the least scores of the labels, or a single one for all: the user's or the model's."""
+    if options.score_threshold is not None:
+        return (options.score_threshold,)
+    if held is None or held.class_thresholds is None:
+        return (USUAL,)
+    return held.class_thresholds
 
-    Returns None if all classes are alike.
+
+def least_scores(
+    options: DetectorOptions, names: Sequence[str] | None, held: PostProcess | None = None
+) -> np.ndarray:
+    """Return the least score of each label, above 1 for classes that are not to be found: (K,), or
+    (1,) if all classes are alike.
+
+    Args:
+        held: the post-processing of the model.
 
     Raises:
         InputError: a class has an unknown name, or the detector has no names.
     """
     asked = [*(options.classes or ()), *options.class_thresholds]
+    usual = usual_scores(options, held)
     if not asked:
-        return None
+        return np.array(usual, "float32")
     names = list(names or ())
     if unknown := [name for name in asked if name not in names]:
         known = listed(names) if names else "none, for the model has no class names"
         raise InputError(f"Unknown class {quoted(unknown[0])}; known: {known}.")
     wanted = set(options.classes or names)
-    scores = [options.class_thresholds.get(name, options.score_threshold) for name in names]
-    pairs = zip(names, scores, strict=True)
+    usual = usual if len(usual) == len(names) else [usual[0]] * len(names)
+    pairs = [
+        (name, options.class_thresholds.get(name, score))
+        for name, score in zip(names, usual, strict=True)
+    ]
     return np.array([score if name in wanted else 2 for name, score in pairs], "float32")
+
+
+def sufficient(scores: np.ndarray, labels: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Return True for the scores (n,) that reach those of `least_scores`, (n,)."""
+    return scores >= (least[0] if len(least) == 1 else least[labels])
 
 
 def chosen(held: PostProcess, options: DetectorOptions) -> PostProcess:
@@ -99,7 +125,7 @@ def chosen(held: PostProcess, options: DetectorOptions) -> PostProcess:
             held.nms_threshold if options.nms_threshold is None else options.nms_threshold
         ),
         score_threshold=min(
-            options.score_threshold, held.score_threshold, *options.class_thresholds.values()
+            held.score_threshold, *usual_scores(options, held), *options.class_thresholds.values()
         ),
         max_detections=max(options.max_detections, held.max_detections),
     )
@@ -120,7 +146,7 @@ def check_fixed(held: PostProcess, options: DetectorOptions) -> None:
             raise InputError(
                 f"{name} {value!r} needs a training model; this inference model has {has!r}."
             )
-    check_threshold(held, options.score_threshold)
+    check_threshold(held, min(usual_scores(options, held)))
 
 
 def check_threshold(held: PostProcess, score_threshold: float) -> None:

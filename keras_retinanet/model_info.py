@@ -61,6 +61,9 @@ class ModelInfo:
         check_number("num_classes", self.num_classes, COUNT)
         if self.class_names is not None and len(self.class_names) != self.num_classes:
             raise InputError(f"{len(self.class_names)} names for {self.num_classes} classes.")
+        thresholds = self.postprocess.class_thresholds
+        if thresholds is not None and len(thresholds) != self.num_classes:
+            raise InputError(f"{len(thresholds)} thresholds for {self.num_classes} classes.")
         for name, known in (("outputs", OUTPUTS), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 value = quoted(getattr(self, name))

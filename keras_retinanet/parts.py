@@ -7,6 +7,7 @@ heavy.
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -124,6 +125,8 @@ class PostProcess:
         clip: clip boxes to the image "before" NMS; "dropping" also drops boxes beyond the image;
             "after" does both after NMS.
         clip_margin: px that clipped boxes stay away from the right and lower edge.
+        class_thresholds: (K,) the least score of each label for users of the model, who may ask for
+            others; None for 0.5. `score_threshold` is what the model can give at all.
     """
 
     nms: str | bool | dict = "hard"
@@ -134,12 +137,15 @@ class PostProcess:
     top_k: int | None = 1000
     clip: str = "before"
     clip_margin: int = 0
+    class_thresholds: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         check_number("nms_threshold", self.nms_threshold, SHARE, float)
         check_number("score_threshold", self.score_threshold, SHARE, float)
         check_number("max_detections", self.max_detections, DETECTIONS)
         check_number("clip_margin", self.clip_margin, "from 0 to 100")
+        for threshold in self.class_thresholds or ():
+            check_number("The threshold of a class", threshold, SHARE, float)
         if self.top_k is not None:
             check_number("top_k", self.top_k, "from 1 to 100000")
         if self.clip not in CLIPS:

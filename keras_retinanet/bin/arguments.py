@@ -142,7 +142,7 @@ def add_nms_options(
 
 
 def add_detector_options(
-    parser: argparse.ArgumentParser, score_threshold: float, classes: str = "--only"
+    parser: argparse.ArgumentParser, score_threshold: float | None, classes: str = "--only"
 ) -> None:
     """Add the options of a `Detector` that a command runs; `classes` is the flag of class names."""
     parser.add_argument(
@@ -150,7 +150,7 @@ def add_detector_options(
         type=number(float, SHARE),
         default=score_threshold,
         metavar="X",
-        help="least score of a detection (%(default)s)",
+        help=f"least score of a detection ({score_threshold or 'of the model, or 0.5'})",
     )
     parser.add_argument(
         "--max-detections",

@@ -61,7 +61,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         help="share the images among the workers of a Ray cluster, or local; --jsonl is then a "
         "folder, and images that its files name are left out",
     )
-    add_detector_options(parser, 0.5, "--classes")
+    add_detector_options(parser, None, "--classes")
     if not args:
         parser.error(
             f"required: MODEL, SOURCE. For example:\n  {parser.prog} "

@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..parts import PostProcess
-from ..utils.outputs import check_image_folders, recorded_inputs
+from ..utils.outputs import check_image_folders, check_outputs, recorded_inputs
 from . import score_results
 from .arguments import add_detector_options, detector_of, number
 from .cli import check_folder, check_output_options, choose_gpu, user_errors
 from .data_options import parse_with_data, source_of
 
 if TYPE_CHECKING:
+    from ..detections import Detections
     from ..detector import Detector
+    from ..evaluation.thresholds import Rule
     from ..preprocessing.dataset import Dataset
 
 OUTPUTS = ("json", "ground_truth", "detections")
@@ -38,13 +41,56 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         default=0.5,
         help="least IoU of a hit in the Pascal VOC figure (%(default)s)",
     )
+    parser.add_argument(
+        "--choose-thresholds",
+        type=rule_of,
+        metavar="RULE",
+        help="choose the score threshold of each class by f1, precision=X or recall=X, and store "
+        "them in the model's .keras file for detection, serving and exports",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     parser.add_argument("--detections", metavar="FILE", help="write the detections as COCO results")
     parser.add_argument("--ground-truth", metavar="FILE", help="write the data set as COCO JSON")
     parser.add_argument("--save-path", metavar="DIR", help="write images with detections there")
     parser.add_argument("--group-method", help=argparse.SUPPRESS)
     last = {"model": {"metavar": "MODEL", "help": "a .keras file"}}
-    return parse_with_data(parser, args, "evaluate", last)
+    parsed = parse_with_data(parser, args, "evaluate", last)
+    if parsed.choose_thresholds and not parsed.model.endswith(".keras"):
+        parser.error(
+            f"--choose-thresholds needs a .keras file, not {parsed.model}; convert the .keras file "
+            "again afterwards."
+        )
+    return parsed
+
+
+def rule_of(text: str) -> Rule:
+    """Return the rule of --choose-thresholds."""
+    from ..evaluation.thresholds import Rule
+
+    try:
+        return Rule.of(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def store_chosen(
+    args: argparse.Namespace, dataset: Dataset, detections: list[Detections]
+) -> dict[str, dict]:
+    """Choose the thresholds, print and store them, and return them for JSON."""
+    from ..evaluation.matching import match
+    from ..evaluation.thresholds import choose_thresholds, threshold_table
+    from ..utils.keras_file import store_thresholds
+
+    rule = args.choose_thresholds
+    chosen = choose_thresholds(match(dataset, detections), rule)
+    print(f"\n{threshold_table(chosen)}")
+    for each in chosen:
+        if not each.reached:
+            text = f"{each.name} never reaches {rule}; it has the nearest threshold."
+            warnings.warn(text, UserWarning, stacklevel=1)
+    store_thresholds(args.model, [each.threshold for each in chosen])
+    print(f"stored the thresholds in {args.model}")
+    return {each.name: each.to_dict() for each in chosen}
 
 
 def read_dataset(args: argparse.Namespace, detector: Detector) -> Dataset:
@@ -85,6 +131,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     dataset = read_dataset(args, detector)
     if args.save_path:
         check_folder(args.save_path)
+    if args.choose_thresholds:
+        check_outputs({"--choose-thresholds": [args.model]})
 
     from ..evaluation import evaluate_coco, evaluate_voc, voc_metric
     from ..evaluation.coco import ground_truth, results
@@ -104,6 +152,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     voc = evaluate_voc(dataset, detections, args.iou_threshold)
     metrics["VOC"] = voc_metric(voc)
     print(report(metrics, voc))
+    if args.choose_thresholds:
+        metrics["thresholds"] = store_chosen(args, dataset, detections)
     if detector.seconds_per_image:
         print(f"{detector.seconds_per_image:.3f} s an image in the model")
     if args.json:

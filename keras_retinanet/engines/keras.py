@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..detector_options import DetectorOptions
+from ..detector_options import DetectorOptions, usual_scores
 from ..export.candidates import candidates_info
 from ..model_info import ModelInfo
 from ..models import RetinaNet, convert_model
@@ -82,6 +82,6 @@ def inference_model(model: Any, options: DetectorOptions) -> Any:
         anchor_params=anchors,
         nms=options.nms,
         nms_threshold=options.nms_threshold,
-        score_threshold=min(options.score_threshold, held.score_threshold),
+        score_threshold=min(held.score_threshold, *usual_scores(options, held)),
         max_detections=max(options.max_detections, held.max_detections),
     )

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from ..detections import Detections
+from ..detector_options import DetectorOptions, least_scores, sufficient
 from ..errors import InputError
 from . import openapi, tfserving
 from .limits import Limits, Refused
@@ -170,7 +172,9 @@ def add_detect(app: FastAPI, server: Server) -> None:
         request: Request,
         model: Annotated[str | None, Query(description="Needed if there are several.")] = None,
         version: Annotated[int | None, Query(ge=0, le=2**53)] = None,
-        score_threshold: Annotated[float, Query(ge=0, le=1)] = 0.5,
+        score_threshold: Annotated[
+            float | None, Query(ge=0, le=1, description=openapi.LEAST)
+        ] = None,
         max_detections: Annotated[int, Query(ge=1, le=10000)] = 100,
     ) -> dict:
         """Return the objects in an image, best first, in px of the upright image."""
@@ -178,13 +182,15 @@ def add_detect(app: FastAPI, server: Server) -> None:
         chosen = served.version(version)
         data = await image_in(request)
         server.limits.check_image(data)
+        options = DetectorOptions(score_threshold=score_threshold)
+        least = least_scores(options, None, chosen.info.postprocess)
         [found] = await server.answers(chosen, [data])
         return {
             "model": served.name,
             "version": str(chosen.number),
             "width": found.image.shape[1],
             "height": found.image.shape[0],
-            "detections": objects(found, score_threshold, max_detections),
+            "detections": objects(found, least, max_detections),
         }
 
 
@@ -206,15 +212,18 @@ async def image_in(request: Request) -> bytes:
         raise Refused(400, "The form is damaged.") from None
 
 
-def objects(found: Detections, score_threshold: float, max_detections: int) -> list[dict]:
-    """Return detections as dicts with box, score, label and name."""
-    rows = zip(
-        found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), found.names, strict=True
-    )
+def objects(found: Detections, least: np.ndarray, max_detections: int) -> list[dict]:
+    """Return detections as dicts with box, score, label and name.
+
+    Args:
+        least: of `least_scores`.
+    """
+    enough = sufficient(found.scores, found.labels, least).tolist()
+    columns = found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), found.names
     named = [
         {"box": box, "score": score, "label": label, "name": name}
-        for box, score, label, name in rows
-        if score >= score_threshold
+        for box, score, label, name, kept in zip(*columns, enough, strict=True)
+        if kept
     ]
     return named[:max_detections]
 

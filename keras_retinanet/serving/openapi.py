@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+LEAST = "Least score; by default the thresholds in the model, or 0.5."
 ERROR_SCHEMA = {
     "type": "object",
     "properties": {"error": {"type": "string"}},

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from ray import serve
 
 from ..detector import Detector
 from ..errors import InputError
 from .app import objects
+
+EVERY = np.zeros(1)  # least scores
 
 
 class DetectorDeployment:
@@ -34,7 +37,7 @@ class DetectorDeployment:
         try:
             for found in self.detector.stream(files, on_error="skip"):
                 most = self.detector.options.max_detections
-                answers[found.index] = {"detections": objects(found, 0.0, most)}
+                answers[found.index] = {"detections": objects(found, EVERY, most)}
         except InputError:  # none of the images can be read
             return answers
         return answers

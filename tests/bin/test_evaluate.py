@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
@@ -240,3 +241,49 @@ def test_anchors_that_do_not_fit_the_model(refuse, train_csv, snapshot, sample, 
         refused = refuse(evaluate.main, "--config", path, *train_csv, snapshot)
         assert f"{path}: " in refused
         assert message in refused
+
+
+# thresholds
+
+
+def test_chosen_thresholds_are_stored_and_used(train_csv, snapshot, sample, tmp_path, capsys):
+    from keras_retinanet.bin import convert_model
+    from keras_retinanet.detector import Detector
+
+    model, export = tmp_path / "model.keras", tmp_path / "export.keras"
+    shutil.copy(snapshot, model)
+    metrics = run("--choose-thresholds", "precision=0.9", *train_csv, model)
+    printed = capsys.readouterr().out
+    assert f"stored the thresholds in {model}" in printed
+    assert set(metrics["thresholds"]) == {"ball", "crate", "tent", "star"}
+    names = list(Detector.load(model).class_names)
+    least = [metrics["thresholds"][name]["threshold"] for name in names]
+    assert f"{least[0]:g}" in printed
+
+    convert_model.main([str(model), str(export)])
+    images = sorted((sample / "images" / "train").iterdir())
+    for path in (model, export):
+        assert list(Detector.load(path).info.postprocess.class_thresholds) == least
+    every = Detector.load(model, score_threshold=0.05)(images)
+    enough = np.array(least, "float32")
+    wanted = [each.scores[each.scores >= enough[each.labels]] for each in every]
+    found = Detector.load(export)(images)
+    for each, scores in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(each.scores, scores, rtol=1e-4)
+    assert 0 < sum(map(len, found)) < sum(map(len, every))
+    one = Detector.load(model, class_thresholds={names[0]: 1.0})(images)
+    assert not any((each.labels == 0).any() for each in one)
+    assert sum(map(len, one)) == sum((each.labels != 0).sum() for each in found)
+
+
+def test_thresholds_that_cannot_be_chosen(train_csv, snapshot, detector, refuse, tmp_path, capsys):
+    model = tmp_path / "model.keras"
+    shutil.copy(snapshot, model)
+    for rule in ("f2", "recall", "recall=2"):
+        with pytest.raises(SystemExit):
+            evaluate.main(["--choose-thresholds", rule, *train_csv, str(model)])
+        assert "--choose-thresholds" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        evaluate.main(["--choose-thresholds", "f1", *train_csv, str(tmp_path / "model.onnx")])
+    assert "needs a .keras file" in capsys.readouterr().err
+    assert model.read_bytes() == snapshot.read_bytes()
