@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..parts import PostProcess
 from ..utils.outputs import check_image_folders, check_outputs, recorded_inputs
-from . import score_results
+from . import evaluation_report, score_results
 from .arguments import add_detector_options, detector_of, number
 from .cli import check_folder, check_output_options, choose_gpu, user_errors
 from .data_options import parse_with_data, source_of
@@ -47,6 +47,11 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         metavar="RULE",
         help="choose the score threshold of each class by f1, precision=X or recall=X, and store "
         "them in the model's .keras file for detection, serving and exports",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="write a page there that explains the figures, and lists of labels to check",
     )
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     parser.add_argument("--detections", metavar="FILE", help="write the detections as COCO results")
@@ -126,6 +131,10 @@ def check_data_is_spared(
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     check_output_options(args, *OUTPUTS)
+    if args.report:
+        from ..evaluation.plots import check_installed
+
+        check_installed()
     choose_gpu(args.gpu)
     detector = detector_of(args)
     dataset = read_dataset(args, detector)
@@ -133,6 +142,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         check_folder(args.save_path)
     if args.choose_thresholds:
         check_outputs({"--choose-thresholds": [args.model]})
+    if args.report:
+        evaluation_report.check_report(args.report, dataset)
 
     from ..evaluation import evaluate_coco, evaluate_voc, voc_metric
     from ..evaluation.coco import ground_truth, results
@@ -158,6 +169,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         print(f"{detector.seconds_per_image:.3f} s an image in the model")
     if args.json:
         write_json(args.json, metrics)
+    if args.report:
+        from ..evaluation.explanation import explain
+        from ..evaluation.thresholds import Rule
+
+        explanation = explain(dataset, detections, metrics, args.choose_thresholds or Rule())
+        print(f"saved {evaluation_report.write(args, detector, explanation)}")
     if args.ground_truth:
         write_json(args.ground_truth, ground_truth(dataset), indent=None)
     if args.detections:

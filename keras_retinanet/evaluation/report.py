@@ -32,8 +32,12 @@ def report(metrics: dict[str, Any], voc: VocFigures | None = None) -> str:
         metrics: of `evaluate_coco`.
         voc: of `evaluate_voc`; adds each class's VOC AP and its number of boxes.
     """
-    lines = ["   ".join(f"{name:<5} {_text(metrics[name])}" for name in names) for names in LINES]
-    return "\n".join([*lines, "", *aligned(_class_rows(metrics, voc))])
+    return "\n".join([*figure_lines(metrics), "", *aligned(_class_rows(metrics, voc))])
+
+
+def figure_lines(metrics: dict[str, Any]) -> list[str]:
+    """Return COCO's twelve figures as lines of text."""
+    return ["   ".join(f"{name:<5} {_text(metrics[name])}" for name in names) for names in LINES]
 
 
 def write_json(path: str | os.PathLike, obj: Any, indent: int | None = 2) -> None:

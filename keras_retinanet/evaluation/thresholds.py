@@ -152,14 +152,21 @@ def choose_thresholds(matching: Matching, rule: Rule) -> list[Operating]:
     chosen = []
     for label, name in enumerate(matching.class_names):
         curve = curve_of(matching, label)
-        if not len(curve.threshold) or not curve.objects:
-            chosen.append(at_threshold(curve, name, USUAL))
-            continue
-        index, reached = choose(curve, rule)
-        lower = curve.threshold[index + 1] if index + 1 < len(curve.threshold) else 0.0
-        threshold = shortest_between(lower, curve.threshold[index])
+        threshold, reached = best_threshold(curve, rule)
         chosen.append(dataclasses.replace(at_threshold(curve, name, threshold), reached=reached))
     return chosen
+
+
+def best_threshold(curve: Curve, rule: Rule) -> tuple[float, bool]:
+    """Return the threshold that a rule chooses, in few decimals, and if the rule is satisfied.
+
+    A curve without objects or detections leaves no choice but `USUAL`.
+    """
+    if not len(curve.threshold) or not curve.objects:
+        return USUAL, True
+    index, reached = choose(curve, rule)
+    lower = curve.threshold[index + 1] if index + 1 < len(curve.threshold) else 0.0
+    return shortest_between(lower, curve.threshold[index]), reached
 
 
 def at_threshold(curve: Curve, name: str, threshold: float) -> Operating:

@@ -287,3 +287,33 @@ def test_thresholds_that_cannot_be_chosen(train_csv, snapshot, detector, refuse,
         evaluate.main(["--choose-thresholds", "f1", *train_csv, str(tmp_path / "model.onnx")])
     assert "needs a .keras file" in capsys.readouterr().err
     assert model.read_bytes() == snapshot.read_bytes()
+
+
+# the report
+
+
+def test_report_of_a_command(train_csv, detector, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "new" / "report"
+    metrics = run("--report", folder, *train_csv, detector)
+    assert f"saved {folder / 'index.html'}" in capsys.readouterr().out
+    text = (folder / "index.html").read_text()
+    assert f"AP {metrics['AP']:.2f} (AP50" in text
+    assert f"retinanet-evaluate csv {train_csv[1]} {train_csv[2]} {detector}" in text
+    assert text.count("<figure>") > 1
+    figures = json.loads((folder / "figures.json").read_text())
+    assert figures["AP"] == metrics["AP"]
+
+
+def test_reports_that_cannot_be_written(train_csv, detector, refuse, tmp_path, sample, monkeypatch):
+    from keras_retinanet.evaluation import plots
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plots.importlib.util, "find_spec", lambda name: None)
+        message = refuse(evaluate.main, "--report", tmp_path / "new", *train_csv, detector)
+        assert "pip install 'keras-retinanet[report]'" in message
+    monkeypatch.setattr(plots, "check_installed", lambda: None)
+    images = sample / "images" / "train"
+    assert str(images) in refuse(evaluate.main, "--report", images, *train_csv, detector)
+    (tmp_path / "index.html").mkdir()
+    assert "index.html" in refuse(evaluate.main, "--report", tmp_path, *train_csv, detector)

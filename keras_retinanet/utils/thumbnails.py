@@ -1,46 +1,72 @@
-"""Thumbnails of a defect: the boxes in question drawn large enough to be seen."""
+"""Thumbnails of images in data URLs: the boxes in question drawn large enough to be seen."""
+
+from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError
-from ..utils.image_file import rgb_array, upright_image
-from ..utils.visualization import draw_box
-from .findings import Place
+from keras_retinanet.errors import InputError
+from keras_retinanet.utils.image_file import rgb_array, upright_image
+from keras_retinanet.utils.visualization import draw_box
 
 WIDTH, HEIGHT = 300, 225  # px, at most
 RED, BLUE, GROUND = (214, 40, 40), (30, 120, 220), (225, 228, 232)
 ZOOM = 0.3  # least share of the view that the boxes in question fill
 LEAST_PART = 0.3  # least share of the image's sides that is shown around small boxes
 FAR = 1.5  # largest margin around the image, in widths and heights of the image
-MOST = 500  # largest number of other boxes that are drawn
+MOST = 500  # largest number of boxes of a layer that are drawn
 LEAST = 6  # px, the least side of a drawn box
 
 
-def thumbnail(place: Place) -> str | None:
-    """Draw a `Place` as a JPEG image in a data URL; None if its image cannot be read.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Layer:
+    """Boxes (n, 4) px of the upright image in one RGB colour, with lines of `thickness` px."""
 
-    The boxes in question are red, the others blue; boxes outside the image are on grey.
+    boxes: np.ndarray | Sequence
+    color: tuple[int, int, int]
+    thickness: int = 2
+
+
+def thumbnail(
+    path: str,
+    layers: Sequence[Layer],
+    focus: np.ndarray | Sequence = (),
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+) -> str | None:
+    """Draw an image with its boxes as a JPEG in a data URL; None if the image cannot be read.
+
+    Boxes outside the image are on grey.
+
+    Args:
+        layers: the boxes to draw, the topmost last.
+        focus: (n, 4) px, the boxes in question; if they are small, only a part around them is
+            shown.
+        size: the largest width and height, px.
     """
     try:
-        with upright_image(place.path) as image:
-            view = _view(place, image)
+        with upright_image(path) as image:
+            view = _view(image, layers, focus, size)
     except InputError:
         return None
     _, data = cv2.imencode(".jpg", view[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
-def _view(place: Place, image: Image.Image) -> np.ndarray:
+def _view(
+    image: Image.Image,
+    layers: Sequence[Layer],
+    focus: np.ndarray | Sequence,
+    most: tuple[int, int],
+) -> np.ndarray:
     """Return the view of an image with the boxes drawn, (h, w, 3) RGB."""
     size = np.array(image.size, float)  # (2,)
-    boxes = _drawable(place.boxes, size)
-    left, top, right, bottom = window = _window(boxes, size)
-    scale = min(WIDTH / (right - left), HEIGHT / (bottom - top))
+    left, top, right, bottom = window = _window(_drawable(focus, size), size)
+    scale = min(most[0] / (right - left), most[1] / (bottom - top))
     shape = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
     start = np.floor(np.clip(window[:2], 0, size - 1))  # (2,) px, of the part that is seen
     end = np.ceil(np.clip(window[2:], start + 1, size))
@@ -53,13 +79,11 @@ def _view(place: Place, image: Image.Image) -> np.ndarray:
     shift = zoom / 2 - 0.5 - scale * (window[:2] - start)  # OpenCV's pixel centres are at 0
     matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
     view = cv2.warpAffine(pixels, matrix, shape, borderValue=GROUND)
-    for some, color, thickness in (
-        (_drawable(place.others[:MOST], size), BLUE, 1),
-        (boxes, RED, 2),
-    ):
-        for box in (some - np.tile(window[:2], 2)) * scale:
+    for layer in layers:
+        for box in (_drawable(layer.boxes[:MOST], size) - np.tile(window[:2], 2)) * scale:
             middle, half = (box[:2] + box[2:]) / 2, np.maximum(box[2:] - box[:2], LEAST) / 2
-            draw_box(view, np.concatenate([middle - half, middle + half]), color, thickness)
+            corners = np.concatenate([middle - half, middle + half])
+            draw_box(view, corners, layer.color, layer.thickness)
     return view
 
 

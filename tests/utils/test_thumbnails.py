@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_retinanet.doctor.findings import Place
-from keras_retinanet.doctor.thumbnails import GROUND, HEIGHT, WIDTH, thumbnail
+from keras_retinanet.utils.thumbnails import BLUE, GROUND, HEIGHT, RED, WIDTH, Layer, thumbnail
 
 
 def look(path, boxes=(), others=()):
     """The thumbnail, RGB."""
-    data = thumbnail(Place("", str(path), np.array(boxes), np.array(others)))
+    layers = [Layer(np.array(others), BLUE, 1), Layer(np.array(boxes), RED)]
+    data = thumbnail(str(path), layers, np.array(boxes))
     _, _, text = data.partition(",")
     return cv2.imdecode(np.frombuffer(base64.b64decode(text), "uint8"), 1)[..., ::-1]
 
@@ -78,4 +78,4 @@ def test_small_pictures_are_enlarged(tmp_path):
 
 def test_a_broken_picture_has_none(tmp_path):
     (tmp_path / "broken.png").write_text("no picture")
-    assert thumbnail(Place("", str(tmp_path / "broken.png"))) is None
+    assert thumbnail(str(tmp_path / "broken.png"), []) is None
