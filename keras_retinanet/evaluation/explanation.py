@@ -19,7 +19,7 @@ from keras_retinanet.evaluation.thresholds import (
     Operating,
     Rule,
     at_threshold,
-    best_threshold,
+    choose,
     choose_thresholds,
     curve_of,
 )
@@ -63,7 +63,7 @@ class Explanation:
     @property
     def least(self) -> np.ndarray:
         """The threshold of each label, (K,)."""
-        return np.array([each.threshold for each in self.chosen])
+        return least_of(self.chosen)
 
 
 def explain(
@@ -82,14 +82,14 @@ def explain(
     matching = match(dataset, detections)
     labels = range(len(matching.class_names))
     chosen = choose_thresholds(matching, rule)
-    least = np.array([each.threshold for each in chosen])
+    least = least_of(chosen)
     whole = curve_of(matching)
     return Explanation(
         dataset,
         matching,
         metrics,
         rule,
-        at_threshold(whole, "all", best_threshold(whole, rule)[0]),
+        at_threshold(whole, "all", choose(whole, rule)[0]),
         chosen,
         whole,
         [curve_of(matching, label) for label in labels],
@@ -101,6 +101,11 @@ def explain(
         wrong_labels(matching),
         worst_images(matching, least),
     )
+
+
+def least_of(chosen: Sequence[Operating]) -> np.ndarray:
+    """Return the threshold of each label in float32, as detectors compare scores, (K,)."""
+    return np.array([each.threshold for each in chosen], "float32")
 
 
 def worst_images(matching: Matching, least: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from keras_retinanet.utils.text import counted
 from keras_retinanet.utils.threads import in_threads
 from keras_retinanet.utils.thumbnails import Layer, thumbnail
 
-MOST = 12  # images of a gallery
+MOST = 16  # images of a gallery
 SIZE = (640, 480)  # px at most, so that a page of 5,000 images stays small
 GREEN, AMBER, RED, BLUE = (22, 150, 90), (240, 150, 0), (214, 40, 40), (30, 120, 220)
 KEYS = {  # colour: its meaning

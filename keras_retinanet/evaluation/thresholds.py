@@ -15,6 +15,7 @@ from keras_retinanet.utils.terminal import aligned, one_line
 from keras_retinanet.utils.text import printable
 
 RULES = ("f1", "precision", "recall")
+GRID = np.arange(1, 1001) / 1000  # thresholds to choose from
 USUAL = 0.5  # of a class without objects or detections, from which no threshold can be chosen
 
 
@@ -59,7 +60,7 @@ class Curve:
     """Precision and recall of the detections that score a threshold or more, at every threshold.
 
     Attributes:
-        threshold: (n,) the different scores, from the highest to the lowest.
+        threshold: (n,) by default the different scores, from the highest to the lowest.
         hits: (n,) detections that find an object.
         detections: (n,) detections that are not ignored.
         objects: number of objects to find.
@@ -69,6 +70,13 @@ class Curve:
     hits: np.ndarray
     detections: np.ndarray
     objects: int
+
+    def at(self, thresholds: np.ndarray) -> Curve:
+        """Return the curve at other thresholds (t,), compared with the scores in float32."""
+        least = thresholds.astype("float32")
+        rows = np.searchsorted(-self.threshold, -least.astype(float), side="right")  # (t,)
+        hits, detections = (np.append(0, each)[rows] for each in (self.hits, self.detections))
+        return Curve(thresholds, hits, detections, self.objects)
 
     @property
     def precision(self) -> np.ndarray:
@@ -130,18 +138,21 @@ def curve_of(matching: Matching, label: int | None = None) -> Curve:
     return Curve(score[last], np.cumsum(right)[last], last + 1, int(objects))
 
 
-def choose(curve: Curve, rule: Rule) -> tuple[int, bool]:
-    """Return the index of the threshold that a rule chooses, and if the rule is satisfied there.
+def choose(curve: Curve, rule: Rule) -> tuple[float, bool]:
+    """Return the threshold that a rule chooses among `GRID`, and if the rule is satisfied.
 
-    A rule that no threshold satisfies takes the one with the highest precision or recall.
+    Of several thresholds with the highest F1 it is the middle one. A rule that no threshold
+    satisfies takes the highest precision or recall. A curve without objects or detections leaves no
+    choice but `USUAL`.
     """
-    if rule.name == "f1":
-        return int(curve.f1.argmax()), True
-    values = getattr(curve, rule.name)
-    good = np.flatnonzero(values >= rule.least)
-    if len(good):
-        return int(good[-1] if rule.name == "precision" else good[0]), True
-    return int(values.argmax()), False
+    if not len(curve.threshold) or not curve.objects:
+        return USUAL, True
+    grid = curve.at(GRID[curve.threshold[-1] - GRID[0] < GRID])  # not far below the lowest score
+    values = getattr(grid, rule.name)  # (g,), from the lowest threshold to the highest
+    best = values.max()
+    good = np.flatnonzero(values >= (best if rule.name == "f1" else min(rule.least, best)))
+    index = good[{"f1": len(good) // 2, "precision": 0, "recall": -1}[rule.name]]
+    return float(grid.threshold[index]), bool(best >= rule.least)
 
 
 def choose_thresholds(matching: Matching, rule: Rule) -> list[Operating]:
@@ -152,30 +163,15 @@ def choose_thresholds(matching: Matching, rule: Rule) -> list[Operating]:
     chosen = []
     for label, name in enumerate(matching.class_names):
         curve = curve_of(matching, label)
-        threshold, reached = best_threshold(curve, rule)
+        threshold, reached = choose(curve, rule)
         chosen.append(dataclasses.replace(at_threshold(curve, name, threshold), reached=reached))
     return chosen
 
 
-def best_threshold(curve: Curve, rule: Rule) -> tuple[float, bool]:
-    """Return the threshold that a rule chooses, in few decimals, and if the rule is satisfied.
-
-    A curve without objects or detections leaves no choice but `USUAL`.
-    """
-    if not len(curve.threshold) or not curve.objects:
-        return USUAL, True
-    index, reached = choose(curve, rule)
-    lower = curve.threshold[index + 1] if index + 1 < len(curve.threshold) else 0.0
-    return shortest_between(lower, curve.threshold[index]), reached
-
-
 def at_threshold(curve: Curve, name: str, threshold: float) -> Operating:
     """Return the figures of the detections that score a threshold or more."""
-    count = int(np.searchsorted(-curve.threshold, -threshold, side="right"))
-    hits, detections = (
-        int(each[count - 1]) if count else 0 for each in (curve.hits, curve.detections)
-    )
-    return Operating(name, threshold, hits, detections, curve.objects)
+    at = curve.at(np.array([threshold]))
+    return Operating(name, threshold, int(at.hits[0]), int(at.detections[0]), curve.objects)
 
 
 def together(chosen: Sequence[Operating]) -> Operating:
@@ -184,20 +180,6 @@ def together(chosen: Sequence[Operating]) -> Operating:
         sum(getattr(each, name) for each in chosen) for name in ("hits", "detections", "objects")
     ]
     return Operating("all", None, *sums)
-
-
-def shortest_between(low: float, high: float) -> float:
-    """Return the number with the fewest decimals that is above `low` and at most `high`, also in
-    float32.
-
-    >>> shortest_between(0.3981, 0.4127), shortest_between(0.41, 0.41001)
-    (0.4, 0.41001)
-    """
-    for decimals in range(1, 9):
-        number = np.floor(high * 10**decimals) / 10**decimals
-        if np.float32(low) < np.float32(number) <= np.float32(high):
-            return float(number)
-    return float(high)
 
 
 def threshold_table(chosen: Sequence[Operating]) -> str:

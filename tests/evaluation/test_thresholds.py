@@ -7,10 +7,10 @@ from keras_retinanet.errors import InputError
 from keras_retinanet.evaluation.matching import match
 from keras_retinanet.evaluation.thresholds import (
     Rule,
+    at_threshold,
     choose,
     choose_thresholds,
     curve_of,
-    shortest_between,
     threshold_table,
     together,
 )
@@ -42,19 +42,27 @@ def test_curve_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("text", "index", "reached"),
+    ("text", "threshold", "reached"),
     [
-        ("f1", 2, True),
-        ("precision=1", 0, True),
-        ("precision=0.5", 2, True),  # the lowest threshold with enough
-        ("recall=0.3", 0, True),  # the highest threshold with enough
-        ("recall=0.6", 2, True),
-        ("recall=0.7", 2, False),  # never reached: the nearest
+        ("f1", 0.6, True),
+        ("precision=1", 0.801, True),  # the lowest threshold with enough
+        ("precision=0.5", 0.6, True),
+        ("recall=0.3", 0.9, True),  # the highest threshold with enough
+        ("recall=0.6", 0.6, True),
+        ("recall=0.7", 0.6, False),  # never reached: the nearest
     ],
 )
-def test_rules(text, index, reached):
-    assert choose(curve_of(match(DATA, FOUND), 0), Rule.of(text)) == (index, reached)
+def test_rules(text, threshold, reached):
+    assert choose(curve_of(match(DATA, FOUND), 0), Rule.of(text)) == (threshold, reached)
     assert str(Rule.of(text)) == text
+
+
+def test_the_middle_of_equally_good_thresholds():
+    """Right from 0.9 on, wrong up to 0.2: any threshold in between has an F1 of 1."""
+    data = dataset(record([SQUARE]), record())
+    found = [detection([SQUARE], [0.9]), detection([SQUARE], [0.2])]
+    threshold, _ = choose(curve_of(match(data, found)), Rule())
+    assert threshold == pytest.approx(0.55, abs=0.002)
 
 
 @pytest.mark.parametrize(
@@ -99,13 +107,12 @@ def test_detections_at_the_threshold_have_its_figures(seed):
         assert each.hits > 0
 
 
-def test_shortest_between_stays_apart_in_float32():
-    rng = np.random.default_rng(0)
-    for low in rng.random(200).astype("float32"):
-        high = np.nextafter(low, np.float32(1), dtype="float32")
-        number = np.float32(shortest_between(float(low), float(high)))
-        assert low < number <= high
-    assert shortest_between(0.0, 1.0) == 1.0
+def test_a_threshold_keeps_the_score_that_is_its_float32():
+    data = dataset(record([SQUARE]))
+    for score in (0.1, 0.3, 0.6, 0.7, 0.9):  # below and above their float32
+        curve = curve_of(match(data, [detection([SQUARE], [score])]))
+        assert at_threshold(curve, "a", score).hits == 1
+        assert at_threshold(curve, "a", score + 1e-6).hits == 0
 
 
 def test_no_detections_and_no_images():
