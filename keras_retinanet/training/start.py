@@ -43,7 +43,7 @@ def load_start(config: TrainConfig) -> Start:
             raise InputError(
                 f"{config.snapshot} is an inference model; resume from a training snapshot."
             )
-        model.detection.pop("class_thresholds", None)  # they do not hold for further weights
+        model.detection["class_thresholds"] = None  # they hold for the old weights
         return Start("snapshot", config.snapshot, model, model.backbone_name)
     if not config.weights:
         return Start("scratch" if config.no_weights else "pretrained")

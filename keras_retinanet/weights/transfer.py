@@ -172,7 +172,7 @@ def assembled(model: RetinaNet, heads: list, options: dict) -> RetinaNet:
     """Return the training model of these heads, [(output, head)], on the pyramid of `model`."""
     scales = {layer.name: layer for layer in model.layers if isinstance(layer, Scale)}
     known = {**model.options, "progress": {}}
-    known["detection"].pop("class_thresholds", None)  # of other weights
+    known["detection"]["class_thresholds"] = None  # they hold for the old weights
     if not model.is_training_model:  # training needs lower scores too
         known["detection"].pop("score_threshold", None)
     levels = options["pyramid_levels"]

@@ -202,6 +202,14 @@ def test_the_dialect_of_a_detector_stays(make):
     }
 
 
+def test_thresholds_of_the_old_weights_are_dropped(make):
+    old = make(replace(FEW, postprocess=PostProcess(class_thresholds=(0.3, 0.4))))
+    assert old.detection["class_thresholds"] == (0.3, 0.4)
+    new, _ = with_classes(old, ["hen"])
+    assert new.detection["class_thresholds"] is None
+    assert old.detection["class_thresholds"] == (0.3, 0.4)
+
+
 def test_classes_without_names_are_none_of_the_same_name(make):
     old = make()
     old.class_names = None
