@@ -53,7 +53,11 @@ def test_commands_in_the_docs_have_valid_arguments(command, data_sets, monkeypat
     monkeypatch.chdir(data_sets)
     program, *arguments = shlex.split(command)
     name = program.removeprefix("retinanet-").replace("-", "_")
-    import_module(f"keras_retinanet.bin.{name}").parse_args(arguments)
+    module = import_module(f"keras_retinanet.bin.{name}")
+    subcommands = getattr(module, "SUBCOMMANDS", {})
+    if arguments[0] in subcommands:
+        module = subcommands[arguments.pop(0)]
+    module.parse_args(arguments)
 
 
 def test_the_docs_have_commands():

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..parts import PostProcess
 from ..utils.outputs import check_image_folders, check_outputs, recorded_inputs
 from . import evaluation_report, score_results
+from .analyses import add_analyses, analyse
 from .arguments import add_detector_options, detector_of, number
 from .cli import check_folder, check_output_options, choose_gpu, user_errors
 from .data_options import parse_with_data, source_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..evaluation.thresholds import Rule
     from ..preprocessing.dataset import Dataset
 
+SUBCOMMANDS = {"detections": score_results}
 OUTPUTS = ("json", "ground_truth", "detections")
 
 
@@ -53,6 +55,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         metavar="DIR",
         help="write a page there that explains the figures, and lists of labels to check",
     )
+    add_analyses(parser)
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     parser.add_argument("--detections", metavar="FILE", help="write the detections as COCO results")
     parser.add_argument("--ground-truth", metavar="FILE", help="write the data set as COCO JSON")
@@ -165,6 +168,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     print(report(metrics, voc))
     if args.choose_thresholds:
         metrics["thresholds"] = store_chosen(args, dataset, detections)
+    if args.bootstrap:
+        metrics |= analyse(args, metrics, ground_truth(dataset), results(dataset, detections))
     if detector.seconds_per_image:
         print(f"{detector.seconds_per_image:.3f} s an image in the model")
     if args.json:
@@ -187,8 +192,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def main(args: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if args is None else list(args)
     with user_errors("retinanet-evaluate"):
-        if words[:1] == ["detections"]:
-            score_results.run(score_results.parse_args(words[1:]))
+        if words and words[0] in SUBCOMMANDS:
+            command = SUBCOMMANDS[words[0]]
+            command.run(command.parse_args(words[1:]))
         else:
             run(parse_args(words))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from ..options import DETECTIONS
 from ..utils.text import counted
+from .analyses import add_analyses, analyse
 from .arguments import number
 from .cli import check_output_options
 
@@ -32,24 +34,35 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="leave out detections with a fault instead of stopping at the first",
     )
+    add_analyses(parser)
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     return parser.parse_args(args)
 
 
 def run(args: argparse.Namespace) -> None:
     check_output_options(args, "json", inputs=[args.truth, args.results])
+    from ..evaluation.coco import evaluate_rows
     from ..evaluation.report import report, write_json
-    from ..evaluation.result_file import score_results
+    from ..evaluation.result_file import read_instances
 
-    metrics, faults = score_results(
-        args.truth, args.results, args.max_detections, lenient=args.lenient
-    )
-    if faults:
-        print(f"left out {counted(len(faults), 'detection')}:", file=sys.stderr)
-        print("\n".join(f"  {line}" for line in faults[:SHOWN]), file=sys.stderr)
-        if len(faults) > SHOWN:
-            print("  ...", file=sys.stderr)
+    truth = read_instances(args.truth)
+    rows = read_rows(args.results, truth, args.lenient)
+    metrics = evaluate_rows(truth, rows, args.max_detections)
     print(report(metrics))
+    metrics |= analyse(args, metrics, truth, rows)
     if args.json:
         write_json(args.json, metrics)
         print(f"saved {args.json}")
+
+
+def read_rows(path: str, truth: dict[str, Any], lenient: bool) -> list[dict]:
+    """Return the rows of a result file, and print what was left out."""
+    from ..evaluation.result_file import read_results
+
+    rows, faults = read_results(path, truth, lenient)
+    if faults:
+        print(f"{path}: left out {counted(len(faults), 'detection')}:", file=sys.stderr)
+        print("\n".join(f"  {line}" for line in faults[:SHOWN]), file=sys.stderr)
+        if len(faults) > SHOWN:
+            print("  ...", file=sys.stderr)
+    return rows

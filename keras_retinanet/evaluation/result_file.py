@@ -1,4 +1,4 @@
-"""COCO result files of any detector, checked and scored against a COCO "instances" file."""
+"""COCO result files of any detector, checked against a COCO "instances" file."""
 
 from __future__ import annotations
 
@@ -11,45 +11,36 @@ from typing import Any
 from ..errors import InputError
 from ..preprocessing.readers.parsing import read_json
 from ..utils.text import counted, printable
-from .coco import evaluate_rows
 
 INSTANCES = ("images", "annotations", "categories")
 MANY = 0.5  # the share of boxes that leave their image, from which on xyxy is suspected
 TOLERANCE = 1.0  # px by which a box may leave its image
 
 
-def score_results(
-    truth_path: str | os.PathLike,
-    results_path: str | os.PathLike,
-    max_detections: int = 100,
-    lenient: bool = False,
-) -> tuple[dict[str, Any], list[str]]:
-    """Return the figures of `evaluate_coco` for two files, and the faults that were left out.
-
-    They are those of pycocotools, but for the last bit of a sum.
+def read_results(
+    path: str | os.PathLike, truth: dict[str, Any], lenient: bool = False
+) -> tuple[list[dict], list[str]]:
+    """Return the rows of a result file that can be scored, and the faults of the others.
 
     Args:
-        truth_path: a COCO "instances" file.
-        results_path: a list of {"image_id", "category_id", "bbox" [x, y, width, height] px,
-            "score"}.
+        path: a list of {"image_id", "category_id", "bbox" [x, y, width, height] px, "score"}.
+        truth: of `read_instances`.
         lenient: leave out the rows with a fault instead of raising an InputError.
 
     Raises:
         InputError: names the file and the row, counted from 1.
     """
-    truth = read_instances(truth_path)
-    rows = read_json(results_path)
+    rows = read_json(path)
     if not isinstance(rows, list):
-        raise InputError(f"{results_path}: expected a list of detections.")
+        raise InputError(f"{path}: expected a list of detections.")
     faults = dict(faults_of(rows, truth))
     if faults and not lenient:
         number, fault = next(iter(faults.items()))
         more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise InputError(f"{results_path}: detection {number}: {fault}{more}")
+        raise InputError(f"{path}: detection {number}: {fault}{more}")
     kept = [row for number, row in enumerate(rows, start=1) if number not in faults]
-    check_boxes_are_xywh(kept, truth, results_path)
-    lines = [f"detection {number}: {fault}" for number, fault in faults.items()]
-    return evaluate_rows(truth, [dict(row) for row in kept], max_detections), lines
+    check_boxes_are_xywh(kept, truth, path)
+    return kept, [f"detection {number}: {fault}" for number, fault in faults.items()]
 
 
 def read_instances(path: str | os.PathLike) -> dict[str, Any]:

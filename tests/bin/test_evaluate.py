@@ -57,7 +57,7 @@ def test_all_that_it_writes(train_csv, detector, tmp_path, capsys, sample):
     metrics = run(
         *("--json", out / "figures.json", "--detections", out / "found.json"),
         *("--ground-truth", out / "truth.json", "--save-path", out / "pictures"),
-        *("--batch-size", "4"),
+        *("--batch-size", "4", "--bootstrap", "20"),
         *train_csv,
         detector,
     )
@@ -67,6 +67,9 @@ def test_all_that_it_writes(train_csv, detector, tmp_path, capsys, sample):
     printed = capsys.readouterr().out
     assert "AP50" in printed
     assert "VOC AP" in printed
+    assert "95% intervals over 20 resamples" in printed
+    low, high = written["intervals"]["AP"]
+    assert low <= metrics["AP"] <= high
     assert "s an image in the model" in printed
 
     truth = COCO(out / "truth.json")

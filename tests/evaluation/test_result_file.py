@@ -2,15 +2,14 @@
 
 import json
 
-import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from keras_retinanet.bin import evaluate
 from keras_retinanet.errors import InputError
-from keras_retinanet.evaluation.coco import FIGURES
-from keras_retinanet.evaluation.result_file import score_results
+from keras_retinanet.evaluation.coco import FIGURES, evaluate_rows
+from keras_retinanet.evaluation.result_file import read_instances, read_results
 
 BOX = [10.5, 10.25, 40, 30]
 
@@ -28,6 +27,12 @@ def row(**changes):
     return {"image_id": 7, "category_id": 3, "bbox": BOX, "score": 0.5, **changes}
 
 
+def score(truth_path, results_path, lenient=False):
+    content = read_instances(truth_path)
+    rows, faults = read_results(results_path, content, lenient)
+    return evaluate_rows(content, rows), faults
+
+
 @pytest.fixture
 def files(tmp_path):
     """Write ground truth and results, and return their paths."""
@@ -42,29 +47,10 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_figures_are_those_of_pycocotools(files, seed):
-    rng = np.random.default_rng(seed)
-
-    def boxes(count):
-        return np.concatenate([rng.uniform(0, 300, (count, 2)), rng.uniform(5, 150, (count, 2))], 1)
-
-    images = [{"id": 10 * i, "file_name": f"{i}.jpg"} for i in range(20)]
-    categories = [{"id": each, "name": str(each)} for each in (5, 1, 17)]
-    annotations, rows = [], []
-    for image in images:
-        for box in boxes(rng.integers(0, 6)).tolist():
-            crowd = int(rng.random() < 0.1)
-            base = {"image_id": image["id"], "category_id": int(rng.choice([5, 1, 17]))}
-            annotations.append({**base, "id": len(annotations) + 1, "bbox": box, "iscrowd": crowd})
-            annotations[-1]["area"] = box[2] * box[3] * 0.7
-            moved = (np.array(box) + rng.normal(0, 3, 4)).clip(1).tolist()
-            rows.append({**base, "bbox": moved, "score": round(float(rng.random()), 1)})  # ties
-        for box in boxes(110).tolist():
-            score = round(float(rng.random()) / 2, 2)
-            rows.append({"image_id": image["id"], "category_id": 1, "bbox": box, "score": score})
-    content = {"images": images, "categories": categories, "annotations": annotations}
+def test_figures_are_those_of_pycocotools(files, random_set, seed):
+    content, rows = random_set(seed)
     paths = files(rows, content)
-    metrics, faults = score_results(*paths)
+    metrics, faults = score(*paths)
     known = COCO(paths[0])
     evaluator = COCOeval(known, known.loadRes(str(paths[1])), "bbox")
     evaluator.evaluate()
@@ -76,7 +62,7 @@ def test_figures_are_those_of_pycocotools(files, seed):
 
 
 def test_perfect_detection(files):
-    metrics, _ = score_results(*files([row()]))
+    metrics, _ = score(*files([row()]))
     assert metrics["AP"] == 1
     assert metrics["per_class"] == {"cat": {"AP": 1.0, "AP50": 1.0}, "dog": None}
 
@@ -85,13 +71,13 @@ def test_perfect_detection(files):
 def test_area_that_is_none_is_that_of_the_box(files, area):
     content = truth()
     content["annotations"][0]["area"] = area
-    metrics, _ = score_results(*files([row()], content))
+    metrics, _ = score(*files([row()], content))
     assert (metrics["APs"], metrics["APm"]) == (None, 1)  # 40 x 30 px
 
 
 def test_categories_of_one_name_are_told_apart(files):
     categories = [{"id": 3, "name": "cat"}, {"id": 90, "name": "cat"}]
-    metrics, _ = score_results(*files([row()], truth(categories=categories)))
+    metrics, _ = score(*files([row()], truth(categories=categories)))
     assert metrics["per_class"] == {"cat (3)": {"AP": 1.0, "AP50": 1.0}, "cat (90)": None}
 
 
@@ -99,12 +85,12 @@ def test_objects_without_area_are_no_fault(files):
     flat = {"id": 2, "image_id": 7, "category_id": 3, "bbox": [1, 1, 0, 5]}
     content = truth()
     content["annotations"].append(flat)
-    assert 0 < score_results(*files([row()], content))[0]["AP"] < 1
+    assert 0 < score(*files([row()], content))[0]["AP"] < 1
 
 
 def test_no_detections_and_no_objects(files):
-    assert score_results(*files([]))[0]["AP"] == 0
-    metrics, _ = score_results(*files([row()], truth(annotations=[])))
+    assert score(*files([]))[0]["AP"] == 0
+    metrics, _ = score(*files([row()], truth(annotations=[])))
     assert {metrics[name] for name in FIGURES} == {None}
 
 
@@ -125,8 +111,8 @@ def test_no_detections_and_no_objects(files):
 def test_faults_name_their_row_and_may_be_left_out(files, fault, words):
     paths = files([row(), fault])
     with pytest.raises(InputError, match=f"results.json: detection 2: .*{words}"):
-        score_results(*paths)
-    metrics, faults = score_results(*paths, lenient=True)
+        score(*paths)
+    metrics, faults = score(*paths, lenient=True)
     assert metrics["AP"] == 1
     assert len(faults) == 1
     assert words in faults[0]
@@ -135,7 +121,7 @@ def test_faults_name_their_row_and_may_be_left_out(files, fault, words):
 def test_corners_for_sides_are_suspected(files):
     rows = [row(bbox=[150, 60, 190, 90], score=score / 10) for score in range(3)]
     with pytest.raises(InputError, match=r"3 boxes of 3 leave their image .* fit as \[x1"):
-        score_results(*files(rows))
+        score(*files(rows))
 
 
 @pytest.mark.parametrize(
@@ -158,5 +144,5 @@ def test_command_prints_figures_and_what_it_left_out(files, tmp_path, capsys):
     evaluate.main(["detections", *paths, "--lenient", "--json", str(tmp_path / "figures.json")])
     captured = capsys.readouterr()
     assert "AP    1.000" in captured.out
-    assert "left out 1 detection:\n  detection 2: unknown image_id 9." in captured.err
+    assert "results.json: left out 1 detection:\n  detection 2: unknown image_id 9." in captured.err
     assert json.loads((tmp_path / "figures.json").read_text())["AP"] == 1

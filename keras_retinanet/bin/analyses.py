@@ -1,0 +1,53 @@
+"""The options of `retinanet-evaluate` that look closer at its figures."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from ..options import EPOCH
+from .arguments import number
+
+RESAMPLES = "from 1 to 100000"
+
+
+def add_analyses(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `analyse` reads."""
+    parser.add_argument(
+        "--bootstrap",
+        type=number(int, RESAMPLES),
+        metavar="N",
+        help="print 95%% intervals of AP, AP50 and each class over N resamples of the images, "
+        "such as 1000",
+    )
+    add_seed(parser)
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """Add --seed, which draws the resamples."""
+    parser.add_argument(
+        "--seed",
+        type=number(int, EPOCH),
+        default=0,
+        metavar="N",
+        help="draws the resamples of --bootstrap (%(default)s)",
+    )
+
+
+def analyse(
+    args: argparse.Namespace, metrics: dict[str, Any], truth: dict[str, Any], rows: Sequence[dict]
+) -> dict[str, Any]:
+    """Print the analyses that the options ask for, and return them by name for the JSON file.
+
+    Args:
+        metrics: of `evaluate_rows` for `truth` and `rows`.
+    """
+    found = {}
+    if args.bootstrap:
+        from ..evaluation.bootstrap import intervals, report_intervals
+
+        limits = args.bootstrap, args.seed, args.max_detections
+        found["intervals"] = intervals(truth, rows, *limits)
+        print(f"\n{report_intervals(metrics, found['intervals'])}")
+    return found
