@@ -70,6 +70,7 @@ def test_old_arguments(model, anchors):
         "max_detections": 11,
         "top_k": 1000,
         "clip": "before",
+        "class_thresholds": None,
     }
 
 
