@@ -96,6 +96,7 @@ def test_an_inference_model_keeps_its_anchors_and_its_filter(tmp_path):
         "max_detections": 20,
         "top_k": None,
         "clip": "before",
+        "class_thresholds": None,
     }
     image = ours.picture(70, 53)
     pixels, scale = reference.prepared(image, SIDES, reference.tf)

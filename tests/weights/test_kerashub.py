@@ -180,6 +180,7 @@ def test_the_dialect(tmp_path):
         "max_detections": 30,
         "top_k": None,
         "clip": "after",
+        "class_thresholds": None,
     }
 
 

@@ -48,6 +48,7 @@ def test_the_dialect(thin):
         "max_detections": 300,
         "top_k": 1000,
         "clip": "before",
+        "class_thresholds": None,
     }
 
 
