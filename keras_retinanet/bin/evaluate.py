@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..parts import PostProcess
 from ..utils.outputs import check_image_folders, check_outputs, recorded_inputs
-from . import evaluation_report, score_results
+from . import score_results
 from .analyses import add_analyses, analyse
 from .arguments import add_detector_options, detector_of, number
 from .cli import check_folder, check_output_options, choose_gpu, user_errors
 from .data_options import parse_with_data, source_of
+from .evaluation_report import check_report, report_of_model
 
 if TYPE_CHECKING:
     from ..detections import Detections
@@ -134,10 +135,6 @@ def check_data_is_spared(
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     check_output_options(args, *OUTPUTS)
-    if args.report:
-        from ..evaluation.plots import check_installed
-
-        check_installed()
     choose_gpu(args.gpu)
     detector = detector_of(args)
     dataset = read_dataset(args, detector)
@@ -146,7 +143,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.choose_thresholds:
         check_outputs({"--choose-thresholds": [args.model]})
     if args.report:
-        evaluation_report.check_report(args.report, dataset)
+        check_report(args.report, [record.path for record in dataset.records])
 
     from ..evaluation import evaluate_coco, evaluate_voc, voc_metric
     from ..evaluation.coco import ground_truth, results
@@ -179,7 +176,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         from ..evaluation.thresholds import Rule
 
         explanation = explain(dataset, detections, metrics, args.choose_thresholds or Rule())
-        print(f"saved {evaluation_report.write(args, detector, explanation)}")
+        print(f"saved {report_of_model(args, detector, explanation)}")
     if args.ground_truth:
         write_json(args.ground_truth, ground_truth(dataset), indent=None)
     if args.detections:

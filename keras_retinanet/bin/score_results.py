@@ -12,6 +12,7 @@ from ..utils.text import counted
 from .analyses import add_analyses, analyse
 from .arguments import number
 from .cli import check_output_options
+from .evaluation_report import check_report, report_of_results
 
 SHOWN = 5  # faults
 
@@ -34,6 +35,14 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="leave out detections with a fault instead of stopping at the first",
     )
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="write a page there that explains the figures, and lists of labels to check",
+    )
+    parser.add_argument(
+        "--images", metavar="DIR", default="", help="folder of the images that the report shows"
+    )
     add_analyses(parser)
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     return parser.parse_args(args)
@@ -43,16 +52,26 @@ def run(args: argparse.Namespace) -> None:
     check_output_options(args, "json", inputs=[args.truth, args.results])
     from ..evaluation.coco import evaluate_rows
     from ..evaluation.report import report, write_json
+    from ..evaluation.result_detections import dataset_of, detections_of
     from ..evaluation.result_file import read_instances
 
     truth = read_instances(args.truth)
     rows = read_rows(args.results, truth, args.lenient)
+    dataset = dataset_of(truth, args.images)
+    if args.report:
+        check_report(args.report, [record.path for record in dataset.records])
     metrics = evaluate_rows(truth, rows, args.max_detections)
     print(report(metrics))
     metrics |= analyse(args, metrics, truth, rows)
     if args.json:
         write_json(args.json, metrics)
         print(f"saved {args.json}")
+    if args.report:
+        from ..evaluation.explanation import explain
+        from ..evaluation.thresholds import Rule
+
+        explanation = explain(dataset, detections_of(dataset, rows), metrics, Rule())
+        print(f"saved {report_of_results(args, explanation)}")
 
 
 def read_rows(path: str, truth: dict[str, Any], lenient: bool) -> list[dict]:

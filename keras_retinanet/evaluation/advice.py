@@ -35,17 +35,18 @@ class Words:
 
     Attributes:
         data: the data set, such as "pascal BCCD".
-        model: the model's file.
+        model: the model's file; "" if there is none.
         split: such as " --split test", or "".
     """
 
     data: str
-    model: str
+    model: str = ""
     split: str = ""
 
-    @property
-    def evaluate(self) -> str:
-        return f"retinanet-evaluate {self.data} {self.model}{self.split}"
+    def evaluate(self, option: str) -> str:
+        """Return the command that evaluates the model with an option, "" without a model."""
+        command = f"retinanet-evaluate {self.data} {self.model}{self.split} {option}"
+        return command if self.model else ""
 
 
 def advise(explanation: Explanation, words: Words, best_recall: float | None = None) -> list[Step]:
@@ -68,7 +69,7 @@ def advise(explanation: Explanation, words: Words, best_recall: float | None = N
             "Store the best threshold of each class in the model. On a validation split they are "
             "chosen more fairly than on the one whose figures you report."
         )
-        steps.append(Step(why, f"{words.evaluate} --choose-thresholds {explanation.rule}"))
+        steps.append(Step(why, words.evaluate(f"--choose-thresholds {explanation.rule}")))
     return steps
 
 
@@ -102,7 +103,7 @@ def _enlarge(explanation: Explanation, words: Words) -> Iterator[Step]:
         yield Step(
             f"Of the small objects {small.recall:.0%} are found, of larger ones {best:.0%}: train "
             "with larger images, or try tiles without a training.",
-            f"{words.evaluate} --tile 320",
+            words.evaluate("--tile 320"),
         )
 
 

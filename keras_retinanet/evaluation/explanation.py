@@ -75,7 +75,7 @@ def explain(
     """Return the explanation of detections in a data set.
 
     Args:
-        dataset: with the size of every image.
+        dataset: an image of unknown size has no edge.
         detections: the `Detections` of each record, in the same order, from low scores on.
         metrics: of `evaluate_coco` for them.
     """

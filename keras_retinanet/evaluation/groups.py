@@ -47,7 +47,8 @@ def groups_of(dataset: Dataset, matching: Matching, least: np.ndarray) -> dict[s
     """
     boxes, seen = matching.objects, matching.found
     objects = np.bincount(boxes.image[~boxes.ignored], minlength=matching.num_images)
-    sizes = np.array([record.size for record in dataset.records], float).reshape(-1, 2)
+    unknown = np.nan, np.nan
+    sizes = [record.size or unknown for record in dataset.records]
     both = (boxes, seen)
     return {
         title: [
@@ -58,7 +59,11 @@ def groups_of(dataset: Dataset, matching: Matching, least: np.ndarray) -> dict[s
             ("size", AREA_NAMES, (_bins(boxes.area, AREAS), _bins(box_math.area(seen.box), AREAS))),
             ("width : height", RATIO_NAMES, [_bins(_ratio(each.box), RATIOS) for each in both]),
             ("objects in image", COUNT_NAMES, [_bins(objects[e.image], COUNTS) for e in both]),
-            ("place", EDGE_NAMES, [_at_edge(each.box, sizes[each.image]) for each in both]),
+            (
+                "place",
+                EDGE_NAMES,
+                [_at_edge(each.box, np.reshape(sizes, (-1, 2))[each.image]) for each in both],
+            ),
         )
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from keras_retinanet.evaluation.explanation import Explanation
 from keras_retinanet.evaluation.thresholds import together
 from keras_retinanet.utils.text import counted, printable
@@ -16,7 +18,7 @@ def summary(explanation: Explanation) -> list[str]:
         return [f"There are {where}, so nothing can be measured."]
     whole = together(explanation.chosen)
     sentences = [
-        f"AP {share(metrics['AP'])} (AP50 {share(metrics['AP50'])}, AP75 "
+        f"AP {share(metrics['AP'])}{_range(metrics)} (AP50 {share(metrics['AP50'])}, AP75 "
         f"{share(metrics['AP75'])}) on {where}. At threshold {single.threshold:g} precision is "
         f"{share(single.precision)} and recall is {share(single.recall)}; with a threshold for "
         f"each class they are {share(whole.precision)} and {share(whole.recall)}."
@@ -31,6 +33,12 @@ def summary(explanation: Explanation) -> list[str]:
             f"{share(worst.precision)}, recall {share(worst.recall)})."
         )
     return [*sentences, *_errors(explanation)]
+
+
+def _range(metrics: dict[str, Any]) -> str:
+    """Return the interval of AP in words, if there is one among the figures."""
+    limits = metrics.get("intervals", {}).get("AP")
+    return f" (95%: {limits[0]:.2f} to {limits[1]:.2f})" if limits else ""
 
 
 def _errors(explanation: Explanation) -> list[str]:

@@ -320,3 +320,25 @@ def test_reports_that_cannot_be_written(train_csv, detector, refuse, tmp_path, s
     assert str(images) in refuse(evaluate.main, "--report", images, *train_csv, detector)
     (tmp_path / "index.html").mkdir()
     assert "index.html" in refuse(evaluate.main, "--report", tmp_path, *train_csv, detector)
+
+
+def test_report_of_a_result_file(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    Image.new("RGB", (64, 48), "white").save(tmp_path / "a.jpg")
+    truth = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}, {"id": 2}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [5, 5, 20, 20]}],
+        "categories": [{"id": 7, "name": "cat"}],
+    }
+    row = {"image_id": 1, "category_id": 7, "bbox": [40, 20, 20, 20], "score": 0.9}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    (tmp_path / "found.json").write_text(json.dumps([row, {**row, "image_id": 2, "score": 0.8}]))
+    files = [str(tmp_path / "truth.json"), str(tmp_path / "found.json")]
+    folder = tmp_path / "report"
+    evaluate.main(["detections", *files, "--report", str(folder), "--images", str(tmp_path)])
+    assert f"saved {folder / 'index.html'}" in capsys.readouterr().out
+    text = (folder / "index.html").read_text()
+    assert "1 object in 2 images" in text
+    assert "retinanet-doctor coco" in text
+    assert text.count('alt="cat 0.90 without a label (a.jpg)"') == 1
+    assert "--choose-thresholds" not in text
