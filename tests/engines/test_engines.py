@@ -214,3 +214,14 @@ def test_metadata_that_is_damaged():
     with pytest.raises(InputError, match=r"a\.onnx: .* damaged"):
         engine.read_info("a.onnx", "{}")
     assert engine.read_info("a.onnx", ModelInfo(2).to_json()) == ModelInfo(2)
+
+
+@pytest.mark.parametrize("thresholds", [[0.5], [0.1, 2], [0.1, None], "ab", 5, [[0.1], [0.2]]])
+def test_thresholds_in_metadata_that_are_damaged(thresholds):
+    facts = json.loads(ModelInfo(2).to_json())
+    facts["postprocess"]["class_thresholds"] = [0.25, 0.5]
+    info = engine.read_info("a.onnx", json.dumps(facts))
+    assert list(info.postprocess.class_thresholds) == [0.25, 0.5]
+    facts["postprocess"]["class_thresholds"] = thresholds
+    with pytest.raises(InputError, match=r"a\.onnx: "):
+        engine.read_info("a.onnx", json.dumps(facts))

@@ -4,11 +4,12 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from keras_retinanet.serving.limits import Limits
-from keras_retinanet.serving.models import Running
+from keras_retinanet.serving.models import Models, Running
 
 from .conftest import encoded
 
@@ -43,6 +44,22 @@ def test_detect_takes_thresholds_and_forms(serve, image):
     assert [each["name"] for each in found["detections"]] == ["cat", "dog"]
     found = client.post("/detect?score_threshold=0.1&max_detections=1", content=image).json()
     assert len(found["detections"]) == 1
+
+
+def test_thresholds_in_the_model_hold_unless_others_are_given(serve, image, monkeypatch):
+    start = Models.start
+
+    def start_with_thresholds(self, path):
+        [engine] = start(self, path)
+        stored = replace(engine.info.postprocess, class_thresholds=(0.95, 0.25))
+        engine.info = replace(engine.info, postprocess=stored)
+        return [engine]
+
+    monkeypatch.setattr(Models, "start", start_with_thresholds)
+    client = serve()
+    for query, names in (("", ["dog"]), ("?score_threshold=0.5", ["cat"])):
+        found = client.post(f"/detect{query}", content=image).json()["detections"]
+        assert [each["name"] for each in found] == names
 
 
 @pytest.mark.parametrize(
