@@ -56,7 +56,7 @@ ENGINES = {  # the runtimes of model files
     "openvino": "engines.openvino:load",
     "litert": "engines.litert:load",
 }
-ENGINE_PRECISIONS = ("float32", "bfloat16", "float16")  # to calculate in
+ENGINE_PRECISIONS = ("float32", "bfloat16", "float16")  # to compute in
 NMS_ARGUMENTS = {"soft_gaussian": {"sigma": 0.5}}  # with their defaults
 
 # in the order in which they act; each image of a mosaic or mixup goes through all the others

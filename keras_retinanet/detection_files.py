@@ -1,4 +1,4 @@
-"""Files of detections. A writer is a context manager that yields a function to add an image's."""
+"""Files of detections. A writer is a context manager that yields a function to add detections."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def drawn_video(path: StrPath) -> Iterator[Add]:
     """Write the frames with their objects as one MP4 video of the first frame's size.
 
     Raises:
-        InputError: OpenCV cannot write it.
+        InputError: if OpenCV cannot write it.
     """
     import cv2
 
@@ -156,7 +156,7 @@ WRITERS: dict[str, Callable[[Any], contextlib.AbstractContextManager[Add]]] = {
 
 
 def objects_of(found: Detections) -> Iterator[dict]:
-    """Yield {"box": [x1, y1, x2, y2], "score", "label", "class"} and perhaps "track" of each."""
+    """Yield {"box": [x1, y1, x2, y2], "score", "label", "class"} and perhaps "track" of objects."""
     rows = zip(found.boxes, found.scores, found.labels, found.names, tracks_of(found), strict=True)
     for box, score, label, name, track in rows:
         known = {

@@ -1,4 +1,4 @@
-"""The objects found in one image, and the forms that other programs take."""
+"""The objects found in one image, and their conversion for other programs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Detections:
         boxes: (n, 4) float32 xyxy px of the original image.
         scores: (n,) float32 in 0..1, descending.
         labels: (n,) int, indices into `class_names`.
-        class_names: of the detector; None if it has none.
+        class_names: the detector's class names; None if it has none.
         image: the image (H, W, 3) uint8 RGB, upright; None once it is dropped.
-        path: of the image file, None for an image in memory.
-        index: the place of the image among the images given to the detector.
+        path: the path of the image file; None for an image in memory.
+        index: the position of the image among the images given to the detector.
         tracks: (n,) int, the same for one object in all frames; None without tracking.
 
     >>> found = Detections(np.array([[2, 3, 12, 8]], "float32"), np.array([0.5]), np.array([1]),
@@ -85,8 +85,8 @@ class Detections:
         """Return the rows of a COCO results file; boxes are [x, y, width, height] px, rounded to a
         thousandth.
 
-        Rows that are padding (label -1) or not finite are left out: NaN is not JSON, and
-        pycocotools takes a box of NaN for a perfect match.
+        Padding rows (label -1) and rows that are not finite are left out: JSON has no NaN, and
+        pycocotools counts a box of NaN as a perfect match.
 
         Args:
             image_id: `index` + 1 by default.

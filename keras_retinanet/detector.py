@@ -1,4 +1,4 @@
-"""From images to boxes: the one definition that commands, callbacks and scripts share."""
+"""From images to boxes: the one implementation that commands, callbacks and scripts share."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WINDOW = 8  # batches that an image may wait for others of its bucket
 
 @dataclasses.dataclass
 class _Clock:
-    """The time spent in the model, without the first batch of a shape, which may compile it."""
+    """The time spent in the model, without the first batch of each shape, which may compile."""
 
     seconds: float = 0.0
     images: int = 0
@@ -63,16 +63,16 @@ class Detector:
     Args:
         model: an `Engine`, or a Keras model: an inference model, or a training model, which is
             converted.
-        inputs: how the model takes its images; None asks the model.
+        inputs: the preparation of images for the model; None takes the model's.
         class_names: in label order; None takes the model's.
-        **options: of `DetectorOptions`.
+        **options: options of `DetectorOptions`.
 
     Raises:
-        InputError: an inference model has other post-processing than the options ask for.
+        InputError: if the post-processing of an inference model differs from the options.
 
     Attributes:
         engine: the runtime with the model.
-        info: the model's `ModelInfo`; None for a Keras model that is no RetinaNet.
+        info: the model's `ModelInfo`; None for a Keras model that is not a RetinaNet.
         model: the Keras model; None if another runtime runs the file.
         several: True if the detector takes several views of an image.
 
@@ -130,11 +130,11 @@ class Detector:
         Args:
             path: a `.keras` file, of an inference model or a training snapshot; a `.onnx`, `.xml`
                 or `.tflite` file; or the folder of a SavedModel.
-            engine, precision, threads: as for `engines.open_engine`.
-            **options: of `DetectorOptions`.
+            engine, precision, threads: see `engines.open_engine`.
+            **options: options of `DetectorOptions`.
 
         Raises:
-            InputError: there is no such file, it holds no detector, or its runtime is missing.
+            InputError: if there is no such file, it has no detector, or its runtime is missing.
         """
         settled = DetectorOptions(**options)
         return cls(open_engine(path, engine, precision, threads, settled), **options)
@@ -170,20 +170,20 @@ class Detector:
         on_error: str = "raise",
         read: Callable[[Any], np.ndarray] | None = None,
     ) -> Iterator[Detections]:
-        """Yield the objects in each image, in order, however many there are.
+        """Yield the objects in each of any number of images, in order.
 
-        Images are decoded ahead in threads, and share a batch with others of their bucket, for
-        which they wait a bounded time.
+        Images are decoded ahead in threads. Images of one bucket share a batch, and wait for each
+        other for a bounded time.
 
         Args:
-            images: as for `__call__`, or the arguments of `read`.
+            images: images as in `__call__`, or arguments for `read`.
             on_error: "raise" an InputError for an image that cannot be read, or "skip" it, with one
                 warning at the end; `index` identifies the others.
             read: turns an element of `images` into an RGB image (H, W, 3) uint8; called in one
                 thread.
 
         Raises:
-            InputError: names the file that cannot be read, or says that none can.
+            InputError: if a file, or every file, cannot be read.
         """
         if isinstance(images, (str, bytes, os.PathLike)):
             raise InputError("stream takes images one after the other, such as a list of paths.")
@@ -234,15 +234,15 @@ class Detector:
         iou_threshold: float = 0.5,
         **options: Any,
     ) -> dict:
-        """Return COCO's figures on a data set, see `evaluate_coco`, and Pascal VOC's as "VOC".
+        """Return the COCO metrics on a data set, see `evaluate_coco`, and Pascal VOC's as "VOC".
 
         Args:
             data: a data set, or its path, which `open_dataset` opens with `split` and `options`.
-            split: by default the first of `TEST_SPLITS` that is there, or the only one.
-            iou_threshold: the least IoU of a hit, for Pascal VOC's figure.
+            split: by default the first of `TEST_SPLITS` that exists, or the only split.
+            iou_threshold: the minimum IoU of a match in the Pascal VOC metric.
 
         Raises:
-            InputError: the data set has classes that the detector does not know.
+            InputError: if the data set has classes that the detector does not know.
         """
         if not isinstance(data, Dataset):
             options = {"classes": self.class_names, "usual": TEST_SPLITS, **options}
@@ -263,8 +263,8 @@ class Detector:
         """Return a data set with the labels of the detector.
 
         Raises:
-            InputError: the data set has a class that the detector does not know, or, for a detector
-                without class names, another number of classes.
+            InputError: if the data set has a class that the detector does not know or, for a
+                detector without class names, another number of classes.
         """
         if self.class_names is not None:
             return with_classes(dataset, self.class_names)
@@ -354,14 +354,14 @@ class Detector:
 
 
 def _keras_engine(model: Any, options: DetectorOptions) -> Engine:
-    """Return the engine of a Keras model, which follows the model's weights as they change."""
+    """Return the engine of a Keras model; it uses the model's current weights in each call."""
     from keras_retinanet.engines.keras import KerasEngine, inference_model
 
     return KerasEngine(inference_model(model, options))
 
 
 def _report(broken: list[InputError], count: int) -> None:
-    """Warn of images that were skipped; raise an InputError if all were."""
+    """Warn of skipped images; raise an InputError if all images were skipped."""
     if len(broken) == count:
         raise InputError(f"None of {count} images can be read; the last: {broken[-1]}")
     warnings.warn(

@@ -26,22 +26,20 @@ class DetectorOptions:
     """Options of a `Detector`; None takes the value of the model.
 
     Args:
-        score_threshold: the least score of a detection, in 0..1; None for the model's thresholds,
-            or 0.5 if it has none.
-        max_detections: the most detections of an image.
+        score_threshold: the minimum score of a detection, in 0..1; None takes the model's
+            thresholds, or 0.5 if it has none.
+        max_detections: the maximum number of detections in an image.
         batch_size: images that `stream` gives to the model at once.
         image_min_side, image_max_side: px that images are resized to.
         no_resize: leave images as they are.
         classes: the names of the classes to find; None for all.
-        class_thresholds: {class name: least score}, for those with another than `score_threshold`.
+        class_thresholds: {class name: minimum score} of classes that do not use `score_threshold`.
         views: tiles, mirrored and scaled views of each image.
-        nms, nms_threshold: as `convert_model` takes them; a model with NMS in its graph has them
-            fixed.
-        anchors: of a training model, as `convert_model` takes them, or the path of an INI file;
-            other models have them fixed.
+        nms, nms_threshold: see `convert_model`; fixed in a model with NMS in its graph.
+        anchors: see `convert_model`, or the path of an INI file; fixed in all but training models.
 
     Raises:
-        InputError: for a value that is out of its range.
+        InputError: for a value out of its range.
     """
 
     score_threshold: float | None = None
@@ -74,7 +72,7 @@ class DetectorOptions:
 
 
 def usual_scores(options: DetectorOptions, held: PostProcess | None) -> Sequence[float]:
-    """Return the least scores of the labels, or a single one for all: the user's or the model's."""
+    """Return the minimum score of each label, or of all: the user's or the model's."""
     if options.score_threshold is not None:
         return (options.score_threshold,)
     if held is None or held.class_thresholds is None:
@@ -92,7 +90,7 @@ def least_scores(
         held: the post-processing of the model.
 
     Raises:
-        InputError: a class has an unknown name, or the detector has no names.
+        InputError: if a class name is unknown, or the detector has no class names.
     """
     asked = [*(options.classes or ()), *options.class_thresholds]
     usual = usual_scores(options, held)
@@ -132,10 +130,10 @@ def chosen(held: PostProcess, options: DetectorOptions) -> PostProcess:
 
 
 def check_fixed(held: PostProcess, options: DetectorOptions) -> None:
-    """Check that a model with post-processing of its own has the one that the options ask for.
+    """Check that a model with post-processing in its graph agrees with the options.
 
     Raises:
-        InputError: it has another NMS or NMS threshold.
+        InputError: if its NMS or NMS threshold differs.
     """
     asked = None if options.nms is None else nms_config(options.nms)
     for name, value, has in (

@@ -1,6 +1,6 @@
-"""What a model file states about its model, the same for every format and engine.
+"""The facts that a model file states about its model, the same for every format and engine.
 
-An export carries it as JSON, so that it needs no other file. Imports nothing heavy.
+An export contains them as JSON, so that it needs no other file. Imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class ModelInfo:
         postprocess: from candidates to detections.
         outputs: "detections" after NMS, or "candidates", which are decoded, clipped unless
             `postprocess.clip` is "after", and in descending order of score.
-        precision: of the weights, one of `PRECISIONS`.
+        precision: the precision of the weights, one of `PRECISIONS`.
         size: the only (width, height) px that the file takes; None for any.
         batch: the only number of images that the file takes at once; None for any.
-        version: of keras_retinanet, which wrote the file.
+        version: the version of keras_retinanet that wrote the file.
 
     Raises:
-        InputError: a value is not one that an export writes.
+        InputError: for a value that no export writes.
     """
 
     num_classes: int
@@ -97,7 +97,7 @@ class ModelInfo:
         """Return the facts in JSON text.
 
         Raises:
-            InputError: it is not what `to_json` writes.
+            InputError: if `to_json` did not write it.
         """
         try:
             values = json.loads(text)

@@ -46,7 +46,7 @@ class ModelInput:
     Args:
         min_side, max_side: px that images are resized to; None leaves images as they are.
         resize: the rule to resize by, a key of `RESIZES`.
-        canvases: "few" pads each image to a bucket, "own" leaves it as large as it is.
+        canvases: "few" pads each image to a bucket, "own" does not pad it.
         preprocess: turns an RGB image (H, W, 3) of 0..255 into the input; None for a model that
             normalizes in its graph.
         size: the only (width, height) px that the model takes; None for any. Images are resized to
@@ -72,8 +72,8 @@ class ModelInput:
         """Return the input of a model, or of its `Inputs`, with other sides if they are given.
 
         Raises:
-            InputError: `min_side` exceeds `max_side`, and they are not the model's sides, or sides
-                are given although the model takes one `size`.
+            InputError: if `min_side` exceeds `max_side` and they are not the model's sides, or if
+                sides are given for a model that takes only one `size`.
         """
         if size is not None:
             if min_side or max_side or no_resize:

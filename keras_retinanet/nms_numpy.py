@@ -1,8 +1,9 @@
 """Non-maximum suppression of one image's candidates in NumPy, by the rules of `nms`.
 
-It follows a model file that ends at the candidates. Every kind takes boxes (C, 4) xyxy px, scores
-(C,) in descending order, labels (C,) and `Limits`. It returns the rows of the kept candidates (D,)
-in descending order of their final scores, and these scores (D,); D is at most max_detections.
+It runs after a model file that ends at the candidates. Every kind takes boxes (C, 4) xyxy px,
+scores (C,) in descending order, labels (C,) and `Limits`. It returns the rows of the kept
+candidates (D,) in descending order of their final scores, and these scores (D,); D is at most
+max_detections.
 Imports no Keras.
 """
 
@@ -94,7 +95,7 @@ def hard(
 
 
 def _greedy(suppresses: np.ndarray) -> np.ndarray:
-    """Return what greedy NMS keeps (T,) bool; suppresses (T, T) is True only above its diagonal.
+    """Return the rows that greedy NMS keeps: (T,) bool; suppresses (T, T) is upper triangular.
 
     It is the fixed point of `keep = not suppressed by a kept box before it`.
     """

@@ -12,7 +12,7 @@ from .parts import Design, Heads, Inputs, PostProcess, Pyramid
 
 @dataclass(frozen=True)
 class Preset:
-    """A design and what it is trained with.
+    """A design and its assigner and losses.
 
     Attributes:
         assigner: a choice for `assigners.get`.

@@ -1,8 +1,8 @@
 """Detect in a lake of images with Ray Data: JSON lines in a folder, each image exactly once.
 
-A batch of images becomes one file, which is there completely or not at all and whose name follows
-from the images. So a batch that Ray runs again replaces its file, and a run that was killed goes on
-with the images that no file names.
+A batch of images becomes one file, which is written completely or not at all and named after the
+images. So a batch that Ray runs again replaces its file, and a run that was killed continues with
+the images that no file names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ IMAGES = 64  # in a file
 
 
 class Totals(NamedTuple):
-    """The numbers of images in which was detected, of their objects, and of unreadable images."""
+    """The numbers of images that were read, of objects in them, and of unreadable images."""
 
     images: int = 0
     objects: int = 0
@@ -38,7 +38,7 @@ class DetectBatch:
 
     Args:
         make_detector: called once, in the worker.
-        folder: of the files, which all machines share.
+        folder: the folder of the files, shared by all machines.
     """
 
     def __init__(self, make_detector: Callable[[], Detector], folder: str) -> None:
@@ -93,17 +93,17 @@ def detect_with_ray(
     make_detector: Callable[[], Detector],
     address: str = "local",
 ) -> Totals:
-    """Detect in images with all workers of a Ray cluster, and return what this run did.
+    """Detect in images with all workers of a Ray cluster, and return the `Totals` of this run.
 
     Args:
-        paths: of the images, on storage that all machines share.
+        paths: the paths of the images, on storage that all machines share.
         folder: gets files of JSON lines, {"image", "detections"} or {"image", "error"}. Images that
-            its files name are left out.
+            its files name are skipped.
         make_detector: called once in each worker.
-        address: of the cluster, or "local" for one on this machine.
+        address: the address of the cluster, or "local" for a cluster on this machine.
 
     Raises:
-        InputError: Ray is not installed, or no cluster answers at the address.
+        InputError: if Ray is not installed, or no cluster answers at the address.
     """
     if importlib.util.find_spec("ray") is None:
         raise InputError("Detecting with Ray needs Ray: pip install 'keras-retinanet[ray]'.")

@@ -1,4 +1,4 @@
-"""Where images come from: files, folders, globs, videos, cameras, streams, standard input.
+"""Sources of images: files, folders, globs, videos, cameras, streams, standard input.
 
 Imports nothing heavy, so that `--help` answers at once.
 """
@@ -30,9 +30,9 @@ class Frame:
     """One image of a source.
 
     Attributes:
-        name: of the image file, or of the video with the frame's number.
-        stem: of files made from it, used by no other frame.
-        image: as `Detector` takes it: a path, bytes, or an array (H, W, 3) uint8 RGB.
+        name: the name of the image file, or of the video with the frame's number.
+        stem: the stem of files made from it, used by no other frame.
+        image: a path, bytes, or an array (H, W, 3) uint8 RGB, for `Detector`.
         video: the stem of its video, camera or stream; None for an image.
         rate: frames per second of the video.
     """
@@ -57,7 +57,7 @@ def find_images(sources: Sequence[str]) -> list[str]:
     """Return the image files that paths, folders and globs name, in order, each once.
 
     Raises:
-        InputError: a source names none.
+        InputError: if a source names no images.
     """
     from .preprocessing.readers.files import IMAGE_SUFFIXES, names_in
 
@@ -107,7 +107,7 @@ def frames_of(paths: Sequence[str], videos: Sequence[str], piped: bool = False) 
 
 
 def read_ahead(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Yield frames that a thread reads ahead, while those before are detected in."""
+    """Yield frames that a thread reads ahead while the detector works on earlier frames."""
     from .utils.threads import prefetch
 
     for frame in prefetch(lambda _: next(frames, None), itertools.count(), 1, AHEAD):

@@ -66,8 +66,8 @@ def draw_image(rng: Generator, size: int) -> tuple[ndarray, list[tuple[str, tupl
     """Draw up to 11 objects on an image (size, size, 3) uint8 RGB.
 
     Returns:
-        The image, and [(class name, (x1, y1, x2, y2))]; a box, in px, spans the pixels of which
-        its object covers half or more, also those that later objects hide.
+        The image, and [(class name, (x1, y1, x2, y2))]. A box, in px, spans the pixels that its
+        object covers by half or more, including pixels that later objects hide.
     """
     image = draw_ground(rng, size).astype("float32")
     visible = np.zeros((size, size), int)  # number of the object at each pixel, 0 for the ground

@@ -1,4 +1,4 @@
-"""Objects followed through the frames of a video."""
+"""Track objects across the frames of a video."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .errors import InputError
 def tracked(stream: Iterable[Detections]) -> Iterator[Detections]:
     """Yield the detections of frames in order, with `tracks`, by ByteTrack of supervision.
 
-    Objects that are not followed yet are left out. Zhang et al. 2022, arXiv 2110.06864.
+    Objects without a track are left out. Zhang et al. 2022, arXiv 2110.06864.
 
     Raises:
-        InputError: supervision is not installed.
+        InputError: if supervision is not installed.
     """
     if importlib.util.find_spec("supervision") is None:
         raise InputError("Tracking needs supervision; run pip install 'keras-retinanet[track]'.")

@@ -20,7 +20,7 @@ class Views:
     Attributes:
         tile: px of the side of square tiles, which the model sees besides the whole image; None
             for no tiles.
-        overlap: the share of a tile that the next one repeats, from 0 to 0.9.
+        overlap: the share of a tile that the next tile overlaps, from 0 to 0.9.
         flip: also see each view mirrored.
         scales: also see the whole image with sides times these factors.
     """
@@ -38,7 +38,7 @@ class Views:
 
 @dataclass(frozen=True)
 class View:
-    """A part of an image, perhaps mirrored, and how the model takes it.
+    """A part of an image, perhaps mirrored, and its preparation for the model.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.

@@ -56,8 +56,8 @@ def match(
 ) -> np.ndarray:
     """Match the anchors of a grid to boxes (M, 4) px: (N,) int32, as `assign` does.
 
-    Only the candidates are looked at. Anchors centred outside an image of `size` (width,
-    height) px are ignored.
+    Only the candidates are compared with the boxes. Anchors centred outside an image of `size`
+    (width, height) px are ignored.
     """
     matches = np.full(len(grid.anchors), BACKGROUND, "int32")
     candidates = np.flatnonzero(assign.candidates(grid, boxes)) if len(boxes) else ()

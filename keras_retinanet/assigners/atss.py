@@ -28,13 +28,13 @@ def assign(
 
     The candidates of a box are the `top_k` anchors of each level whose centres are nearest to the
     box's centre. An anchor is matched to a box if it is a candidate, its IoU is at least the mean
-    plus the standard deviation of the candidates' IoUs, and its centre lies inside the box; of
-    several boxes, to the one of highest IoU.
+    plus the standard deviation of the candidates' IoUs, and its centre lies inside the box. If this
+    holds for several boxes, it is matched to the box with the highest IoU.
 
     Args:
         anchors: (N, 4), xyxy px.
         boxes: (M, 4), xyxy px.
-        ignore: (M,) bool, True for boxes whose anchors are left out.
+        ignore: (M,) bool, True for ignored boxes: their anchors are ignored too.
         levels: the number of anchors on each pyramid level, by default one level.
 
     >>> anchors = np.array([[0.0, 0, 10, 10], [10, 0, 20, 10], [20, 0, 30, 10]])
@@ -74,7 +74,7 @@ def _nearest(distance: Tensor, levels: Sequence[int], top_k: int, xp: ArrayModul
 def _smallest(values: Tensor, number: int, xp: ArrayModule) -> Tensor:
     """Return 1 at the `number` smallest of each column of values, ties in order, else 0: (n, M).
 
-    NumPy need not sort for that; a mask of ranks, (number, n, M), would not fit into memory.
+    This avoids a sort, and a mask of ranks (number, n, M), which would not fit into memory.
     """
     ordered = np.partition(values, number - 1, axis=0) if xp is np else xp.sort(values, axis=0)
     last = ordered[number - 1]  # (M,)

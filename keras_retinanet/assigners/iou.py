@@ -31,15 +31,15 @@ def assign(
 ) -> Tensor:
     """Return the row of each anchor's box: (N,) int, -1 for background, -2 to ignore the anchor.
 
-    An anchor whose best IoU is at least `positive_overlap` is an object, one at or below
-    `negative_overlap` background, one between is ignored. With `best_anchor` the anchor of highest
-    IoU is matched to its box even if that IoU is low; of several such boxes, to the one of highest
-    IoU.
+    An anchor is an object if its best IoU is at least `positive_overlap`, background if it is at
+    most `negative_overlap`, and ignored otherwise. With `best_anchor`, the anchor with a box's
+    highest IoU is matched to the box even if that IoU is low; if it is the best anchor of several
+    boxes, to the box with the highest IoU.
 
     Args:
         anchors: (N, 4), xyxy px.
         boxes: (M, 4), xyxy px.
-        ignore: (M,) bool, True for boxes (crowd, difficult) whose anchors are left out.
+        ignore: (M,) bool, True for ignored boxes (crowd, difficult): their anchors are ignored too.
         levels: not used.
 
     >>> anchors = np.array([[0.0, 0, 10, 10], [0, 0, 10, 22], [20, 0, 30, 10]])
@@ -74,9 +74,9 @@ def candidates(
 ) -> np.ndarray:
     """Return the anchors of a grid that `assign` can make other than background: (N,) bool.
 
-    An IoU of t takes a shared area of t / (1 + t) of both areas together. Boxes of widths w and w'
-    and heights h and h' whose centres are d apart in x share at most ((w + w') / 2 - d) min(h, h'),
-    and at most min(w, w') min(h, h'); in y it is the same.
+    An IoU of t needs a shared area of t / (1 + t) of the sum of both areas. Boxes of widths w and
+    w' and heights h and h' whose centres are d apart in x share at most ((w + w') / 2 - d) min(h,
+    h'), and at most min(w, w') min(h, h'); the same holds in y.
     """
     lowest = min(positive_overlap, negative_overlap)
     if lowest < 0 or positive_overlap == 0:  # nothing is background

@@ -74,8 +74,8 @@ def nearest(
 def best_overlaps(boxes: np.ndarray, grid: Grid, places: np.ndarray | None = None) -> np.ndarray:
     """Return the highest IoU of boxes (M, 4) px with each anchor of each level: (M, L, A).
 
-    The nearest place has it: anchors farther away share less in x and in y. `places` (M, L, 2)
-    are the columns and rows to look at, by default all.
+    The anchors at the nearest place have the highest IoU: anchors farther away share less in x and
+    in y. `places` (M, L, 2) are the columns and rows to look at, by default all.
     """
     places = grid.shapes[:, ::-1] if places is None else places  # (L, 2) or (M, L, 2)
     centers = nearest(boxes, grid.strides, places, grid.offset)  # (M, L, 2)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 SIZES = ("image_min_side", "image_max_side", "no_resize")
 NUMBERS = {int: "N", float: "X"}  # their placeholders in --help
-UNSET = argparse.SUPPRESS  # the namespace then holds only what was given
+UNSET = argparse.SUPPRESS  # the namespace then holds only the options that were given
 
 
 def add_config(parser: argparse.ArgumentParser, config: type) -> None:
-    """Add an option for each field of a config, in its groups, unset unless given."""
+    """Add an option for each field of a config, in groups; an option has no value unless given."""
     groups: dict[str, Any] = {}
     for name, rule in options_of(config).items():
         if rule.group not in groups:
@@ -95,7 +95,7 @@ def number(kind: type, within: str) -> Callable[[str], Any]:
 
 @contextlib.contextmanager
 def named_by_flags() -> Iterator[None]:
-    """Let an InputError of the block name options by their flags, see `with_flags`."""
+    """Make an InputError from the block name options by their flags, see `with_flags`."""
     try:
         yield
     except InputError as error:
@@ -122,21 +122,21 @@ def add_nms_options(
         in_graph: the name of one more choice, the hard NMS of the file's runtime.
     """
     read = _reader(Option("", "", dict, known=NMS))
-    more = f"; {in_graph} for an ONNX or LiteRT file that ends with its runtime's hard NMS"
+    more = f"; {in_graph} ends an ONNX or LiteRT file with its runtime's hard NMS"
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument(
         "--nms",
         type=lambda text: text if text == in_graph else read(text),
         metavar="NAME",
-        help=f"{when}rule that suppresses overlapping boxes: {', '.join(NMS)}, or with its "
-        f"argument soft_gaussian:sigma=0.5 (the model's, or hard){more if in_graph else ''}",
+        help=f"{when}rule that suppresses overlapping boxes: {', '.join(NMS)}; soft_gaussian takes "
+        f"an argument, soft_gaussian:sigma=0.5 (the model's, or hard){more if in_graph else ''}",
     )
     parser.add_argument(
         "--nms-threshold",
         type=number(float, SHARE),
         metavar="X",
-        help=f"{when}overlap above which boxes suppress each other, IoU or for diou DIoU; "
-        "unused by none and soft_gaussian (the model's, or 0.5)",
+        help=f"{when}IoU, or DIoU for diou, above which boxes suppress each other; none and "
+        "soft_gaussian do not use it (the model's, or 0.5)",
     )
     return kinds
 
@@ -150,14 +150,14 @@ def add_detector_options(
         type=number(float, SHARE),
         default=score_threshold,
         metavar="X",
-        help=f"least score of a detection ({score_threshold or 'of the model, or 0.5'})",
+        help=f"minimum score of a detection ({score_threshold or 'of the model, or 0.5'})",
     )
     parser.add_argument(
         "--max-detections",
         type=number(int, DETECTIONS),
         default=100,
         metavar="N",
-        help="largest number of detections in an image (%(default)s)",
+        help="maximum number of detections in an image (%(default)s)",
     )
     parser.add_argument(
         classes,
@@ -171,31 +171,31 @@ def add_detector_options(
         type=thresholds_of,
         default={},
         metavar="A=X,B=X",
-        help="least scores of some classes",
+        help="minimum scores of some classes; --score-threshold applies to the others",
     )
     parser.add_argument(
         "--tile",
         type=number(int, SIDE),
         metavar="PX",
-        help="also look at square tiles of the image with this side, for small objects",
+        help="also look at square tiles with this side, to find small objects",
     )
     parser.add_argument(
         "--overlap",
         type=number(float, "from 0 to 0.9"),
         default=0.2,
         metavar="X",
-        help="share of a tile that the next one repeats (%(default)s)",
+        help="share of a tile that the next tile overlaps (%(default)s)",
     )
     parser.add_argument(
         "--tta",
         type=augmentations_of,
         default=(False, ()),
         metavar="flip,X",
-        help="also look at the mirrored image, and at the image with sides times X",
+        help="also look at the mirrored image (flip), and at the image resized by the factor X",
     )
     parser.add_argument("--convert-model", action="store_true", help=argparse.SUPPRESS)
     add_nms_options(parser, "for a training model: ")
-    parser.add_argument("--backbone", help="refuse a model with another backbone")
+    parser.add_argument("--backbone", help="stop if the model has another backbone")
     parser.add_argument(
         "--config",
         metavar="FILE",
@@ -217,13 +217,13 @@ def add_engine_options(parser: Any) -> None:
     parser.add_argument(
         "--precision",
         choices=ENGINE_PRECISIONS,
-        help="to calculate in, where runtime and processor can (the file's)",
+        help="number format to compute in, if the runtime and processor support it (the file's)",
     )
     parser.add_argument(
         "--threads",
         type=number(int, THREADS),
         metavar="N",
-        help="threads of the runtime (as many as the process may use)",
+        help="threads of the runtime (all that the process may use)",
     )
 
 

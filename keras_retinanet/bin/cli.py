@@ -68,11 +68,11 @@ def interruptible() -> Iterator[None]:
     def terminate(signum: int, _: object) -> None:
         raise KeyboardInterrupt(128 + signum)
 
-    if threading.current_thread() is not threading.main_thread():  # which gets no signals
+    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
         yield
         return
     handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}
-    # a job in the background of a script ignores Ctrl-C
+    # a background job of a script ignores Ctrl-C, and must go on ignoring it
     earlier = {each: signal.getsignal(each) for each in handlers}
     earlier = {each: old for each, old in earlier.items() if old not in (signal.SIG_IGN, None)}
     try:
@@ -97,7 +97,7 @@ def check_folder(path: str | os.PathLike) -> None:
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{path} cannot be made a folder: {error.strerror}.") from None
+        raise InputError(f"The folder {path} cannot be created: {error.strerror}.") from None
     if not os.access(path, os.W_OK | os.X_OK):
         raise InputError(f"{path} cannot be written to; choose another folder.")
 
@@ -117,7 +117,7 @@ def check_output_options(
         more: {option: further files that it writes}.
 
     Raises:
-        InputError: as `check_outputs`.
+        InputError: see `check_outputs`.
     """
     outputs = {f"--{name.replace('_', '-')}": getattr(args, name) for name in names}
     outputs = {option: [path] for option, path in outputs.items() if path is not None}

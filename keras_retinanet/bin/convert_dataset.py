@@ -22,21 +22,29 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-convert-dataset",
         usage="%(prog)s [options] DATASET ... FORMAT FOLDER",
-        description="Write all splits of a data set, or the ones that --split names, into FOLDER "
-        f"in the FORMAT {', '.join(FORMATS)}.",
+        description="Write all splits of a data set, or only the splits named by --split, into "
+        f"FOLDER in another FORMAT: {', '.join(FORMATS)}.",
         add_help=False,
     )
+    modes = ("copy", "link", "none")
     parser.add_argument(
-        "--pictures",
+        "--image-files",
         default="copy",
-        choices=["copy", "link", "none"],
+        choices=modes,
         help="copy the images, link them, or, for csv and coco, only name them in the annotations "
         "(%(default)s)",
+    )
+    parser.add_argument(  # the old name
+        "--pictures",
+        dest="image_files",
+        default=argparse.SUPPRESS,
+        choices=modes,
+        help=argparse.SUPPRESS,
     )
     add_options(parser, ["strict"])
     last: dict[str, dict] = {
         "format": {"metavar": "FORMAT", "choices": FORMATS, "help": ", ".join(FORMATS)},
-        "folder": {"metavar": "FOLDER", "help": "to write into"},
+        "folder": {"metavar": "FOLDER", "help": "folder to write into"},
     }
     return parse_with_data(parser, args, "look", last)
 
@@ -48,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
 
     with recorded_inputs() as files:
         found = read_splits(source_of(args), args.split, args.val_annotations, tolerant=False)
-    if args.format == "yolo":  # the one file that may exist: further splits are added
+    if args.format == "yolo":  # an existing data.yaml gets further splits
         check_outputs({"FOLDER": [os.path.join(args.folder, "data.yaml")]}, files)
     if len(found) == 1 and not next(iter(found)).startswith(KNOWN):
         found = {"train": next(iter(found.values()))}
@@ -59,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
     }
     with all_or_none():
         for name, dataset in splits.items():
-            WRITERS[args.format](dataset, args.folder, name, pictures=args.pictures)
+            WRITERS[args.format](dataset, args.folder, name, image_files=args.image_files)
             boxes = sum(len(record.boxes) for record in dataset.records)
             read = f"{counted(len(dataset.records), 'image')} with {counted(boxes, 'box')}"
             print(f"{one_line(name)}: read {read}")

@@ -35,29 +35,31 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         "(.xml and .bin), LiteRT (.tflite), or a TensorFlow SavedModel (a folder).",
     )
     parser.add_argument("model_in", metavar="IN", help="a .keras file")
-    parser.add_argument("model_out", metavar="OUT", help="the file, or a folder without a suffix")
     parser.add_argument(
-        "--format", choices=tuple(FORMATS), help="the format (that of OUT's suffix)"
+        "model_out", metavar="OUT", help="file to write, or for a SavedModel a folder"
+    )
+    parser.add_argument(
+        "--format", choices=tuple(FORMATS), help="format of OUT (chosen by its suffix)"
     )
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="float32",
-        help="of the weights: float16 for OpenVINO and LiteRT, dynamic (int8 weights) for LiteRT, "
-        "int8 (and activations) for both (%(default)s)",
+        help="OpenVINO and LiteRT: float16, or int8 for weights and activations; LiteRT: dynamic, "
+        "int8 for weights only (%(default)s)",
     )
     parser.add_argument(
         "--calibrate",
         metavar="SOURCE",
-        help="image, folder or glob with which int8 is calibrated; about 100 typical images",
+        help="image, folder or glob to calibrate int8 with; about 100 typical images",
     )
     parser.add_argument(
         "--size",
         type=size,
         metavar="WxH",
-        help="px of the only input size of a LiteRT file (that of a 4:3 image)",
+        help="input size of a LiteRT file in px (the size of a 4:3 image)",
     )
-    parser.add_argument("--backbone", help="refuse a model with another backbone")
+    parser.add_argument("--backbone", help="stop if the model has another backbone")
     kinds = add_nms_options(parser, in_graph=IN_GRAPH)
     kinds.add_argument(
         "--no-nms", dest="nms", action="store_const", const="none", help="same as --nms none"
@@ -67,28 +69,28 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         dest="class_specific_filter",
         action="store_const",
         const=False,
-        help="let boxes of all classes suppress each other",
+        help="let boxes of different classes suppress each other",
     )
     parser.add_argument("--config", metavar="FILE", help="INI file with anchors (the model's)")
     parser.add_argument(
         "--score-threshold",
         type=number(float, SHARE),
-        help=f"least score of a detection (the model's, or {PostProcess.score_threshold})",
+        help=f"minimum score of a detection (the model's, or {PostProcess.score_threshold})",
     )
     parser.add_argument(
         "--max-detections",
         type=number(int, DETECTIONS),
-        help="largest number of detections in an image (the model's, or "
+        help="maximum number of detections in an image (the model's, or "
         f"{PostProcess.max_detections})",
     )
     proof = parser.add_mutually_exclusive_group()
     proof.add_argument(
         "--verify",
         metavar="SOURCE",
-        help="images or a data set, with AP before and after, that prove the export (synthetic "
-        "images); one beyond the tolerance is left as OUT.rejected",
+        help="images, or a data set for AP too, to compare OUT and the model (synthetic images); "
+        "if they differ too much, OUT is left as OUT.rejected",
     )
-    proof.add_argument("--no-verify", action="store_true", help="write the export unproven")
+    proof.add_argument("--no-verify", action="store_true", help="skip this comparison")
     parser.add_argument("--parallel-iterations", help=argparse.SUPPRESS)
     parsed = parser.parse_args(args)
     parsed.in_graph = parsed.nms == IN_GRAPH
@@ -118,7 +120,7 @@ def run(args: argparse.Namespace) -> None:
     if model.is_training_model:
         model = convert(args, model)
     elif rule.suffix == ".keras":
-        raise InputError(f"{args.model_in} is an inference model; name a training model.")
+        raise InputError(f"{args.model_in} is an inference model already; pass a training model.")
     check_nms(args, model)
     if not rule.suffix:
         check_folder(args.model_out)
@@ -131,7 +133,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def write_proven(args: argparse.Namespace, rule: Format, model: RetinaNet, target: Target) -> None:
-    """Write an export whose results are the model's; leave another one as OUT.rejected and exit."""
+    """Write an export if its results match the model's, else leave it as OUT.rejected and exit."""
     from ..detector import Detector
     from ..engines import engines_for
     from ..export.calibration import proof_images, usual_size
@@ -161,7 +163,7 @@ def write_proven(args: argparse.Namespace, rule: Format, model: RetinaNet, targe
 
 
 def proof_of(source: str | None, model: RetinaNet) -> tuple[list[str], Dataset | None]:
-    """Return the images, and the data set if it is one, that prove an export."""
+    """Return the images to compare an export on, and their data set if `source` is one."""
     if source is None:
         return [], None
     from ..choices import TEST_SPLITS
@@ -180,16 +182,17 @@ def proof_of(source: str | None, model: RetinaNet) -> tuple[list[str], Dataset |
 
 
 def check_target(args: argparse.Namespace, rule: Format) -> None:
-    """Raise an InputError if the format does not take the options of `Target`."""
+    """Raise an InputError if the format does not have the options that the arguments ask for."""
     if args.precision not in rule.precisions:
         known = ", ".join(rule.precisions)
-        raise InputError(f"--precision {args.precision}: {args.model_out} can have {known}.")
+        raise InputError(
+            f"{args.model_out} cannot have --precision {args.precision}; known: {known}."
+        )
     if args.size and not rule.fixed:
-        raise InputError(f"--size: {args.model_out} takes images of any size; leave it out.")
+        raise InputError(f"{args.model_out} takes images of any size; remove --size.")
     if args.in_graph and not rule.nms:
         raise InputError(
-            f"--nms {IN_GRAPH}: {args.model_out} cannot have the NMS of its runtime; ONNX and "
-            "LiteRT files can."
+            f"{args.model_out} cannot have --nms {IN_GRAPH}; write an ONNX or LiteRT file."
         )
     if (args.precision == "int8") != bool(args.calibrate):
         raise InputError("--precision int8 and --calibrate SOURCE must be given together.")
@@ -198,7 +201,7 @@ def check_target(args: argparse.Namespace, rule: Format) -> None:
 def target_of(
     args: argparse.Namespace, rule: Format, model: RetinaNet, images: Sequence[str]
 ) -> Target:
-    """Return the choices of an export, with the images prepared for the model."""
+    """Return the choices of an export, with calibration images prepared for the model."""
     from ..export.calibration import inputs_of, usual_size
 
     chosen = args.size or usual_size(model) if rule.fixed else None
@@ -206,15 +209,16 @@ def target_of(
 
 
 def check_nms(args: argparse.Namespace, model: RetinaNet) -> None:
-    """Raise an InputError if the inference model has another NMS than the arguments ask for."""
+    """Raise an InputError if an inference model's NMS differs from the arguments."""
     from ..nms import config
 
     for name in ("nms", "nms_threshold"):
         asked, held = getattr(args, name), model.detection.get(name)
         if asked is not None and held != (config(asked) if name == "nms" else asked):
+            flag = f"--{name.replace('_', '-')}"
             raise InputError(
-                f"{args.model_in} is an inference model with the {name} {written(held)}; convert "
-                "its training model for another one."
+                f"{args.model_in} is an inference model with {flag} {written(held)}; to change it, "
+                "convert the training model."
             )
 
 

@@ -29,7 +29,7 @@ KINDS = {  # kind: its PATH
     "cvat": "an XML file of CVAT",
 }
 CLASSES_HELP = (
-    "class file, rows name,id; by default the names in the training annotations, or in the model"
+    "class file with rows name,id (the class names in the training annotations or in the model)"
 )
 CLASSES: Options = {("--classes",): {"metavar": "FILE", "help": CLASSES_HELP}}
 
@@ -48,7 +48,7 @@ OF_KIND: dict[str, Options] = {
         },
         ("--zero-based",): {
             "action": "store_true",
-            "help": "coordinates count from 0, so do not subtract the 1 of VOC files",
+            "help": "coordinates count from 0, not from 1 as in Pascal VOC",
         },
         ("--skip-difficult",): {
             "action": "store_true",
@@ -63,9 +63,12 @@ OF_KIND: dict[str, Options] = {
     "labelme": CLASSES,
     "cvat": CLASSES,
     "oid": {
-        ("--version",): {"help": "such as v4; not needed to find the files"},
-        ("--labels-filter",): {"metavar": "A,B", "help": "only these classes"},
-        ("--parent-label",): {"metavar": "NAME", "help": "only this class and those below it"},
+        ("--version",): {"help": "version of Open Images, such as v4; optional"},
+        ("--labels-filter",): {"metavar": "A,B", "help": "read only these classes"},
+        ("--parent-label",): {
+            "metavar": "NAME",
+            "help": "read only this class and the classes below it",
+        },
         ("--annotation-cache-dir",): {"help": argparse.SUPPRESS},
     },
 }
@@ -73,11 +76,11 @@ OF_USE: dict[str, Options] = {
     "train": {
         ("--train-split", "--train-set"): {
             "metavar": "SPLIT",
-            "help": f"split to train on (the first there is of {', '.join(TRAIN_SPLITS)})",
+            "help": f"split to train on (the first that exists of {', '.join(TRAIN_SPLITS)})",
         },
         ("--val-split", "--val-set"): {
             "metavar": "SPLIT",
-            "help": f"split to evaluate on (the first there is of {', '.join(VAL_SPLITS)})",
+            "help": f"split to evaluate on (the first that exists of {', '.join(VAL_SPLITS)})",
         },
         ("--val-annotations",): {
             "metavar": "PATH",
@@ -87,18 +90,18 @@ OF_USE: dict[str, Options] = {
     "evaluate": {
         ("--split", "--set"): {
             "metavar": "SPLIT",
-            "help": f"split to evaluate on (the first there is of {', '.join(TEST_SPLITS)})",
+            "help": f"split to evaluate on (the first that exists of {', '.join(TEST_SPLITS)})",
         },
     },
     "look": {
         ("--split", "--set"): {
             "metavar": "SPLIT",
             "action": "append",
-            "help": "split to read, may be repeated (all)",
+            "help": "split to read; may be repeated (all)",
         },
         ("--val-annotations",): {
             "metavar": "PATH",
-            "help": "a further data set of the same kind",
+            "help": "another data set of the same kind to read",
         },
     },
 }
@@ -179,7 +182,7 @@ def _print_help(parser: argparse.ArgumentParser, examples: str) -> None:
     parser.description = f"{textwrap.fill(parser.description, width)}\n\nFor example:\n{examples}"
     parser.epilog = "\n".join(
         [
-            "DATASET is a path, whose kind is recognised, or a kind and its arguments:",
+            "DATASET is a path (its kind is recognized), or a kind and its arguments:",
             *kinds,
             f"{parser.prog} KIND --help lists the arguments of a kind.",
         ]

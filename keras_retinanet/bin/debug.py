@@ -28,7 +28,7 @@ USUAL = {"augmentation": "none", "group_method": "none", "assigner": {"name": "i
 GREEN, RED, GREY, YELLOW = (0, 200, 0), (0, 0, 230), (150, 150, 150), (0, 220, 240)  # BGR
 SHEET = "contact_sheet.jpg"
 NO_WINDOW = (
-    "No window can be opened; pass --no-gui, or install the OpenCV that has windows: "
+    "No window can be opened; pass --no-gui, or install OpenCV with support for windows: "
     "pip uninstall -y opencv-python-headless && pip install opencv-python"
 )
 
@@ -41,8 +41,10 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         "green, boxes without an anchor red, ignored boxes grey.",
         add_help=False,
     )
-    parser.add_argument("--anchors", action="store_true", help="also draw these anchors (yellow)")
-    parser.add_argument("--display-name", action="store_true", help="write the file's name too")
+    parser.add_argument(
+        "--anchors", action="store_true", help="also draw the matching anchors (yellow)"
+    )
+    parser.add_argument("--display-name", action="store_true", help="also draw the file name")
     parser.add_argument("--show-annotations", action="store_true", help=argparse.SUPPRESS)
     names = (*AUGMENTATION, *SIZES, "config", "assigner", "group_method", "seed")
     add_options(parser, names, USUAL)
@@ -52,7 +54,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         default=48,
         help="number of images to write with --no-gui (%(default)s)",
     )
-    parser.add_argument("--no-gui", action="store_true", help="write files, open no window")
+    parser.add_argument("--no-gui", action="store_true", help="write files, do not open a window")
     parser.add_argument(
         "--output-dir",
         default="debug",
@@ -66,7 +68,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
 
 
 def create_loader(args: argparse.Namespace) -> Loader:
-    """Return the loader of the data set as training has it."""
+    """Return the loader with which training would read the data set."""
     from ..choices import TRAIN_SPLITS
     from ..preprocessing.collate import Anchoring
     from ..preprocessing.dataset import checked
@@ -97,7 +99,12 @@ def create_loader(args: argparse.Namespace) -> Loader:
 def draw(
     loader: Loader, index: int, epoch: int, args: argparse.Namespace
 ) -> tuple[np.ndarray | None, int, int]:
-    """Return the image with its boxes (H, W, 3) BGR, and how many boxes and misses it has."""
+    """Draw the boxes of an image.
+
+    Returns:
+        The image (H, W, 3) BGR, or None if it cannot be read; its number of boxes that are not
+        ignored; the number of these that no anchor matches.
+    """
     import numpy as np
 
     from ..utils.visualization import draw_annotations, draw_boxes, draw_caption
@@ -122,7 +129,7 @@ def draw(
 
 
 def output_paths(images: Sequence[str], flatten: bool) -> list[str]:
-    """Return an output path for each image, the same as below the images' common folder."""
+    """Return an output path for each image, relative to the images' common folder."""
     from ..detection_files import output_names
 
     paths = [os.path.abspath(path) for path in images]
@@ -147,7 +154,8 @@ def write(
     sheet = os.path.join(args.output_dir, SHEET)
     if os.path.isdir(args.output_dir) and os.listdir(args.output_dir) and not os.path.exists(sheet):
         raise InputError(
-            f"{args.output_dir} has files but no {SHEET} of this command; choose a new folder."
+            f"{args.output_dir} is not empty and has no {SHEET} of an earlier run; choose a new "
+            "folder."
         )
     images = [record.path for record in loader.dataset.records]
     names = output_paths([images[index] for index in indices], args.flatten_output)
@@ -176,7 +184,7 @@ def show(loader: Loader, indices: Sequence[int], args: argparse.Namespace) -> No
     """Show the images in a window."""
     import cv2
 
-    print("n: next, b: back, q: quit, other keys: the same image after other random changes")
+    print("n: next, b: back, q: quit, other keys: the same image with new random changes")
     at, epoch = 0, 0
     while True:
         image, *_ = draw(loader, indices[at % len(indices)], epoch, args)

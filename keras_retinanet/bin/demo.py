@@ -35,14 +35,16 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         description="Draw a data set, train a small RetinaNet on it from scratch, evaluate, "
         "convert and detect.",
     )
-    parser.add_argument("--output", default="demo", metavar="DIR", help="(%(default)s)")
+    for flag, default, text in (
+        ("--images", 800, "images to train on"),
+        ("--held-out", 150, "images to evaluate on"),
+        ("--epochs", 8, "epochs"),
+    ):
+        help = f"{text} (%(default)s)"
+        parser.add_argument(flag, type=number(int, COUNT), default=default, metavar="N", help=help)
     parser.add_argument(
-        "--images", type=number(int, COUNT), default=800, help="to train on (%(default)s)"
+        "--output", default="demo", metavar="DIR", help="folder to write into (%(default)s)"
     )
-    parser.add_argument(
-        "--held-out", type=number(int, COUNT), default=150, help="to evaluate on (%(default)s)"
-    )
-    parser.add_argument("--epochs", type=number(int, COUNT), default=8, help="(%(default)s)")
     return parser.parse_args(args)
 
 

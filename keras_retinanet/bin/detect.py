@@ -46,20 +46,20 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     outputs.add_argument("--output", metavar="DIR", help="write annotated images and videos there")
     outputs.add_argument("--json", metavar="FILE", help="write the detections as COCO results")
     outputs.add_argument(
-        "--jsonl", metavar="FILE", help="write a JSON object for each image, - for standard output"
+        "--jsonl", metavar="FILE", help="write a JSON object for each image; - is standard output"
     )
     outputs.add_argument("--csv", metavar="FILE", help="write a row for each object")
     outputs.add_argument(
         "--yolo", metavar="DIR", help="write a YOLO text file for each image there"
     )
     outputs.add_argument(
-        "--track", action="store_true", help="number the objects through the frames (ByteTrack)"
+        "--track", action="store_true", help="number the objects across the frames (ByteTrack)"
     )
     outputs.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="share the images among the workers of a Ray cluster, or local; --jsonl is then a "
-        "folder, and images that its files name are left out",
+        help="share the images among the workers of a Ray cluster (an address, auto or local); "
+        "--jsonl is then a folder, and images that it already has are skipped",
     )
     add_detector_options(parser, None, "--classes")
     if not args:
@@ -76,13 +76,13 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
 
 
 def check_for_ray(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse what cannot be shared among workers."""
+    """Refuse sources and outputs that workers cannot share."""
     others = [f"--{name}" for name in (*FILES, *FOLDERS, "track") if getattr(args, name)]
     if others != ["--jsonl"] or args.jsonl == "-":
-        parser.error("--ray writes JSON lines alone: give --jsonl DIR, and no other results.")
+        parser.error("--ray writes JSON lines only; give --jsonl DIR and no other output.")
     for source in args.sources:
         if source == STDIN or is_video(source):
-            parser.error(f"--ray takes images alone, not {source}.")
+            parser.error(f"--ray takes images only; remove {source}.")
 
 
 def check_images_are_spared(
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
     count, images = detect(args, detector, frames, total)
     seconds = detector.seconds_per_image
     time = f", {seconds:.3f} s an image in the model" if seconds else ""
-    lower = "" if count else "; a lower --score-threshold finds more"
+    lower = "" if count else "; try a lower --score-threshold"
     out = sys.stderr if args.jsonl == "-" else sys.stdout
     print(f"{count} objects in {images} images{time}{lower}", file=out)
     for written in (getattr(args, name) for name in (*FOLDERS, *FILES)):
@@ -139,14 +139,14 @@ def run_with_ray(args: argparse.Namespace) -> None:
     paths = find_images(args.sources)
     check_image_folders("--jsonl", [args.jsonl], paths)
     check_folder(args.jsonl)
-    args.threads = args.threads or 1  # a worker has one
+    args.threads = args.threads or 1  # a worker has one processor
     totals = detect_with_ray(paths, args.jsonl, partial(detector_of, args), args.ray)
     earlier = len(paths) - totals.images - totals.broken
     print(f"{totals.objects} objects in {totals.images} images")
     if totals.broken:
-        print(f"{totals.broken} images cannot be read")
+        print(f"{totals.broken} images could not be read")
     if earlier:
-        print(f"{earlier} images were done before")
+        print(f"skipped {earlier} images that an earlier run has done")
     print(f"saved {args.jsonl}")
 
 

@@ -1,4 +1,4 @@
-"""Report what is wrong with a data set: `retinanet-doctor [options] DATASET ...`."""
+"""Report the problems of a data set: `retinanet-doctor [options] DATASET ...`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-doctor",
         usage="%(prog)s [options] DATASET ...",
-        description="Report what is wrong with a data set, all of its splits together. The exit "
-        "status is 1 if something would spoil training.",
+        description="Report the problems of a data set, all splits together. The exit status is 1 "
+        "if a problem would spoil training.",
         add_help=False,
     )
     parser.add_argument(
@@ -43,11 +43,11 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="do not decode the images: damaged files and copies under other names are not found",
+        help="do not decode the images; misses damaged files and copies under other names",
     )
     add_options(parser, SIZES)
     parser.add_argument(
-        "--config", metavar="FILE", help="INI file with the anchors and pyramid levels to look at"
+        "--config", metavar="FILE", help="INI file with the anchors and pyramid levels to check"
     )
     parser.add_argument(
         "--write-config",
@@ -57,7 +57,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--fix",
         metavar="DIR",
-        help=f"write a cleaned copy there, and {CHANGES}, the list of what was changed",
+        help=f"write a cleaned copy there, and {CHANGES}, a list of the changes",
     )
     parser.add_argument(
         "--format", choices=FORMATS, help="format of the copy of --fix (the data set's, or coco)"

@@ -33,7 +33,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-evaluate",
         usage="%(prog)s [options] DATASET ... MODEL",
-        description="Evaluate a RetinaNet: COCO's figures and Pascal VOC's. "
+        description="Compute the COCO and Pascal VOC metrics of a RetinaNet. "
         "`retinanet-evaluate detections TRUTH RESULTS` scores the result file of any detector.",
         add_help=False,
     )
@@ -42,7 +42,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         "--iou-threshold",
         type=number(float, "from 0 to 1"),
         default=0.5,
-        help="least IoU of a hit in the Pascal VOC figure (%(default)s)",
+        help="minimum IoU of a match in the Pascal VOC metric (%(default)s)",
     )
     parser.add_argument(
         "--choose-thresholds",
@@ -57,12 +57,12 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         help="write a page there that explains the figures, and lists of labels to check",
     )
     add_analyses(parser)
-    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    parser.add_argument("--json", metavar="FILE", help="write the metrics there")
     parser.add_argument("--detections", metavar="FILE", help="write the detections as COCO results")
     parser.add_argument("--ground-truth", metavar="FILE", help="write the data set as COCO JSON")
     parser.add_argument("--save-path", metavar="DIR", help="write images with detections there")
     parser.add_argument("--group-method", help=argparse.SUPPRESS)
-    last = {"model": {"metavar": "MODEL", "help": "a .keras file"}}
+    last = {"model": {"metavar": "MODEL", "help": "a model file, as for retinanet-detect"}}
     parsed = parse_with_data(parser, args, "evaluate", last)
     if parsed.choose_thresholds and not parsed.model.endswith(".keras"):
         parser.error(

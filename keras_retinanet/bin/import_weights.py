@@ -1,4 +1,4 @@
-"""Import weights of another project: `retinanet-import-weights SOURCE FILE OUT.keras`."""
+"""Import weights from another project: `retinanet-import-weights SOURCE FILE OUT.keras`."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-import-weights",
         usage="%(prog)s [options] SOURCE FILE OUT.keras",
-        description="Import the weights of a RetinaNet of another project, or of a bare ImageNet "
-        "backbone, into a .keras file. Files are read without executing code in them.",
+        description="Import the weights of another project's RetinaNet, or of a bare ImageNet "
+        "backbone, into a .keras file. Code in the weight file is never run.",
     )
     parser.add_argument("source", metavar="SOURCE", choices=SOURCES, help=listed(SOURCES))
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="its weights: .h5, .pth, .pkl or .safetensors; a preset's folder for kerashub",
+        help="weight file: .h5, .pth, .pkl or .safetensors; for kerashub, the folder of a preset",
     )
     parser.add_argument("out", metavar="OUT.keras", help="the file to write")
     parser.add_argument(
-        "--classes", metavar="CSV", help="class file, rows name,id (the names of COCO's classes)"
+        "--classes", metavar="CSV", help="class file with rows name,id (COCO's class names)"
     )
     parser.add_argument(
-        "--backbone", metavar="NAME", help="the backbone (recognised from the tensors)"
+        "--backbone", metavar="NAME", help="the backbone (recognized by its tensors)"
     )
     parser.add_argument(
         "--epsilon",
@@ -46,7 +46,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--config",
         metavar="INI",
-        help="keras-retinanet: the anchors of a training file (the default ones)",
+        help="keras-retinanet: INI file with the anchors of a training model (the defaults)",
     )
     return parser.parse_args(args)
 

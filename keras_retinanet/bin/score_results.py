@@ -20,7 +20,7 @@ SHOWN = 5  # faults
 def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-evaluate detections",
-        description="Score a COCO result file of any detector: COCO's figures.",
+        description="Compute the COCO metrics of any detector's COCO result file.",
     )
     parser.add_argument("truth", metavar="TRUTH", help="a COCO instances file (JSON)")
     parser.add_argument("results", metavar="RESULTS", help="a COCO result file (JSON)")
@@ -28,12 +28,12 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         "--max-detections",
         type=number(int, DETECTIONS),
         default=100,
-        help="detections of an image and class that count (%(default)s)",
+        help="maximum detections that count for an image and class (%(default)s)",
     )
     parser.add_argument(
         "--lenient",
         action="store_true",
-        help="leave out detections with a fault instead of stopping at the first",
+        help="leave out invalid detections instead of stopping at the first",
     )
     parser.add_argument(
         "--report",
@@ -44,7 +44,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         "--images", metavar="DIR", default="", help="folder of the images that the report shows"
     )
     add_analyses(parser)
-    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    parser.add_argument("--json", metavar="FILE", help="write the metrics there")
     return parser.parse_args(args)
 
 

@@ -37,7 +37,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--token-file",
         metavar="FILE",
-        help=f"file with the bearer token that requests need (that of {TOKEN}, or none)",
+        help=f"file with the bearer token that requests need (the value of {TOKEN}, or none)",
     )
     running = parser.add_argument_group("models")
     running.add_argument(
@@ -45,14 +45,14 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         type=number(int, "from 1 to 1024"),
         default=8,
         metavar="N",
-        help="images in a batch at most (%(default)s)",
+        help="maximum number of images in a batch (%(default)s)",
     )
     running.add_argument(
         "--batch-wait",
         type=number(float, "from 0 to 1000"),
         default=5.0,
         metavar="MS",
-        help="ms that an image waits for others (%(default)s)",
+        help="ms that an image waits for its batch to fill (%(default)s)",
     )
     running.add_argument(
         "--workers",
@@ -66,7 +66,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         type=number(int, "from 1 to 100"),
         default=1,
         metavar="N",
-        help="newest versions of a folder that are served (%(default)s)",
+        help="number of newest versions in a folder to serve (%(default)s)",
     )
     running.add_argument(
         "--watch",
@@ -77,11 +77,11 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     add_engine_options(running)
     limits = parser.add_argument_group("limits")
     for flag, kind, within, default, text in (
-        ("--max-megabytes", float, "between 0 and 2000", 32.0, "MB of a request"),
-        ("--max-megapixels", float, "between 0 and 2000", 50.0, "megapixels of an image"),
-        ("--max-images", int, "from 1 to 1024", 32, "images in a request"),
-        ("--timeout", float, "between 0 and 3600", 30.0, "seconds for an answer"),
-        ("--queue", int, "from 1 to 100000", 64, "images that wait for a model"),
+        ("--max-megabytes", float, "between 0 and 2000", 32.0, "maximum MB of a request"),
+        ("--max-megapixels", float, "between 0 and 2000", 50.0, "maximum megapixels of an image"),
+        ("--max-images", int, "from 1 to 1024", 32, "maximum images in a request"),
+        ("--timeout", float, "between 0 and 3600", 30.0, "maximum seconds for an answer"),
+        ("--queue", int, "from 1 to 100000", 64, "maximum images that wait for a model"),
     ):
         limits.add_argument(
             flag,
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def read_token(path: str | None) -> str | None:
-    """Return the token of a file, or of the environment; None for none.
+    """Return the token in a file, or in the environment if `path` is None; None without a token.
 
     Raises:
         InputError: the file cannot be read or has no token.

@@ -30,7 +30,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-train",
         usage="%(prog)s [options] DATASET ...",
-        description="Train a RetinaNet. NAME of a loss, sampler, coder or assigner may have "
+        description="Train a RetinaNet. The NAME of a loss, sampler, coder or assigner may have "
         "arguments: NAME:argument=value,argument=value, such as focal:gamma=1,alpha=0.5.",
         add_help=False,
         allow_abbrev=False,
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
         with named_by_flags():
             trained = train(config, args.given, read, args.dataset_type)
     except Stopped as stopped:
-        print(f"\n{stopped} To go on, give --snapshot with its path to the same command.")
+        print(f"\n{stopped} To resume, run the same command with --snapshot and this path.")
         return
     if trained.snapshots:
         print("\n".join(["next:", *next_commands(args, trained)]))

@@ -1,1 +1,1 @@
-"""Find what is wrong with a data set before training on it, without Keras."""
+"""Find the problems of a data set before training on it, without Keras."""

@@ -13,8 +13,8 @@ from .splits import Split
 
 TOLERABLE = 0.05  # share of a class's objects that may be missed
 SPOILING = 0.5  # share of missed objects above which training is spoiled
-MANY = 20  # least number of objects for a meaningful share
-GAIN = 0.005  # least gain of recall for which fitted anchors are suggested
+MANY = 20  # objects that a meaningful share needs
+GAIN = 0.005  # minimum gain of recall for suggesting fitted anchors
 ADVICE = (
     "Fit the anchors to the data (--write-config, or retinanet-train --fit-anchors), or train with "
     "larger images."
@@ -25,14 +25,14 @@ ADVICE = (
 class Coverage:
     """The objects of a split that anchors reach, for the best possible recall.
 
-    `counts` and `reached` are (K + 1, 4): a row for each class and one for all; columns for small,
-    medium, large and all objects.
+    `counts` and `reached` are (K + 1, 4): a row for each class and one for all classes; columns for
+    small, medium, large and all objects.
     """
 
     class_names: list[str]  # K
     counts: np.ndarray  # (K + 1, 4) int, objects
     reached: np.ndarray  # (K + 1, 4) int
-    missed: np.ndarray  # (N,) bool: which boxes of the split no anchor reaches
+    missed: np.ndarray  # (N,) bool: boxes of the split that no anchor reaches
     params: AnchorParameters
 
 
@@ -106,7 +106,7 @@ class Suggestion:
 
 
 def suggest(split: Split, seen: Coverage) -> Suggestion:
-    """Fit anchors to the objects of a split, as many per place as the model has."""
+    """Fit anchors to the objects of a split, as many per location as the model has."""
     objects = _objects(split)
     total = max(len(objects.boxes), 1)
     params, levels = fit_anchors(

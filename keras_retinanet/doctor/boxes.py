@@ -9,7 +9,7 @@ from ..preprocessing.box_faults import CUT, EMPTY, INVERTED, NOT_FINITE, OUTSIDE
 from .findings import Finding, box_place, found
 from .splits import Split
 
-NEAR = 0.9  # IoU above which two boxes of a class in an image are taken for one object
+NEAR = 0.9  # IoU above which two boxes of a class in an image count as one object
 TINY = 2  # px of the model's input
 WHOLE = 0.95  # share of the image above which a box counts as the whole image
 SHARES, FROM_ZERO, SMALL, LARGE = "shares", "from zero", "small", "large"
@@ -24,7 +24,7 @@ DEFECTS: dict[int | str, tuple[str, str, str]] = {  # state or other key: (name,
     INVERTED: (
         "inverted boxes",
         "error",
-        "The corners are swapped, or width and height were taken for x2 and y2: look at some; "
+        "The corners are swapped, or x2 and y2 hold the width and height: look at some boxes; "
         "--fix swaps the corners.",
     ),
     EMPTY: (
@@ -85,7 +85,7 @@ def check_boxes(splits: Sequence[Split]) -> list[Finding]:
     every = [(split, masks_of(split)) for split in splits]
     findings = []
     for kind, (name, severity, advice) in DEFECTS.items():
-        # a 0 read as counted from 1 becomes -1, and no box begins further out
+        # a coordinate of 0 becomes -1 if the reader counts from 1; no box may begin further out
         from_zero = not any((masks[kind] & (split.begin != -1)).any() for split, masks in every)
         if kind == FROM_ZERO and not from_zero:
             continue
@@ -119,7 +119,7 @@ def twins(split: Split) -> dict[str, dict[int, int]]:
     """Return {kind: {index of a box: index of an earlier box of the image}} of boxes drawn twice.
 
     "equal": the same box and class; "classes": the same box, another class; "near": nearly the same
-    box of the same class. A second copy is listed as "equal" only.
+    box, the same class. An "equal" box is not listed under the other kinds.
     """
     chosen = np.flatnonzero(split.learnt)
     columns = [*split.boxes[chosen].T, split.image[chosen]]
@@ -147,8 +147,8 @@ def _first(columns: Sequence[np.ndarray]) -> np.ndarray:
 def _near(split: Split, chosen: np.ndarray) -> dict[int, int]:
     """Return {index: an earlier index} of boxes of a class and image at IoU above `NEAR`.
 
-    The boxes are sorted by x1, and each is compared with the boxes after it that begin within 1 -
-    `NEAR` of its width: later ones overlap too little.
+    The boxes are sorted by x1. Each is compared with the following boxes that begin within (1 -
+    `NEAR`) of its width, because boxes that begin later overlap it too little.
     """
     keys = split.boxes[chosen, 0], split.labels[chosen], split.image[chosen]
     order = chosen[np.lexsort(keys)]

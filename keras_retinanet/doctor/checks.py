@@ -41,10 +41,10 @@ def examine(
     Args:
         splits: {name: (Dataset as the reader returns it, the faults that the reader collected)},
             the split to train on first.
-        thorough: decode every image, which finds damaged data, and identical images in several
-            files; else the head and the tail of each file are read.
-        sides: min side and max side in px of the model's input, None for as it is.
-        anchor_params, pyramid_levels: the model's anchors; None takes the default ones.
+        thorough: decode every image, to find damaged data and identical images in several files;
+            otherwise read only the head and the tail of each file.
+        sides: min side and max side in px of the model's input, None if images are not resized.
+        anchor_params, pyramid_levels: the model's anchors; None takes the default anchors.
         progress: show a bar while images are decoded.
     """
     names = list(dict.fromkeys(n for data, _ in splits.values() for n in data.class_names))
@@ -57,11 +57,11 @@ def examine(
 
 
 def glance(datasets: Mapping[str, Dataset], sides: tuple[int, int] | None) -> list[Finding]:
-    """Return the errors and warnings that training prints: those that take no look at an image.
+    """Return the errors and warnings that training prints: they need no images.
 
     Args:
-        datasets: {split: checked Dataset}, of the same classes, the split to train on first.
-        sides: min side and max side in px of the model's input, None for as it is.
+        datasets: {split: checked Dataset} with the same classes, the split to train on first.
+        sides: min side and max side in px of the model's input, None if images are not resized.
     """
     seen = [
         Split(name, data, [os.path.realpath(r.path) for r in data.records], [], [], {}, sides)

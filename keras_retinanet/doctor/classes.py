@@ -30,14 +30,14 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
     count, *others = map(class_counts, splits)
     boxes, images, ignored = count["boxes"], count["images"], count["ignored"]
     if not boxes.any():
-        return []  # `check_empty` finds that
+        return []  # `check_empty` reports it
     elsewhere = sum((other["boxes"] for other in others), np.zeros_like(boxes))
     nowhere, few = (boxes == 0) & (elsewhere == 0), boxes < FEW_BOXES
     often = [
         f"{name}: {counted(b, 'box')} in {counted(i, 'image')}"
         for name, b, i in zip(names, boxes, images, strict=True)
     ]
-    checks = [  # (name, severity, which classes, their texts, advice)
+    checks = [  # (name, severity, mask of classes, texts, advice)
         (
             f"classes of other splits that {train} never shows",
             "warning",
@@ -53,14 +53,14 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
             "warning",
             nowhere & (ignored > 0),
             [f"{name}, ignored boxes: {n}" for name, n in zip(names, ignored, strict=True)],
-            "Boxes that are a crowd, difficult or a group are not learnt: label single objects.",
+            "Crowds, difficult objects and groups are not learnt: label single objects.",
         ),
         (
             "classes without any box",
             "warning",
             nowhere & (ignored == 0),
             names,
-            "They cannot be learnt: leave them out of the list of classes, or correct their name.",
+            "They cannot be learnt: remove them from the list of classes, or correct the name.",
         ),
         (
             f"classes with fewer than {FEW_BOXES} boxes in {train}",
@@ -70,7 +70,7 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
             "Label more of them, or expect poor results.",
         ),
         (
-            f"classes in under {FEW_IMAGES:.0%} of the images of {train}",
+            f"classes in fewer than {FEW_IMAGES:.0%} of the images of {train}",
             "note",
             ~few & (images < FEW_IMAGES * len(splits[0].records)),
             often,
@@ -110,7 +110,7 @@ def check_empty(splits: Sequence[Split]) -> list[Finding]:
         [Place(f"{split.name}, images: {len(split.records)}") for split in without],
         len(splits),
         "splits",
-        "They have nothing to learn from and nothing to evaluate on.",
+        "Nothing can be learnt from or evaluated on them: add boxes, or remove the split.",
     )
     bare = [[r for r in split.records if not len(r.boxes)] for split in others]
     shares = [len(some) / len(split.records) for some, split in zip(bare, others, strict=True)]
@@ -120,6 +120,6 @@ def check_empty(splits: Sequence[Split]) -> list[Finding]:
         [record for some in bare for record in some],
         sum(len(split.records) for split in others),
         "images",
-        "Correct if they show no object: training takes them as background.",
+        "Fine if they show no object: training uses them as background.",
         lambda record: Place(record.path, record.path),
     )

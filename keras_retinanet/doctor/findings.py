@@ -1,4 +1,4 @@
-"""Findings: a kind of defect, how often, the first places, and advice."""
+"""Findings: a kind of defect, its count, its first places, and advice."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ class Place:
     text: str
     path: str | None = None
     boxes: np.ndarray | Sequence = ()  # (n, 4) px of the upright image: the boxes in question
-    others: np.ndarray | Sequence = ()  # (m, 4): boxes to show below them
+    others: np.ndarray | Sequence = ()  # (m, 4): other boxes of the image
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Finding:
     name: str
     severity: str  # one of `SEVERITIES`
     count: int
-    total: int | None  # None if a share says nothing
+    total: int | None  # None if a share has no meaning
     unit: str
     places: list[Place]  # the first `MOST_PLACES`
     advice: str
@@ -71,8 +71,10 @@ def found(
 
 
 def box_place(case: tuple[Split, int] | tuple[Split, int, int]) -> Place:
-    """Return the `Place` of (split, index of one of its N boxes, index of an earlier box of the
-    same object, if any).
+    """Return the `Place` of a box.
+
+    Args:
+        case: the split, the index of the box, and perhaps of an earlier box of the same object.
     """
     split, index, *before = case
     record, row = split.records[split.image[index]], split.row[index]
@@ -80,7 +82,7 @@ def box_place(case: tuple[Split, int] | tuple[Split, int, int]) -> Place:
     if before:
         earlier, names = split.row[before[0]], split.dataset.class_names
         classes = dict.fromkeys(names[split.labels[i]] for i in (*before, index))
-        other = f"as at {record.entries[earlier]}" if record.entries else "as one before it"
+        other = f"same as {record.entries[earlier]}" if record.entries else "same as an earlier box"
         more = f", {' and '.join(classes)}, {other}"
     text = dataset.box_place(record, row, more)
     return Place(text, record.path, split.boxes[[*before, index]], record.boxes)

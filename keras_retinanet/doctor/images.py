@@ -1,4 +1,4 @@
-"""Images that cannot be read, have another size than stated, or occur twice."""
+"""Images that cannot be read, have a size other than stated, or occur twice."""
 
 from collections.abc import Sequence
 
@@ -41,10 +41,10 @@ def check_images(splits: Sequence[Split]) -> list[Finding]:
             [Place(f"{path}: {how}", path) for path, how in damaged.items()],
             len(records) + len(broken),
             "images",
-            "They can be read, but parts may be garbled: look at them, and download them again.",
+            "They can be read, but parts may be garbled: look at them, or download them again.",
         ),
         *found(
-            "images of another size than their annotation states",
+            "images whose size differs from the annotation",
             "error",
             mismatched,
             len(records),
@@ -71,7 +71,7 @@ def agree(record: Record, other: Record) -> bool:
     if len(record.boxes) != len(other.boxes):
         return False
     matched = np.zeros(len(other.boxes), bool)
-    for start in range(0, len(record.boxes), 100):  # all at once need much memory
+    for start in range(0, len(record.boxes), 100):  # all at once would take too much memory
         rows = slice(start, start + 100)
         far = np.abs(record.boxes[rows, None] - other.boxes[None]).max(axis=-1)
         same = (far <= SAME) & (record.labels[rows, None] == other.labels[None])
@@ -94,8 +94,8 @@ def check_copies(splits: Sequence[Split]) -> list[Finding]:
         [by_split for by_split in holders.values() if len(by_split) > 1],
         total,
         "images",
-        "Evaluation would measure images that training has seen: keep each in one split; --fix "
-        "leaves them in the one that is evaluated on.",
+        "Evaluation would use images that training has seen: keep each image in one split; --fix "
+        "keeps it in the split to evaluate on.",
         _shared_place,
     )
     groups = [group for by_split in holders.values() for group in by_split.values()]
@@ -106,7 +106,7 @@ def check_copies(splits: Sequence[Split]) -> list[Finding]:
             "images that occur twice with different boxes",
             "error",
             False,
-            "At least one of them lacks boxes or has wrong ones; --fix keeps the one with most.",
+            "At least one copy lacks boxes or has wrong ones; --fix keeps the one with most boxes.",
         ),
         (
             "images that occur twice",

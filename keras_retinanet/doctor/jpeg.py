@@ -1,7 +1,7 @@
-"""Damaged data of JPEG files that libjpeg still decodes, with parts garbled.
+"""Find damaged JPEG files that libjpeg still decodes, with parts garbled.
 
-libjpeg reports damage only on standard error, so this file also runs as a program whose standard
-error is read.
+libjpeg reports damage only on standard error. So this file also runs as a program, and `damages`
+reads its standard error.
 """
 
 import os
@@ -15,7 +15,7 @@ def damages(paths: Sequence[str]) -> dict[str, str]:
     from ..utils.threads import in_threads  # not in the program, which has no package
 
     paths = [path for path in paths if _is_jpeg(path)]
-    jobs = min(os.cpu_count() or 1, -(-len(paths) // 50))  # a program takes a while to start
+    jobs = min(os.cpu_count() or 1, -(-len(paths) // 50))  # starting a program is slow
     results = in_threads(_listen, [paths[job::jobs] for job in range(jobs)])
     return {path: said for result in results for path, said in result.items()}
 
@@ -26,7 +26,7 @@ def _is_jpeg(path: str) -> bool:
 
 
 def _listen(paths: Sequence[str]) -> dict[str, str]:
-    """Return the `damages` that one run of this file as a program finds."""
+    """Return the `damages` that one run of this file as a program reports."""
     program = subprocess.run(
         [sys.executable, "-P", __file__],
         input=os.fsencode("\0".join(paths)),
@@ -35,7 +35,7 @@ def _listen(paths: Sequence[str]) -> dict[str, str]:
         check=False,  # an image that ends the program must not end the doctor
     )
     result = {}
-    parts = os.fsdecode(program.stderr).split("\0")  # what comes before, path, said, path, said
+    parts = os.fsdecode(program.stderr).split("\0")  # any text, path, message, path, message, ...
     for path, said in zip(parts[1::2], parts[2::2], strict=False):
         lines = [line for line in said.splitlines() if "JPEG" in line]
         if lines:
@@ -51,7 +51,7 @@ def _speak() -> None:
     for path in filter(None, os.fsdecode(sys.stdin.buffer.read()).split("\0")):
         sys.stderr.buffer.write(b"\0" + os.fsencode(path) + b"\0")
         sys.stderr.buffer.flush()
-        cv2.imread(path, cv2.IMREAD_REDUCED_GRAYSCALE_8)  # reads all of the data, but fast
+        cv2.imread(path, cv2.IMREAD_REDUCED_GRAYSCALE_8)  # fast, and reads all of the data
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from .tables import at_size, class_rows, shortened, split_rows, suggested, verdi
 MOST_IMAGES = 8  # of a finding
 LOW = 95  # %, of shares that should be higher
 FINDINGS = (
-    '<h2>Findings</h2><p class="soft">In the images, red are the boxes in question, blue the '
-    "others.</p>"
+    '<h2>Findings</h2><p class="soft">In the images, the boxes in question are red and other boxes '
+    "blue.</p>"
 )
 
 
@@ -38,9 +38,9 @@ def page(examination: Examination, title: str, suggestion: Suggestion | None = N
             "<h2>Boxes</h2>",
             _charts(examination.splits),
             "<h2>Classes and anchors</h2>",
-            f'<p class="soft">Objects of each class and, of those in '
-            f"{escape(examination.splits[0].name)}, the share that an anchor reaches at IoU 0.5, "
-            "by size at which the model sees them: small up to 32², medium up to 96² px.</p>",
+            '<p class="soft">Objects of each class, and the share of the objects in '
+            f"{escape(examination.splits[0].name)} that an anchor reaches at IoU 0.5, by their "
+            "size in the model's input: small up to 32², medium up to 96² px.</p>",
             _table(class_rows(examination)),
             _suggestion(suggestion) if suggestion and suggestion.is_better else "",
         ],
@@ -91,7 +91,7 @@ def _charts(splits: Sequence[Split]) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of rows of text, the first its head; low shares are red."""
+    """Return a table of rows of text; the first row is the head, and low shares are red."""
     return table(rows, lambda text: text.endswith("%") and float(text.strip("<%")) < LOW)
 
 

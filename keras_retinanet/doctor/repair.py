@@ -15,7 +15,7 @@ from .boxes import twins
 from .splits import Split
 
 SAME_SHAPE = 0.01  # tolerance between the aspect ratios of the stated size and the image
-IMPORTANCE = {"train": 0, "test": 3, "val": 2, "dev": 2}  # by a word in the name of a split; else 1
+IMPORTANCE = {"train": 0, "test": 3, "val": 2, "dev": 2}  # {word in the split's name: rank}, else 1
 LEFT = {"classes": "left to you: two classes", "near": "left to you: boxes nearly coincide"}
 
 
@@ -30,7 +30,7 @@ class Change(NamedTuple):
 
 
 class Changes(list[Change]):
-    """The changes so far; new ones are of the split `split`."""
+    """The changes so far; new changes are in the split `split`."""
 
     split = ""
 
@@ -49,16 +49,17 @@ class Changes(list[Change]):
 def repair(splits: Sequence[Split]) -> tuple[dict[str, Dataset], list[Change]]:
     """Return ({split: cleaned Dataset}, changes) of the splits of an `Examination`.
 
-    The result leaves out entries and images that cannot be read, boxes that are empty, outside the
-    image or not finite, second copies of boxes and images, and training images that are also
-    evaluated on. Corners are swapped and boxes clipped; boxes are scaled if the annotation states
-    another size of the same shape, else their image is left out. Objects with two classes or with
-    two boxes that nearly coincide, and boxes that look like shares of the image, are only listed.
+    The result leaves out entries and images that cannot be read; boxes that are empty, outside the
+    image or not finite; second copies of boxes and images; and training images that are also in an
+    evaluation split. Inverted corners are swapped and boxes clipped. If the annotation states
+    another size than the image has, boxes are scaled if the shape is the same, else the image is
+    left out. Objects with two classes or with two boxes that nearly coincide, and boxes that look
+    like shares of the image, are only listed.
     """
     changes = Changes()
     cleaned = [_cleaned(split, changes) for split in splits]
     cleaned = [_without_copies(split, changes) for split in cleaned]
-    owners = {}  # key of an image: the split that keeps it, of equal ones the later
+    owners = {}  # {key of an image: the split that keeps it}; the last of equally important splits
     for split in sorted(cleaned, key=lambda split: _importance(split.name)):
         owners.update(dict.fromkeys(split.keys, split.name))
     result = {}
@@ -120,7 +121,7 @@ def _with(split: Split, kept: Sequence[tuple[str, Record]]) -> Split:
 
 
 def _without_boxes(split: Split, indices: Sequence[int], changes: Changes) -> Split:
-    """Return the split without the boxes of these indices, which are second copies."""
+    """Return the split without the boxes at these indices, which are second copies."""
     drop = np.zeros(len(split.boxes), bool)
     drop[indices] = True
     ends = np.cumsum([len(record.boxes) for record in split.records], dtype=int)
@@ -140,7 +141,7 @@ def _to_size(record: Record, changes: Changes) -> Record | None:
         return result
     sizes = "{} x {} px".format(*stated), "{} x {} px".format(*size)
     within = [bool((record.boxes[:, 2:] <= np.add(wh, 1)).all()) for wh in (stated, size)]
-    if within == [False, True] or not len(record.boxes):  # so they are in px of the image
+    if within == [False, True] or not len(record.boxes):  # the boxes are in px of the image
         changes.note("stated size corrected", record.path, *sizes)
         return result
     scale = np.divide(size, stated)  # (2,)
@@ -154,7 +155,7 @@ def _to_size(record: Record, changes: Changes) -> Record | None:
 
 
 def _sound(record: Record, changes: Changes) -> Record:
-    """Return the record with boxes that lie in its image, their corners in order."""
+    """Return the record with corners in order and boxes inside the image."""
     inverted = box_states(record.boxes, record.size) == INVERTED
     swapped = _in_order(record, inverted)
     kept = usable(box_states(swapped.boxes, record.size))
@@ -178,7 +179,7 @@ def _in_order(record: Record, inverted: np.ndarray) -> Record:
 
 
 def _without_copies(split: Split, changes: Changes) -> Split:
-    """Return the split with one record of each image, the one with most boxes."""
+    """Return the split with one record of each image, the record with most boxes."""
     changes.split, kept = split.name, []
     pairs = list(zip(split.keys, split.records, strict=True))
     best: dict[str, Record] = {}
@@ -189,6 +190,6 @@ def _without_copies(split: Split, changes: Changes) -> Split:
         if record is best[key]:
             kept.append((key, record))
         else:
-            other = f"as {best[key].path}, {len(best[key].boxes)} boxes"
+            other = f"same as {best[key].path}, {len(best[key].boxes)} boxes"
             changes.note("image left out", record.path, f"{len(record.boxes)} boxes", other)
     return _with(split, kept)

@@ -58,7 +58,7 @@ def _finding(finding: Finding, short: Callable[[str], str], width: int) -> list[
 
 
 def wrap(text: str, width: int, margin: str = "") -> list[str]:
-    """Return lines of words with a margin; a longer word, such as a path, is left whole."""
+    """Return lines of words with a margin; a word that is too long, such as a path, stays whole."""
     return textwrap.wrap(
         text,
         width,

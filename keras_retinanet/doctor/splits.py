@@ -28,7 +28,7 @@ class Split:
 
     name: str
     dataset: Dataset  # of the images that can be read
-    keys: list[str]  # n, equal for identical images: of the decoded pixels, else of the path
+    keys: list[str]  # n, equal for identical images: hashes of the pixels, or the paths
     faults: Sequence[str]  # entries that the reader could not read
     broken: list[tuple[Record, str]]  # images that cannot be read, and why
     damaged: dict[str, str]  # {path of an image that is partly garbled: how}
@@ -38,7 +38,7 @@ class Split:
     records: list[Record] = field(init=False)
     sizes: np.ndarray = field(init=False)  # (n, 2) width and height in px
     seen_sizes: np.ndarray = field(init=False)  # (n, 2) width and height of the model's input
-    mismatched: np.ndarray = field(init=False)  # (n,) bool: not of the size that is stated
+    mismatched: np.ndarray = field(init=False)  # (n,) bool: the size differs from the stated size
     in_shares: np.ndarray = field(init=False)  # (n,) bool: boxes seem to be shares, not px
 
     # of the N boxes
@@ -72,7 +72,7 @@ class Split:
         with np.errstate(invalid="ignore", over="ignore"):  # boxes may hold NaN and infinity
             self.seen = self.boxes * np.tile(self.seen_sizes / self.sizes, 2)[self.image]
             states = box_states(self.boxes, self.sizes[self.image])
-        # boxes of an image of another size than stated may be in px of either
+        # if the size of an image differs from the stated size, its boxes may be in px of either
         unjudged = self.mismatched[self.image] & np.isin(states, (OUTSIDE, CUT))
         self.states = np.where(unjudged, GOOD, states)
         # all coordinates are 0 to 1; if most boxes are larger, these are small boxes in px
@@ -95,7 +95,7 @@ def inspect(
     """Read the size of every image of a data set, and the images themselves if `thorough`.
 
     Args:
-        thorough: decode every image wholly; else the head and the tail of each file are read.
+        thorough: decode every image; otherwise read only the head and the tail of each file.
         progress: show a bar while images are decoded.
     """
 
@@ -124,8 +124,8 @@ def inspect(
 
 
 def _look(record: Record, thorough: bool) -> tuple[Record, str, str]:
-    """Return (the record with its size, the key of its image, no fault: "")."""
-    if record.size is None:  # else it is upright already
+    """Return (the record with its size, the key of its image, ""); the "" means no fault."""
+    if record.size is None:  # otherwise its boxes are upright already
         record = upright(record, image_info(record.path))
     if not thorough:
         return record, os.path.realpath(record.path), ""
@@ -138,5 +138,5 @@ def _look(record: Record, thorough: bool) -> tuple[Record, str, str]:
     except InputError as error:
         if error.__cause__ is None:  # too large
             raise
-        raise InputError(f"{record.path}: damaged or cut off ({error.__cause__}).") from None
+        raise InputError(f"{record.path}: damaged or truncated ({error.__cause__}).") from None
     return record, key.hexdigest(), ""

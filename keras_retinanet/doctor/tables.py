@@ -35,11 +35,11 @@ def first_step(findings: Sequence[Finding]) -> str:
     first, most = findings[0], len(findings) > 1
     if first.severity == "error":
         return f"Do this first: {first.name}. {first.advice}{' Then look at the rest.' * most}"
-    return f"You can train; look first at this: {first.name}. {first.advice}"
+    return f"You can train, but look at this first: {first.name}. {first.advice}"
 
 
 def split_rows(splits: Sequence[Split]) -> list[list[str]]:
-    """Return a row for each split, after a head."""
+    """Return a head, and a row for each split."""
     rows = [["split", "images", "boxes", "ignored", "without boxes", "size, px"]]
     for split in splits:
         bare = sum(not len(record.boxes) for record in split.records)
@@ -68,10 +68,10 @@ def at_size(split: Split) -> str:
 
 
 def class_rows(examination: Examination, most: int | None = None) -> list[list[str]]:
-    """Return a row for each class and one for all, after a head.
+    """Return a head, and a row for each class and for all classes.
 
-    A row has the boxes in each split, and the best possible recall in the first. If there are more
-    than `most` classes, only the worst have a row.
+    A row has the number of boxes in each split, and the best possible recall in the first split. If
+    there are more than `most` classes, only the worst have a row.
     """
     splits, seen = examination.splits, examination.coverage
     counts = [class_counts(split)["boxes"] for split in splits]
@@ -117,4 +117,4 @@ def suggested(suggestion: Suggestion) -> tuple[str, list[str]]:
     lines = [
         f"{name:8}" + " ".join(f"{value:g}" for value in values) for name, values in config.items()
     ]
-    return f"Fitted to the data, anchors reach {after} of the objects instead of {before}:", lines
+    return f"Anchors fitted to the data reach {after} of the objects instead of {before}:", lines

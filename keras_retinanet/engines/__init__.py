@@ -1,4 +1,4 @@
-"""Runtimes that a `Detector` runs a model with; a runtime is imported when it is used."""
+"""The runtimes of a `Detector`; a runtime is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -37,14 +37,15 @@ def open_engine(
 
     Args:
         path: a `.keras`, `.onnx`, `.xml` or `.tflite` file, or the folder of a SavedModel.
-        engine: a key of `choices.ENGINES`; "auto" takes the one that runs such a file, and the
-            fastest of several, by a short measurement.
-        precision: to calculate in, one of `choices.ENGINE_PRECISIONS`; None for the file's.
-        threads: None for as many as the process may use.
-        options: of the detector, by which a training model is converted.
+        engine: a key of `choices.ENGINES`; "auto" takes the engine for the file, and if there are
+            several, measures which is fastest.
+        precision: the precision to compute in, one of `choices.ENGINE_PRECISIONS`; None takes the
+            file's.
+        threads: None takes as many as the process may use.
+        options: options of the detector, for the conversion of a training model.
 
     Raises:
-        InputError: there is no such file, it holds no detector, or the engine is not installed or
+        InputError: if there is no such file, it has no detector, or the engine is not installed or
             cannot run it.
     """
     check_settings(engine, precision, threads)
@@ -77,7 +78,7 @@ def engines_for(path: StrPath) -> tuple[str, ...]:
     """Return the names of the engines that run a file, by its suffix.
 
     Raises:
-        InputError: there is no such file.
+        InputError: if there is no such file.
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix in FORMATS:
@@ -93,7 +94,7 @@ def is_installed(name: str) -> bool:
 
 
 def check_settings(engine: str, precision: str | None, threads: int | None) -> None:
-    """Raise an InputError for an unknown engine or precision, or less than one thread."""
+    """Raise an InputError for an unknown engine or precision, or fewer than one thread."""
     for what, value, known in (
         ("engine", engine, ("auto", *ENGINES)),
         ("precision", precision, (None, *ENGINE_PRECISIONS)),

@@ -1,4 +1,4 @@
-"""The fastest of several runtimes for a file, by a short measurement that is remembered."""
+"""Choose the fastest of several runtimes for a file by a short measurement, and remember it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ENDS = 1 << 16  # bytes at both ends of a file that identify it, with its size
 
 
 def fastest(path: StrPath, names: Sequence[str], settings: Settings) -> Engine:
-    """Return the engine of the least time for one image, and print its name on stderr.
+    """Return the engine that takes the shortest time for one image; print its name on stderr.
 
     Args:
-        names: of installed engines that run such a file.
+        names: the names of installed engines that run such a file.
 
     Raises:
-        InputError: none of the engines can load the file.
+        InputError: if none of the engines can load the file.
     """
     memory, key = Memory(), key_of(path, names, settings)
     name = memory.get(key)
@@ -60,7 +60,7 @@ def say(path: StrPath, name: str, why: str) -> None:
 
 
 def measure(engine: Engine) -> float:
-    """Return the least seconds of a few runs on one batch, after one that does not count."""
+    """Return the shortest time in s of a few runs on one batch, after a warm-up run."""
     width, height = engine.info.size or (SIDE, SIDE)
     images = np.random.default_rng(0).integers(
         0, 256, (engine.info.batch or 1, height, width, 3), "uint8"
@@ -75,14 +75,14 @@ def measure(engine: Engine) -> float:
 
 
 def key_of(path: StrPath, names: Sequence[str], settings: Settings) -> str:
-    """Return a text that differs if another engine might be the fastest."""
+    """Return a key of the choice; it changes if another engine might become the fastest."""
     threads, precision = settings.threads or usable_threads(), settings.precision or "its precision"
     packages = [f"{name} {version(PACKAGES[name][0])}" for name in names]
     return "; ".join([fingerprint(path), processor(), f"{threads} threads", precision, *packages])
 
 
 def fingerprint(path: StrPath) -> str:
-    """Return a hash of a file's size and both its ends."""
+    """Return a hash of a file's size and of its first and last bytes."""
     size = os.path.getsize(path)
     with open(path, "rb") as file:
         start = file.read(ENDS)
@@ -91,7 +91,7 @@ def fingerprint(path: StrPath) -> str:
 
 
 def processor() -> str:
-    """Return the name of the processor's model, as well as the system knows it."""
+    """Return the processor's model name as the system reports it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -100,7 +100,7 @@ def processor() -> str:
 
 
 class Memory:
-    """The engines chosen before, in a file of the user's cache; it may be lost at any time."""
+    """The engines chosen so far, in a file in the user's cache that may be deleted at any time."""
 
     def __init__(self) -> None:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -110,7 +110,7 @@ class Memory:
         return self._read().get(key)
 
     def add(self, key: str, name: str) -> None:
-        """Remember a choice; a folder that cannot be written to is left alone."""
+        """Remember a choice, if the folder can be written to."""
         text = json.dumps({**self._read(), key: name}, indent=1)
         part = self.path.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The one interface of every runtime: a batch of images in, boxes, scores and labels out."""
+"""The interface that all runtimes share: a batch of images in; boxes, scores and labels out."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class Settings:
     """The settings of a runtime.
 
     Attributes:
-        precision: of the calculation, one of `choices.ENGINE_PRECISIONS`; None for the file's.
-        threads: to run on; None for as many as the process may use.
-        options: of the detector, by which a training model is converted.
+        precision: the precision to compute in, one of `choices.ENGINE_PRECISIONS`; None takes the
+            file's.
+        threads: None takes as many as the process may use.
+        options: options of the detector, for the conversion of a training model.
     """
 
     precision: str | None = None
@@ -38,9 +39,9 @@ class Engine(ABC):
 
     Attributes:
         name: the runtime, a key of `choices.ENGINES`.
-        info: the facts in the file; None for a Keras model that is no RetinaNet.
-        model: the Keras model, for the engine that runs one.
-        resizes: True if the graph resizes images to the model's sides, whatever their size is.
+        info: the facts in the file; None for a Keras model that is not a RetinaNet.
+        model: the Keras model of the engine that runs one, else None.
+        resizes: True if the graph resizes images of any size to the model's sides.
     """
 
     name: str
@@ -62,10 +63,10 @@ class Engine(ABC):
 
 
 def read_info(path: StrPath, text: str | bytes | None) -> ModelInfo:
-    """Return the facts in the metadata of a file; None for a file without.
+    """Return the facts in the metadata of a file.
 
     Raises:
-        InputError: there are none, or they are damaged.
+        InputError: if there are none, or they are damaged.
     """
     if text is None:
         raise InputError(
@@ -84,9 +85,11 @@ def check_outputs(path: StrPath, found: list[str]) -> None:
 
 
 def check_precision(path: StrPath, engine: str, precision: str | None) -> None:
-    """Raise an InputError if a precision is asked for; the engine runs a file in the file's own."""
+    """Raise an InputError if a precision is requested, for engines that use the file's."""
     if precision not in (None, "float32"):
-        raise InputError(f"{path}: {engine} cannot calculate in {precision}; openvino may.")
+        raise InputError(
+            f"{path}: {engine} cannot compute in {precision}; use openvino or no precision."
+        )
 
 
 def damaged(path: StrPath, kind: str, error: Exception) -> InputError:

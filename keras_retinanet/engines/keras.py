@@ -55,7 +55,7 @@ def load(path: StrPath, settings: Settings) -> Engine:
     """Return the engine of a `.keras` file, of an inference model or a training snapshot.
 
     Raises:
-        InputError: there is no such file, it holds no RetinaNet, or a precision is asked for.
+        InputError: if there is no such file, it has no RetinaNet, or a precision is requested.
     """
     check_precision(path, "keras", settings.precision)
     if keras.backend.backend() == "tensorflow":
@@ -70,7 +70,7 @@ def inference_model(model: Any, options: DetectorOptions) -> Any:
     """Convert a training model, with thresholds low enough for evaluation; return others as is.
 
     Raises:
-        InputError: the anchors of the options do not go with the model.
+        InputError: if the anchors in the options do not fit the model.
     """
     if not (isinstance(model, RetinaNet) and model.is_training_model):
         return model

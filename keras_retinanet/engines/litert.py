@@ -47,7 +47,7 @@ def load(path: StrPath, settings: Settings) -> LiteRtEngine:
     """Load a `.tflite` file.
 
     Raises:
-        InputError: it is damaged, no export of this package, or a precision is asked for.
+        InputError: if it is damaged, is not an export of this package, or a precision is requested.
     """
     check_precision(path, "litert", settings.precision)
     threads = settings.threads or usable_threads()

@@ -46,7 +46,7 @@ def load(path: StrPath, settings: Settings) -> OnnxRuntimeEngine:
     """Load an ONNX file.
 
     Raises:
-        InputError: it is damaged, no export of this package, or a precision is asked for.
+        InputError: if it is damaged, is not an export of this package, or a precision is requested.
     """
     check_precision(path, "onnxruntime", settings.precision)
     options = onnxruntime.SessionOptions()

@@ -39,8 +39,8 @@ def load(path: StrPath, settings: Settings) -> OpenVinoEngine:
     """Load an OpenVINO IR with its weights beside it, or an ONNX file.
 
     Raises:
-        InputError: it is damaged, no export of this package, or the processor cannot calculate in
-            the precision.
+        InputError: if it is damaged, is not an export of this package, or the processor cannot
+            compute in the precision.
     """
     try:
         model = openvino.Core().read_model(os.fspath(path))
@@ -53,7 +53,9 @@ def options_of(path: StrPath, settings: Settings) -> dict:
     """Return OpenVINO's options. Raises InputError for a precision that the processor lacks."""
     precision, capability = PRECISIONS[settings.precision or "float32"]
     if capability not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise InputError(f"{path}: this processor does not calculate in {settings.precision}.")
+        raise InputError(
+            f"{path}: this processor cannot compute in {settings.precision}; use another precision."
+        )
     return {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": settings.threads or usable_threads(),

@@ -42,7 +42,7 @@ def load(path: StrPath, settings: Settings) -> SavedModelEngine:
     """Load the folder of a SavedModel.
 
     Raises:
-        InputError: it is damaged, no export of this package, or a precision is asked for.
+        InputError: if it is damaged, is not an export of this package, or a precision is requested.
     """
     check_precision(path, "saved_model", settings.precision)
     set_threads(settings.threads)
@@ -57,7 +57,7 @@ def set_threads(threads: int | None) -> None:
     """Let TensorFlow use some threads, all by default.
 
     Raises:
-        InputError: TensorFlow runs already, with another number.
+        InputError: if TensorFlow is running already with another number of threads.
     """
     if threads is None:
         return

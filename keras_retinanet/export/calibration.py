@@ -1,4 +1,4 @@
-"""Images for an export: to calibrate int8 with, and to prove it with."""
+"""Images for an export: to calibrate int8, and to compare the export with the model."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def inputs_of(
 def proof_images(
     paths: Sequence[StrPath], size: tuple[int, int], count: int = 3
 ) -> list[np.ndarray]:
-    """Return images (H, W, 3) uint8 RGB of a size, by default synthetic ones.
+    """Return images (H, W, 3) uint8 RGB of a size, to compare an export with its model.
 
     Args:
-        paths: image files, of which the first are used; none for synthetic images.
+        paths: image files, of which the first few are used; [] for synthetic images.
         size: (width, height) px.
     """
     if paths:

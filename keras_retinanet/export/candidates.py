@@ -1,4 +1,4 @@
-"""The graph that every runtime's file holds: images in, candidates out, before NMS."""
+"""The graph in the file of every runtime: images in, candidates out, before NMS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OUTPUTS = ("boxes", "scores", "labels")
 
 
 def check_backend(what: str) -> None:
-    """Raise an InputError unless Keras runs on TensorFlow, whose graphs the exports begin with."""
+    """Raise an InputError unless Keras runs on TensorFlow: every export starts from its graphs."""
     if keras.backend.backend() != "tensorflow":
         raise InputError(
             f"The backend {keras.backend.backend()} cannot write {what}; set "
@@ -75,7 +75,7 @@ def detections_function(model: RetinaNet, size: tuple[int, int] | None = None) -
     The outputs are boxes (1, D, 4), scores (1, D) and labels (1, D); unused rows are -1.
 
     Raises:
-        InputError: the model clips its boxes after NMS.
+        InputError: if the model clips its boxes after NMS.
     """
     import tensorflow as tf
 
@@ -112,7 +112,7 @@ def detections_function(model: RetinaNet, size: tuple[int, int] | None = None) -
 
 
 def function_of(model: RetinaNet, target: Target) -> Any:
-    """Return the `tf.function` that an export holds."""
+    """Return the `tf.function` to export."""
     return (detections_function if target.nms else candidates_function)(model, target.size)
 
 

@@ -28,10 +28,10 @@ class Target:
     """The choices of an export.
 
     Attributes:
-        precision: of the weights, one of the format's.
+        precision: the precision of the weights, one of the format's.
         size: the only (width, height) px of the input, for formats of one size.
         images: inputs (1, H, W, 3) float32 to calibrate "int8" with.
-        nms: True for a file that ends with the runtime's own hard NMS, not at the candidates.
+        nms: True for a file that ends with the runtime's own hard NMS instead of the candidates.
     """
 
     precision: str = "float32"
@@ -45,12 +45,12 @@ class Format:
     """A format of model files.
 
     Attributes:
-        suffix: of its files; "" for a folder.
+        suffix: the suffix of its files; "" for a folder.
         writer: "module:function", called with an inference model, a path and a `Target`.
-        precisions: of the weights, the default first.
+        precisions: the precisions of the weights, the default first.
         fixed: True if a file takes images of one size.
         nms: True if a file may end with the runtime's own NMS.
-        more: what it writes beside the file, or in the folder: suffixes, or names in the folder.
+        more: suffixes of further files beside the file, or names of files in the folder.
     """
 
     suffix: str
@@ -92,10 +92,10 @@ FORMATS = {
 
 
 def format_of(path: str | os.PathLike, name: str | None = None) -> str:
-    """Return the key of `FORMATS` for a path: `name`, or the one of the path's suffix.
+    """Return the key of `FORMATS` for a path: `name`, or the format of the path's suffix.
 
     Raises:
-        InputError: no format has the suffix, or `name` has another one.
+        InputError: if no format has the suffix, or the format `name` has another suffix.
     """
     suffix = Path(path).suffix
     by_suffix = {rule.suffix: key for key, rule in FORMATS.items()}

@@ -10,5 +10,5 @@ from .formats import Target
 
 
 def export_keras(model: RetinaNet, path: Path, target: Target = Target()) -> None:
-    """Write an inference model as a `.keras` file, whole or not at all."""
+    """Write an inference model as a `.keras` file, completely or not at all."""
     save_whole(model, path)

@@ -31,7 +31,7 @@ def export_litert(model: RetinaNet, path: str | os.PathLike, target: Target) -> 
     "int8" has int8 activations too, up to the last convolutions of the heads.
 
     Raises:
-        InputError: on another backend than TensorFlow, without the extra `int8` for "dynamic" and
+        InputError: if the backend is not TensorFlow, without the extra `int8` for "dynamic" and
             "int8", or if the file cannot be written.
     """
     check_backend("LiteRT files")
@@ -55,8 +55,8 @@ def export_litert(model: RetinaNet, path: str | os.PathLike, target: Target) -> 
 def quantized(content: bytes, target: Target) -> bytes:
     """Return a LiteRT model with int8 weights, and for "int8" activations, in its convolutions.
 
-    What follows the last convolutions of the heads, such as the decoding of boxes, stays float32,
-    and for "int8" these convolutions too: with int8 throughout, AP on BCCD falls by 0.25.
+    Operations after the last convolutions of the heads, such as box decoding, stay float32; for
+    "int8" these convolutions do too. With int8 throughout, AP on BCCD falls by 0.25.
     """
     from ai_edge_quantizer.qtyping import TFLOperationName
     from ai_edge_quantizer.quantizer import Quantizer
@@ -76,7 +76,7 @@ def quantized(content: bytes, target: Target) -> bytes:
 
 
 def last_convolutions(content: bytes) -> list[str]:
-    """Return the names of the outputs of the convolutions that no convolution follows."""
+    """Return the names of the outputs of convolutions that no other convolution follows."""
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -99,7 +99,7 @@ def last_convolutions(content: bytes) -> list[str]:
 
 
 def with_metadata(content: bytes, text: str) -> bytes:
-    """Return the bytes of a LiteRT model with a metadata buffer `KEY` that holds `text`."""
+    """Return the bytes of a LiteRT model with `text` in a metadata buffer `KEY`."""
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
 

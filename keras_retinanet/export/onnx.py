@@ -22,13 +22,13 @@ OPSET = 18
 def export_onnx(model: RetinaNet, path: str | os.PathLike, target: Target = Target()) -> None:
     """Write an inference model, with or without NMS, as an ONNX file of opset 18.
 
-    The input `images` (B, H, W, 3) is float32, resized and padded, of any size and batch: RGB of
-    0..255, unless the metadata names a normalization for the caller. The outputs are `boxes`
+    The input `images` (B, H, W, 3) is float32 RGB of 0..255, resized and padded, of any size and
+    batch. If the metadata names a normalization, the caller applies it. The outputs are `boxes`
     (B, C, 4) xyxy px, `scores` (B, C) and `labels` (B, C), in descending order of score. With NMS,
     B is 1 and unused rows are -1. The file's metadata holds the `ModelInfo`.
 
     Raises:
-        InputError: on another backend than TensorFlow, without the extra `onnx`, or if the file
+        InputError: if the backend is not TensorFlow, without the extra `onnx`, or if the file
             cannot be written.
     """
     check_backend("ONNX")

@@ -28,7 +28,7 @@ def export_openvino(model: RetinaNet, path: str | os.PathLike, target: Target = 
     quantizes the activations too.
 
     Raises:
-        InputError: on another backend than TensorFlow, without the extra `openvino` or, for "int8",
+        InputError: if the backend is not TensorFlow, without the extra `openvino` or, for "int8",
             `int8`, or if the files cannot be written.
     """
     check_backend("OpenVINO files")
@@ -49,8 +49,8 @@ def export_openvino(model: RetinaNet, path: str | os.PathLike, target: Target = 
 def quantized(graph: Any, images: Sequence[np.ndarray]) -> Any:
     """Return an OpenVINO model with int8 weights and activations up to the heads, by NNCF.
 
-    The last convolutions of the heads and what follows them, such as the decoding of boxes, stay
-    float32: on BCCD, AP falls by 0.002 instead of 0.036.
+    The last convolutions of the heads and later operations, such as box decoding, stay float32: on
+    BCCD, AP then falls by 0.002 instead of 0.036.
     """
     check_installed("nncf", "int8", "int8")
     import nncf

@@ -1,7 +1,7 @@
 """The rules of `utils.resizing` inside a TensorFlow graph.
 
-Sizes come from the same formulas, in int32 and float32. Pixels agree to float32 precision if a rule
-does not round them, else to two levels of 255.
+Sizes come from the same formulas, in int32 and float32. Pixels agree to float32 precision if the
+rule does not round them, and otherwise to two levels of 255.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from ..utils.resizing import RESIZES, Fit, borders_kerashub
 
-# The array module of the formulas; division of integers gives float32, where TensorFlow's own
-# gives float64.
+# The array module of the formulas. Its division of integers gives float32; TensorFlow's gives
+# float64.
 GRAPH = SimpleNamespace(
     minimum=tf.minimum,
     maximum=tf.maximum,
@@ -32,7 +32,7 @@ def resize(
 ) -> tuple[tf.Tensor, Fit]:
     """Return images (B, H, W, 3), float32 0..255, resized by a key of `RESIZES`, and their `Fit`.
 
-    A `min_side` of None leaves them as they are.
+    With a `min_side` of None, images keep their size.
     """
     height, width = tf.unstack(tf.shape(images)[1:3])
     if min_side is None:

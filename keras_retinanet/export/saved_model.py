@@ -37,14 +37,14 @@ def export_saved_model(
     - `serving_uint8`: the same as uint8;
     - `serving_bytes`: (B,) encoded JPEG or PNG files of any sizes, whose EXIF orientation is
       ignored;
-    - `serving_raw`: as `serving_default`, but gives the candidates before NMS.
+    - `serving_raw`: the same as `serving_default`, but gives the candidates before NMS.
 
-    They give `boxes` (B, D, 4) xyxy px of these images, `scores` (B, D) and `labels` (B, D), in
-    descending order of score. Unused rows are -1; candidates to be skipped have the label -1. The
-    variables are constants, and assets.extra/keras_retinanet.json holds the `ModelInfo`.
+    They return `boxes` (B, D, 4) xyxy px of these images, `scores` (B, D) and `labels` (B, D), in
+    descending order of score. Unused rows are -1; skip candidates with the label -1. The variables
+    are stored as constants, and assets.extra/keras_retinanet.json has the `ModelInfo`.
 
     Raises:
-        InputError: on another backend than TensorFlow, or if the folder cannot be written.
+        InputError: if the backend is not TensorFlow, or the folder cannot be written.
     """
     check_backend("a SavedModel")
     if os.path.isfile(folder):
@@ -132,7 +132,7 @@ def serving_functions(model: RetinaNet) -> dict[str, Callable[[Any], dict]]:
 
 
 def serving_info(model: RetinaNet) -> ModelInfo:
-    """Return the facts of a SavedModel, whose graph normalizes for every model."""
+    """Return the facts of a SavedModel; its graph always normalizes."""
     info = ModelInfo.of(model)
     normalization = model.normalization or model.preprocessing
     return replace(info, inputs=replace(info.inputs, normalization=normalization))
@@ -179,7 +179,7 @@ def decoded(file: Any) -> Any:
 
 
 def drop_padding(boxes: Any, scores: Any, labels: Any, fit: Fit) -> list:
-    """Drop detections (B, D, ...) centred beyond the frame; unused rows are -1, at the end."""
+    """Drop detections (B, D, ...) centred outside the frame; unused rows at the end are -1."""
     import tensorflow as tf
 
     from .resizing import GRAPH

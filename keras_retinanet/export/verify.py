@@ -1,4 +1,4 @@
-"""The proof that an export finds what the model finds."""
+"""Verify that an export gives the same detections as its model."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Differences:
     """The differences between a model and its export in some images.
 
     Attributes:
-        boxes: px, the largest of the four coordinates of each pair of candidates (M,).
-        scores: of each pair (M,).
-        lost, extra: candidates of the model, and of the export, without a partner in the other.
-        tied: candidates that were not compared, because they score as little as the last one in
-            the other list; which of them are among the best is left to chance.
+        boxes: (M,) px, the largest difference in the four coordinates of each pair of candidates.
+        scores: (M,), the difference of scores in each pair.
+        lost, extra: numbers of candidates of the model, and of the export, without a match.
+        tied: number of candidates that were not compared, because their score ties with the last
+            candidate in the other list; it is arbitrary which of these are in the list.
     """
 
     boxes: np.ndarray
@@ -63,12 +63,12 @@ class Differences:
 
 @dataclass(frozen=True)
 class Report:
-    """What `verify` measured.
+    """The measurements of `verify`.
 
     Attributes:
-        precision: of the export's weights.
-        seconds: of one call with one image, before and after.
-        sizes: of the files, in bytes, before and after.
+        precision: the precision of the export's weights.
+        seconds: the time of one call with one image, before and after.
+        sizes: the sizes of the files in bytes, before and after.
         ap: COCO's AP before and after; None without ground truth.
     """
 
@@ -79,7 +79,7 @@ class Report:
     ap: tuple[float, float] | None = None
 
     def faults(self) -> list[str]:
-        """Return the ways in which the export is beyond the tolerance, as sentences."""
+        """Return sentences on the differences that are beyond the tolerance."""
         found = []
         if self.precision == "float32":
             pairs = self.differences
@@ -120,7 +120,7 @@ class Report:
 
 
 def spread(values: np.ndarray) -> str:
-    """Return the mean and the largest of some values as text."""
+    """Return the mean and the maximum of some values as text."""
     return f"{values.mean():.2g} on average and at most {values.max():.2g}"
 
 
@@ -135,8 +135,8 @@ def verify(
 
     Args:
         images: (H, W, 3) uint8 RGB, of a size that the model takes without resizing.
-        sizes: of the files of the model and of the export, in bytes.
-        dataset: with the labels of the model, for AP.
+        sizes: the sizes of the files of the model and of the export, in bytes.
+        dataset: a data set with the labels of the model, to compare AP.
     """
     after = export.engine
     before = CandidatesEngine(model) if after.info.outputs == "candidates" else KerasEngine(model)
@@ -200,7 +200,7 @@ def average_precision(detector: Detector, dataset: Dataset) -> float:
 
 
 def timed(engine: Engine, image: np.ndarray) -> float:
-    """Return the median seconds of a call with one image, after one that does not count."""
+    """Return the median seconds of a call with one image, after a warm-up call."""
     batch, seconds = input_of(engine, image), []
     for _ in range(ROUNDS + 1):
         start = time.perf_counter()

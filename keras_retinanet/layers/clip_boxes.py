@@ -40,7 +40,7 @@ class ClipDetections(keras.layers.Layer):
     """[image (B, H, W, C), boxes (B, D, 4), scores (B, D), labels (B, D), *others] -> the same
     without the image: boxes within 0..W and 0..H px, and those without area dropped.
 
-    The rest moves up in its order; unused rows are -1. Detectron2 clips after NMS.
+    The other rows move up in order; unused rows are -1. Detectron2 clips after NMS.
     """
 
     def __init__(self, margin: int = 0, **kwargs: Any) -> None:

@@ -80,7 +80,7 @@ class NonMaxSuppression(_Suppression):
 class FilterDetections(_Suppression):
     """[boxes (B, N, 4), classification (B, N, K), *others] -> [boxes, scores, labels, *others].
 
-    All pairs of box and class are candidates; outputs have `max_detections` rows, unused ones -1.
+    All pairs of box and class are candidates; outputs have `max_detections` rows, -1 if unused.
     """
 
     def __init__(

@@ -12,8 +12,8 @@ from ..typing import Shape, Tensor
 class PadToMultiple(keras.layers.Layer):
     """Images (B, H, W, C) -> (B, H', W', C) whose sides are multiples of `multiple` px.
 
-    Zeros are added on the right and below. After `Normalize` zero is the mean colour, which is what
-    torchvision, Detectron2 and MMDetection pad with.
+    Zeros are added on the right and below. After `Normalize`, zero is the mean colour, with which
+    torchvision, Detectron2 and MMDetection pad too.
     """
 
     def __init__(self, multiple: int, **kwargs: Any) -> None:

@@ -27,7 +27,7 @@ from .spec import Loss
 
 
 def get(config: str | dict[str, Any]) -> Loss:
-    """Make the loss of a name or of a dict {"name": ..., **arguments}.
+    """Make a loss from a name or a dict {"name": ..., **arguments}.
 
     Raises:
         ValueError: No loss has this name; the message lists the known names.

@@ -1,4 +1,4 @@
-"""GHM losses, which weight examples by how rare the norm of their gradient is.
+"""GHM losses, which weight an example by the rarity of the norm of its gradient.
 
 Li et al. 2019, "Gradient Harmonized Single-stage Detector", arXiv 1811.05181. `loss.spec.density`
 is the layer that remembers how often each norm was seen: a model that trains with the loss tracks

@@ -72,13 +72,13 @@ def ohem(
     """Online hard example mining: in each image, the `count` anchors of the highest loss after NMS,
     which drops anchors whose IoU with an anchor of higher loss is above `overlap`.
 
-    With `ratio` there are at most count / (1 + ratio) objects, with NMS among the objects, and
-    `ratio` background anchors for each of them, or for one if an image has no objects. NMS sees
-    the `pool` · `count` anchors of the highest loss. Shrivastava et al. 2016, arXiv 1604.03540, as
-    compared with the focal loss in section 5.1 of arXiv 1708.02002.
+    With `ratio` there are at most count / (1 + ratio) objects, after NMS among the objects, and
+    `ratio` background anchors for each object, or `ratio` if an image has no objects. NMS sees the
+    `pool` · `count` anchors of the highest loss. Shrivastava et al. 2016, arXiv 1604.03540; section
+    5.1 of arXiv 1708.02002 compares it with the focal loss.
 
     Raises:
-        ValueError: `count` leaves no place for an object beside `ratio` background anchors.
+        ValueError: if `count` is too small for an object and `ratio` background anchors.
     """
     quota = 0 if ratio is None else int(count / (1 + ratio))  # of objects
     if ratio is not None and quota == 0:

@@ -63,7 +63,7 @@ def with_spec(loss: Loss, spec: LossSpec) -> Loss:
 
 
 def spec_of(loss: Loss | str | None) -> LossSpec:
-    """Return the spec of a loss, or the defaults of `LossSpec` for one that carries none."""
+    """Return the spec of a loss, or the defaults of `LossSpec` if the loss has no spec."""
     spec = getattr(loss, "spec", None)
     if isinstance(spec, LossSpec):
         return spec

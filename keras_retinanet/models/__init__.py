@@ -60,7 +60,7 @@ def backbone(
     if not isinstance(backbone_name, str):
         return CustomBackbone(backbone_name, taps or [], **options)
     if taps is not None:
-        raise InputError(f"Only a Keras model takes taps, not {backbone_name!r}.")
+        raise InputError(f"taps are only for a Keras model; remove them for {backbone_name!r}.")
     family, name = _family_of(backbone_name)
     if family is None:
         known = ", ".join(backbone_names())
@@ -69,7 +69,7 @@ def backbone(
 
 
 def _family_of(name: str) -> tuple[type[Backbone] | None, str]:
-    """Return (family, its spelling of the name), or (None, name) for an unknown name."""
+    """Return (family, the name as the family spells it), or (None, name) for an unknown name."""
     for family in BACKBONES.values():
         known = family.known_as(name)
         if known in family.allowed():
@@ -90,7 +90,7 @@ def backbone_names() -> list[str]:
 def load_model(
     filepath: StrPath, backbone_name: str = "resnet50", compile: bool = True
 ) -> keras.Model:
-    """Load the model in a `.keras` file, which knows its backbone; `backbone_name` is ignored."""
+    """Load the model in a `.keras` file, which names its backbone; `backbone_name` is ignored."""
     return keras.saving.load_model(str(filepath), compile=compile)
 
 

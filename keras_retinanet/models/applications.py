@@ -17,8 +17,8 @@ class ApplicationsBackbone(Backbone):
 
     # {name: (constructor, MD5 or SHA-256 of the weights, None if Keras publishes none)}
     applications: Mapping[str, tuple] = MappingProxyType({})
-    arguments: Mapping[str, Any] = MappingProxyType({})  # of the constructors
-    url = ""  # of the weights without the top, where {0} is the backbone's name
+    arguments: Mapping[str, Any] = MappingProxyType({})  # arguments of the constructors
+    url = ""  # of the weights without the top; {0} is the backbone's name
 
     @classmethod
     def allowed(cls) -> list[str]:

@@ -27,12 +27,10 @@ from .retinanet import retinanet
 class Backbone:
     """A backbone by name; a family overrides `network`, `taps`, `imagenet` and `allowed`."""
 
-    normalization = "caffe"  # of the ImageNet weights, a key of NORMALIZATIONS
+    normalization = "caffe"  # for the ImageNet weights, a key of NORMALIZATIONS
     stem: str | None = None  # the last layer of the network's stem
-    sources: Mapping[str, str] = MappingProxyType(
-        {}
-    )  # {name: the ImageNet weights that can be imported}
-    known_options: tuple[str, ...] = ()  # names of the options that `network` varies by
+    sources: Mapping[str, str] = MappingProxyType({})  # {name: ImageNet weights to import}
+    known_options: tuple[str, ...] = ()  # names of the options that change `network`
 
     def __init__(self, backbone: str, **options: Any) -> None:
         self.backbone = self.known_as(backbone)
@@ -56,7 +54,7 @@ class Backbone:
 
     @property
     def custom_objects(self) -> dict:
-        """Return nothing: Keras knows every layer. Kept for scripts that pass it on."""
+        """Return {}, because Keras knows every layer. Kept for scripts that pass it on."""
         return {}
 
     @classmethod
@@ -83,17 +81,17 @@ class Backbone:
         return None
 
     def imagenet_source(self) -> str | None:
-        """Return "keras.applications" for weights that are downloaded, else the file to import."""
+        """Return "keras.applications" if Keras downloads the weights, else the file to import."""
         return "keras.applications" if self.imagenet() else self.sources.get(self.backbone)
 
     def download_imagenet(self) -> str:
-        """Return the path of the ImageNet weights, which are downloaded once.
+        """Return the path of the ImageNet weights; download them once.
 
         Raises:
-            InputError: if there are none, or the download fails.
+            InputError: if there are no such weights, or the download fails.
         """
         known = self.imagenet()
-        advice = "Train from scratch with no_weights, or give a weight file as weights."
+        advice = "Train from scratch with no_weights, or pass a weight file as weights."
         if known is None:
             raise InputError(f"There are no ImageNet weights for {self.backbone}. {advice}")
         name, url, digest = known
@@ -123,7 +121,7 @@ class Backbone:
             weights: a weight file of the bare backbone.
             modifier: changes the backbone's Keras model before it is used; `utils.model.freeze`
                 is one. It may return another model.
-            norm: replaces the batch norm: "group" or "sync_batch".
+            norm: replaces the batch norm, if it is "group" or "sync_batch".
         """
         network = self.network(inputs)
         if weights is not None:
@@ -134,9 +132,9 @@ class Backbone:
         return self.taps(network)
 
     def freeze_stages(self, network: keras.Model, count: int) -> None:
-        """Freeze the stem of `network` for a count of 1, and all layers up to C2 to C5 for 2 to 5.
+        """Freeze the first stages of `network`: 1 is the stem, 2 to 5 the layers up to C2 to C5.
 
-        As with Detectron2's FREEZE_AT, batch norm is in inference mode there.
+        As with Detectron2's FREEZE_AT, batch norm is in inference mode in frozen stages.
 
         Raises:
             InputError: for a stage that the backbone does not have.
@@ -160,7 +158,7 @@ class Backbone:
         modifier: Callable[[keras.Model], keras.Model | None] | None = None,
         **kwargs: Any,
     ) -> RetinaNet:
-        """Return keras-retinanet's model, which takes the images that `preprocess_image` gives.
+        """Return keras-retinanet's model, for images from `preprocess_image`.
 
         Args:
             num_classes: K.
@@ -190,12 +188,12 @@ class Backbone:
             weights: a weight file of the bare backbone.
             design: everything but backbone and classes.
             freeze: the parts of the backbone that training leaves as they are.
-            norm: replaces the backbone's batch norm: "group" or "sync_batch".
+            norm: replaces the backbone's batch norm, if it is "group" or "sync_batch".
             progress: the state of the training, which `RetinaNet` keeps.
 
         Raises:
-            InputError: for no class names or a repeated one, levels or stages that the backbone
-                does not have, and weights of another backbone.
+            InputError: for missing or repeated class names, for levels or stages that the backbone
+                does not have, and for weights of another backbone.
         """
         names = None if isinstance(class_names, int) else checked_names(class_names)
         num_classes = class_names if isinstance(class_names, int) else len(class_names)
@@ -218,7 +216,7 @@ class Backbone:
             "preprocessing": design.inputs.preprocessing or self.normalization,
             "progress": progress,
         }
-        heads = heads_of(design, num_classes)  # before the backbone: seeds depend on the order
+        heads = heads_of(design, num_classes)  # before the backbone, because the order sets seeds
         features = self.features(images, weights, frozen, norm)
         return build_detector(inputs, features, heads, design, facts)
 
@@ -228,7 +226,7 @@ def _plain(name: str) -> str:
 
 
 def outputs_of(network: keras.Model, names: Sequence[str]) -> dict:
-    """Return {"C2": ..., "C5": ...}, the outputs of the layers of these names; C5 comes last."""
+    """Return {"C2": ..., "C5": ...}: the outputs of the named layers, of which the last is C5."""
     first = 6 - len(names)
     return {f"C{first + i}": network.get_layer(name).output for i, name in enumerate(names)}
 
@@ -242,14 +240,14 @@ def load_backbone_weights(network: keras.Model, path: StrPath, name: str) -> Non
     if not os.path.exists(path):
         raise InputError(f"{path}: no such weight file.")
     if not os.path.isfile(path):
-        raise InputError(f"{path} is not a regular file; name a weight file.")
+        raise InputError(f"{path} is not a regular file; pass a weight file.")
     if not str(path).endswith((".h5", ".keras")):
         raise InputError(f"{path}: not a Keras file; convert it with retinanet-import-weights.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # one for each layer: the error says it once
+            warnings.simplefilter("ignore")  # Keras warns for each layer; the error comes once
             network.load_weights(path)
-    except Exception as error:  # Keras raises many kinds for a file of other weights
+    except Exception as error:  # Keras raises many kinds of errors for other weights
         reason = printable((str(error) or type(error).__name__).splitlines()[0])
         raise InputError(
             f"{path}: not the weights of a bare {name} ({reason}); choose another file."

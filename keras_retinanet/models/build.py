@@ -67,7 +67,7 @@ def anchors_of(design: Design) -> AnchorParameters:
     """Return the anchors of a design, by default squares of four strides on each pyramid level.
 
     Raises:
-        InputError: the design's anchors have another number of sizes than the pyramid has levels.
+        InputError: if the number of anchor sizes differs from the number of pyramid levels.
     """
     levels = design.pyramid.levels
     if design.anchors is None:

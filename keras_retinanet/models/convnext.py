@@ -29,7 +29,7 @@ class ConvNeXtBackbone(ApplicationsBackbone):
     """`convnext_tiny`, `convnext_small` or `convnext_base`.
 
     C2 to C4 go through separate layer norms, as in the paper's detectors, and C5 through the
-    network's.
+    network's own layer norm.
     """
 
     applications = APPLICATIONS

@@ -1,4 +1,4 @@
-"""The criterion: turns targets and outputs of a training model into what each loss compares."""
+"""The criterion: turns targets and outputs of a training model into the inputs of each loss."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class Criterion:
     Args:
         outputs: The meaning of the model's outputs.
         losses: Losses by the name of their output.
-        sampler: The choice of anchors for the classification loss; None for all of them.
+        sampler: The sampler of anchors for the classification loss; None for all anchors.
 
     Raises:
-        InputError: A loss or the sampler does not go with the heads.
+        InputError: A loss or the sampler does not suit the heads.
     """
 
     def __init__(
@@ -64,9 +64,8 @@ class Criterion:
         self.box_loss, self.class_loss = map(self.spec, ("regression", "classification"))
         if sampler and self.class_loss.each is None:
             raise InputError(
-                f"The sampler {sampler.name} ranks anchors by their loss, which "
-                f"{self.class_loss.name} does not give for each anchor; choose another "
-                "classification loss."
+                f"The sampler {sampler.name} needs the loss of each anchor, and "
+                f"{self.class_loss.name} does not give it; choose another classification loss."
             )
         self.compares_boxes = bool(
             self.box_loss.compares != "deltas"
@@ -76,7 +75,7 @@ class Criterion:
         )
 
     def spec(self, name: str) -> LossSpec:
-        """Return the spec of an output's loss, the defaults if it has no loss."""
+        """Return the spec of an output's loss, or a default spec if it has no loss."""
         return self.specs.get(name, LossSpec("none"))
 
     def compared(
@@ -93,7 +92,7 @@ class Criterion:
             training: True if the outputs come from a training step.
         """
         predicted = dict(zip(self.outputs.names, y_pred, strict=True))
-        scores = predicted["classification"]  # (B, N, K), as the head gives them
+        scores = predicted["classification"]  # (B, N, K), logits or probabilities
         compact = isinstance(y, dict) and "matches" in y
         if compact or self.compares_boxes:
             anchors = self.outputs.anchors_for(ops.shape(x)[1:3])[None]  # (1, N, 4)
@@ -115,10 +114,10 @@ class Criterion:
         return [true[name] for name in names], [predicted[name] for name in names]
 
     def _compare_boxes(self, anchors: Tensor, true: dict, predicted: dict, scores: Tensor) -> None:
-        """Add the values that follow from the decoded boxes to `true` and `predicted`.
+        """Add the values that need decoded boxes to `true` and `predicted`.
 
-        They are the IoU as the label of the classification and the target of the output iou, the
-        sampled anchors, the probabilities `scores` (B, N, K) as weights, and boxes for deltas.
+        These are the IoU as label of the classification and as target of the output iou, the
+        sampled anchors, the highest of `scores` (B, N, K) as weights, and boxes instead of deltas.
         """
         deltas, weight = split(ops.convert_to_tensor(true["regression"]))  # (B, N, 4), (B, N)
         labels, state = split(ops.convert_to_tensor(true["classification"]))  # (B, N, K), (B, N)
@@ -148,11 +147,11 @@ class Criterion:
 
 
 def check_activation(loss: LossSpec, outputs: Outputs) -> None:
-    """Raise an InputError if a classification loss is for another activation than the head's."""
+    """Raise an InputError if a classification loss and the head have different activations."""
     if outputs.gives_logits and loss.activation != outputs.activation:
         raise InputError(
-            f"The classification loss {loss.name} is for scores by {loss.activation}, and the "
-            f"model's head has {outputs.activation}; choose a loss for {outputs.activation}."
+            f"The classification loss {loss.name} needs a {loss.activation} head, and the model's "
+            f"head is {outputs.activation}; choose a loss for {outputs.activation}."
         )
 
 
@@ -161,12 +160,12 @@ def check_coder(loss: LossSpec, coder: BoxCoder) -> None:
     has_bins, name = coder.size > 4, coder.config["name"]
     if loss.needs_bins and not has_bins:
         raise InputError(
-            f"The box loss {loss.name} needs a box coder with bins, such as distances with "
-            f"bins=16, and the model's coder is {name}."
+            f"The box loss {loss.name} needs a box coder with bins, and the model's coder is "
+            f"{name}; choose another loss, or a coder such as distances with bins=16."
         )
     if has_bins and loss.compares == "deltas" and not loss.needs_bins:
         raise InputError(
-            f"The box loss {loss.name} compares deltas, which the coder {name} with bins predicts "
-            "as distributions; choose a loss that compares boxes, such as giou, or a coder without "
+            f"The box loss {loss.name} compares deltas, but the coder {name} with bins predicts "
+            "distributions; choose a loss that compares boxes, such as giou, or a coder without "
             "bins."
         )

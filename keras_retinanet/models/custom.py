@@ -13,7 +13,7 @@ from ..utils.text import listed
 from .backbone import Backbone, outputs_of
 from .replace import replace_layers, with_quick_groups
 
-SIDE = 256  # px, of the image that the strides of taps are checked with
+SIDE = 256  # px, of the image that checks the strides of taps
 SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
@@ -23,8 +23,8 @@ class CustomBackbone(Backbone):
     Detectors are built on copies of the model, which take images of any size.
 
     Args:
-        taps: the names of the layers that give C3, C4 and C5, or C2 to C5: features of 1/4 (C2) to
-            1/32 (C5) of the image's sides.
+        taps: the names of the layers that give C3, C4 and C5, or C2 to C5: features with 1/4 (C2)
+            to 1/32 (C5) of the image's sides.
         normalization: the normalization that the model expects, a key of `NORMALIZATIONS`; None
             means "raw" if the model scales its images itself, else "torch".
         stem: the last layer of the model's stem, for `Freeze(stages=1)`.
@@ -85,7 +85,7 @@ class CustomBackbone(Backbone):
         """Return `model`, or a copy that takes images of any size if `model` takes only one size.
 
         Raises:
-            InputError: if there is no such copy, or if its taps have other strides.
+            InputError: if there is no such copy, or if the taps have wrong strides.
         """
         sides = model.inputs[0].shape[1:3]
         try:
@@ -94,7 +94,7 @@ class CustomBackbone(Backbone):
             shapes = model.compute_output_shape((None, SIDE, SIDE, 3))
         except Exception as error:  # depends on the layer that needs this size
             reason = str(error).splitlines()[0]
-            received = f"one of {sides}, whose layers need that size ({reason})"
+            received = f"the fixed size {sides} that its layers need ({reason})"
             raise self._error("an input of any size", received) from None
         for level, name, shape in zip(self.taps(model), self.names, shapes, strict=True):
             stride = 2 ** int(level[1:])

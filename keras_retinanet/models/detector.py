@@ -19,7 +19,7 @@ from .criterion import Criterion, Outputs
 from .heads import Probabilities
 from .options import ADDED_LATER, check_options
 
-NO_HDF5 = "an HDF5 file cannot hold a detector's options; save the model as a .keras file."
+NO_HDF5 = "an HDF5 file cannot store a detector's options; save the model as a .keras file."
 
 
 @keras.saving.register_keras_serializable("keras_retinanet")
@@ -66,7 +66,7 @@ class RetinaNet(keras.Model):
         self.clip_margin = options["clip_margin"]
         self.detection = dict(options["detection"] or {})
         self.progress = dict(options["progress"] or {})
-        self._closures: dict[str, Loss] = {}  # the losses by output, as they were given to compile
+        self._closures: dict[str, Loss] = {}  # the losses by output, as passed to compile
         self._densities: dict[str, Any] = {}  # the states of these losses, named as in old files
         self._criterion: Any = None  # a Criterion once compiled
 
@@ -141,7 +141,7 @@ class RetinaNet(keras.Model):
     def make_criterion(
         self, losses: dict[str, Loss | None], sampler: Sampler | None = None
     ) -> Criterion:
-        """Return the criterion of losses by output; InputError if they do not go with the heads."""
+        """Return the criterion of losses by output; InputError if they do not suit the heads."""
         names, logits = tuple(self.output_names), self.gives_logits
         outputs = Outputs(names, self.coder, self.activation, logits, self.anchors_for)
         return Criterion(outputs, losses, sampler)
@@ -155,14 +155,14 @@ class RetinaNet(keras.Model):
     ) -> None:
         """Compile the model; losses of this package are saved with it and restored.
 
-        A loss with a state that was compiled before continues with this state.
+        If a loss with a state is compiled again, it keeps its state.
 
         Args:
             loss: Losses by output, in a dict or in the order of the outputs.
-            sampler: The choice of anchors for the classification loss, see `losses.sampling.get`.
+            sampler: The sampler of anchors for the classification loss, see `losses.sampling.get`.
 
         Raises:
-            InputError: The losses or the sampler do not go with the model's heads.
+            InputError: The losses or the sampler do not suit the model's heads.
         """
         if isinstance(loss, (list, tuple)):
             loss = dict(zip(self.output_names, loss, strict=True))
@@ -180,8 +180,8 @@ class RetinaNet(keras.Model):
         wrapped = {name: _one_value(fn) if callable(fn) else fn for name, fn in given.items()}
         super().compile(optimizer=optimizer, loss=wrapped or loss, **kwargs)
         if set(given) == set(self.output_names) and all(map(callable, given.values())):
-            values = [0.0] * len(self.outputs)  # only their number counts
-            self._compile_loss.build(values, values)  # else TensorFlow traces a step twice
+            values = [0.0] * len(self.outputs)  # only the number of values matters
+            self._compile_loss.build(values, values)  # otherwise TensorFlow traces a step twice
 
     def get_compile_config(self) -> dict:
         """Return optimizer, losses and sampler, or {} if one of them is a user's function."""
@@ -217,7 +217,7 @@ class RetinaNet(keras.Model):
 
 
 def _one_value(loss: Loss) -> Loss:
-    """Give a loss the shape (1,), which Keras rescales for a strategy's replicas, not a scalar."""
+    """Give a loss the shape (1,): Keras rescales it for a strategy's replicas, unlike a scalar."""
 
     def closure(y_true: Tensor, y_pred: Tensor) -> Tensor:
         return ops.reshape(loss(y_true, y_pred), (1,))

@@ -47,7 +47,7 @@ class EfficientNetBackbone(ApplicationsBackbone):
             self.normalization = "torch" if "v2b" in self.backbone else "efficientnetv2"
 
     def taps(self, network: keras.Model) -> dict:
-        # of strided blocks the wide part before the stride, as keras-retinanet
+        # the wide features of a strided block, before the stride, as in keras-retinanet
         names = ["block4a_expand_activation", "block6a_expand_activation", "top_activation"]
         features = outputs_of(network, names)
         if self.second:  # the convolution that widens block 3 is the strided one

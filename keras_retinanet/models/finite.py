@@ -1,4 +1,4 @@
-"""Check of loaded weights: finite, and no variance below 0."""
+"""Check that loaded weights are finite, and variances not negative."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..typing import StrPath
 
 
 def check_finite(path: StrPath, model: keras.Model) -> None:
-    """Raise an InputError if a loaded weight is not finite, or a variance below 0."""
+    """Raise an InputError if a loaded weight is not finite, or a variance is negative."""
     for weight in model.weights:
         value = keras.ops.convert_to_numpy(weight).astype("float32")
         if not np.isfinite(value).all():

@@ -75,7 +75,7 @@ def _head(
             3,
             padding="same",
             use_bias=plain,  # a norm has its own bias
-            # a norm undoes the small scale of the paper's σ, and its gradient then is too large
+            # a norm undoes the small scale of the paper's σ, which makes gradients too large
             kernel_initializer=gaussian() if plain else "he_normal",
             name=name,
         )(x)
@@ -101,7 +101,7 @@ def classification_head(
 ) -> keras.Model:
     """Return features (B, h, w, F) -> scores (B, h·w·A, K): logits in training, else probabilities.
 
-    K is `num_classes`, A `num_anchors` at each place and F `input_width`.
+    K is `num_classes`, A is `num_anchors` at each location and F is `input_width`.
     """
     softmax = heads.activation == "softmax"
     bias = "zeros"

@@ -1,4 +1,4 @@
-"""The inference model: anchors, decoding, clipping and NMS behind a training model."""
+"""The inference model: anchors, decoding, clipping and NMS added to a training model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NMS_LAYER = "filtered_detections"
 
 
 def postprocess_of(model: keras.Model) -> PostProcess:
-    """Return the post-processing stored in a model, the default one if there is none."""
+    """Return the post-processing stored in a model, or the default post-processing."""
     if not isinstance(model, RetinaNet):
         return PostProcess()
     return PostProcess(**model.detection, clip_margin=model.clip_margin)
@@ -49,12 +49,12 @@ def detections_model(
 
     Args:
         model: a training model, not necessarily a RetinaNet.
-        postprocess: the post-processing; by default the one stored in the model.
-        anchors, pyramid_levels: by default the model's.
+        postprocess: the post-processing; None takes the post-processing stored in the model.
+        anchors, pyramid_levels: None takes the model's.
 
     Raises:
-        InputError: the model lacks the output regression or classification.
-        ValueError: the anchors have another number of levels than the model.
+        InputError: if the model lacks the output regression or classification.
+        ValueError: if the anchors have more or fewer levels than the model.
     """
     postprocess = postprocess or postprocess_of(model)
     postprocess = replace(postprocess, nms=nms_config(postprocess.nms))

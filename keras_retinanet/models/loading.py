@@ -1,4 +1,4 @@
-"""Load RetinaNets from `.keras` files; an InputError names what else a file holds."""
+"""Load RetinaNets from `.keras` files; an InputError says what is wrong with any other file."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ from .detector import RetinaNet
 from .finite import check_finite
 
 ENTRIES = ("config.json", "metadata.json", "model.weights.h5")
-INFLATION = 20  # a compressed archive may hold this many times its size
+INFLATION = 20  # most times its size that a compressed archive may expand to
 
 
 def load_keras(path: StrPath, compile: bool = True) -> keras.Model:
     """Load the model in a `.keras` file, compiled as it was saved if `compile`.
 
     Raises:
-        InputError: when there is no such file, or it holds no model of Keras.
+        InputError: if there is no such file, or it is not a Keras model.
     """
     check_archive(path)
     try:
         model = load_model(path, compile=compile)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except Exception as error:  # Keras raises many kinds for a file that is not its own
+    except Exception as error:  # Keras raises many kinds of errors for a foreign file
         raise InputError(f"{path}: {reason_of(error)}.") from None
     check_finite(path, model)
     return model
 
 
 def check_archive(path: StrPath) -> None:
-    """Raise an InputError unless a file has the entries of a `.keras` file, none inflated."""
+    """Raise an InputError unless a file has the entries of a `.keras` file, of normal size."""
     if os.path.isdir(path):
-        raise InputError(f"{path}: this is a folder; name a .keras file.")
+        raise InputError(f"{path}: this is a folder; pass a .keras file.")
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file.")
     with open(path, "rb") as file:
         start = file.read(8)
     if not start:
-        raise InputError(f"{path}: an empty file; name a .keras file.")
+        raise InputError(f"{path}: an empty file; pass a .keras file.")
     if start == b"\x89HDF\r\n\x1a\n":
         raise InputError(
             f"{path}: an HDF5 file, not a .keras file; convert it with retinanet-import-weights."
         )
     if start[:4] != b"PK\x03\x04":
-        raise InputError(f"{path}: not a .keras file, which is a zip archive.")
+        raise InputError(f"{path}: not a .keras file; pass a model that Keras saved.")
     try:
         with zipfile.ZipFile(path) as archive:
             check_entries(path, archive)
@@ -67,21 +67,23 @@ def check_archive(path: StrPath) -> None:
 
 
 def check_entries(path: StrPath, archive: zipfile.ZipFile) -> None:
-    """Raise an InputError unless an archive holds a model, undamaged and of a fair size."""
+    """Raise an InputError unless an archive has an undamaged model of normal size."""
     sizes = [info.file_size for info in archive.infolist()]
     if sum(sizes) > INFLATION * os.path.getsize(path):
-        raise InputError(f"{path}: its entries are over {INFLATION} times the size of the file.")
+        raise InputError(
+            f"{path}: expands to over {INFLATION} times its size; do not use the file."
+        )
     names = archive.namelist()
     if "config.json" not in names:
         raise InputError(f"{path}: a zip archive, but not a .keras file: it has no config.json.")
     if missing := [name for name in ENTRIES if name not in names]:
         raise InputError(f"{path}: damaged: it has no {missing[0]}; save the model again.")
-    if archive.testzip() is not None:  # Keras would go on with what it can read
+    if archive.testzip() is not None:  # Keras would load the undamaged part
         raise zipfile.BadZipFile
 
 
 def reason_of(error: Exception) -> str:
-    """Return a phrase that names the fault of a file that Keras could not load."""
+    """Return a phrase that says why Keras could not load a file."""
     words = str(error).strip()
     if unknown := re.search(r"Could not locate class '(\w+)'", words):
         return f"it has layers of the unknown class {unknown[1]}"
@@ -92,11 +94,11 @@ def reason_of(error: Exception) -> str:
     if "could not be loaded" in words:
         return "damaged: its weights do not fit its layers"
     first = printable(words.splitlines()[0].partition(". ")[0]) if words else type(error).__name__
-    return f"damaged, or not a model of Keras: {first.rstrip('.')}"
+    return f"damaged, or not a Keras model: {first.rstrip('.')}"
 
 
 def load_retinanet(path: StrPath, backbone: str | None = None, compile: bool = True) -> RetinaNet:
-    """Load the RetinaNet in a `.keras` file; InputError if it is not one on `backbone`."""
+    """Load the RetinaNet in a `.keras` file; InputError if it has another backbone."""
     model = load_keras(path, compile)
     if not isinstance(model, RetinaNet):
         raise InputError(f"{path} holds a {type(model).__name__}, not a RetinaNet.")
@@ -106,7 +108,7 @@ def load_retinanet(path: StrPath, backbone: str | None = None, compile: bool = T
 
 
 def check_layers(path: StrPath, model: RetinaNet) -> None:
-    """Raise an InputError unless a detector has the outputs and classes that its options name."""
+    """Raise an InputError unless a detector has the outputs and classes that its options state."""
     names = {layer.name for layer in model.layers}
     wanted = {"classification", *(f"P{level}" for level in model.pyramid_levels)}
     if missing := sorted(wanted - names):
@@ -119,16 +121,18 @@ def check_layers(path: StrPath, model: RetinaNet) -> None:
 
 
 def check_backbone(path: StrPath, held: str | None, asked: str | None) -> None:
-    """Raise an InputError if the file holds another backbone than the one asked for."""
+    """Raise an InputError if the model has the backbone `held`, and `asked` is another one."""
     if asked is not None and held is not None and not same_backbone(asked, held):
-        raise InputError(f"{path} has the backbone {held}, not {asked}.")
+        raise InputError(
+            f"{path} has the backbone {held}, not {asked}; name that backbone or none."
+        )
 
 
 def anchors_for(path: StrPath, model: RetinaNet) -> AnchorParameters:
-    """Return the anchors of an INI file, placed as the model's anchors.
+    """Return the anchors of an INI file, with the model's anchor placement.
 
     Raises:
-        InputError: for other pyramid levels, or another number of anchors at a place.
+        InputError: if the pyramid levels or the number of anchors per location differ.
     """
     anchors, levels = read_anchors(path)
     if levels != model.pyramid_levels:
@@ -138,8 +142,8 @@ def anchors_for(path: StrPath, model: RetinaNet) -> AnchorParameters:
     count, held = anchors.num_anchors(), model.anchor_params.num_anchors()
     if count != held:
         raise InputError(
-            f"{path}: ratios and scales must make {held} anchors at a place as in the model, "
-            f"not {count}."
+            f"{path}: ratios and scales must give {held} anchors per location as in the model, "
+            f"got {count}."
         )
     return dataclasses.replace(model.anchor_params, **anchors.rows())
 

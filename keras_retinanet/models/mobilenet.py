@@ -11,9 +11,9 @@ import keras
 from .applications import STORAGE, ApplicationsBackbone
 from .backbone import outputs_of
 
-# as the files spell them
+# {width: its spelling in file names}
 WIDTHS = {"0.25": "2_5", "0.5": "5_0", "0.75": "7_5", "1.0": "1_0"}
-SIDES = ("mobilenet128", "mobilenet160", "mobilenet192", "mobilenet224")  # of the training, px
+SIDES = ("mobilenet128", "mobilenet160", "mobilenet192", "mobilenet224")  # px of the trained images
 APPLICATIONS = {
     **{
         f"{name}_{width}": (keras.applications.MobileNet, None)
@@ -64,7 +64,7 @@ class MobileNetBackbone(ApplicationsBackbone):
         self.stem = STEMS.get(self.kind, "conv1_relu")
 
     def _file(self) -> str:
-        """Return the place of the ImageNet weights below `STORAGE`."""
+        """Return the path of the ImageNet weights below `STORAGE`."""
         kernels = "weights_tf_dim_ordering_tf_kernels"
         if self.kind == "mobilenetv2":
             return f"mobilenet_v2/mobilenet_v2_{kernels}_{float(self.width)}_224_no_top.h5"
@@ -75,11 +75,13 @@ class MobileNetBackbone(ApplicationsBackbone):
         return f"mobilenet/mobilenet_{WIDTHS[self.width]}_{side}_tf_no_top.h5"
 
     def taps(self, network: keras.Model) -> dict:
-        if self.kind == "mobilenetv2":  # of strided blocks the part before the stride
+        if self.kind == "mobilenetv2":  # the features of strided blocks before the stride
             return outputs_of(
                 network, [*(f"block_{n}_expand_relu" for n in (3, 6, 13)), "out_relu"]
             )
-        if self.kind in STRIDED:  # the same: activations there have no names
+        if (
+            self.kind in STRIDED
+        ):  # the same features, by other layers: the activations have no names
             pads = [f"expanded_conv_{n}_depthwise_pad" for n in STRIDED[self.kind]]
             wide = {f"C{i + 2}": network.get_layer(pad).input for i, pad in enumerate(pads)}
             return {**wide, "C5": network.outputs[-1]}

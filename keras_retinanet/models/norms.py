@@ -1,4 +1,4 @@
-"""Norms inside networks: making, replacing and freezing them."""
+"""Norms inside networks: make, replace and freeze them."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from .replace import replace_layers
 
 
 def groups_for(channels: int) -> int:
-    """Return 32, or the most groups that divide `channels` into 4 or more channels each."""
+    """Return the most groups, up to 32, that divide `channels` evenly, 4 or more in each."""
     groups = max(1, min(32, channels // 4))
     while channels % groups:
         groups -= 1
@@ -60,7 +60,7 @@ BACKBONE_NORMS: dict[str, Callable | None] = {
 def with_norm(network: keras.Model, norm: str) -> keras.Model:
     """Return `network` with every batch norm replaced by a norm, a key of `BACKBONE_NORMS`.
 
-    All other weights are kept, and the weights of the batch norm too with "sync_batch".
+    All other weights are kept; with "sync_batch" the weights of the batch norm too.
     """
     if norm not in BACKBONE_NORMS:
         raise ValueError(f"Unknown norm {norm!r}; known: {', '.join(BACKBONE_NORMS)}.")

@@ -18,25 +18,25 @@ from ..utils.anchors import PYRAMID_LEVELS, AnchorParameters
 from ..utils.resizing import RESIZES
 from ..utils.text import printable
 
-# Every option of a detector, with the value that `retinanet` and `retinanet_bbox` take unless they
-# are given another one. `RetinaNet` has no defaults: Keras must not rebuild a model without them.
+# Every option of a detector, with the default of `retinanet` and `retinanet_bbox`. `RetinaNet` has
+# no defaults, so that Keras cannot rebuild a model without its options.
 DEFAULTS: dict[str, Any] = {
     "anchors": AnchorParameters.default.get_config(),  # or AnchorParameters
     "pyramid_levels": PYRAMID_LEVELS,
     "coder": "corners",  # a name or dict for `coders.get`
     "normalization": None,  # a key of `NORMALIZATIONS` if it is part of the graph
-    "preprocessing": "caffe",  # the normalization that the caller applies if it is not
-    "backbone": None,  # its name
+    "preprocessing": "caffe",  # the normalization for the caller to apply otherwise
+    "backbone": None,  # name of the backbone
     "class_names": None,
     "image_min_side": Inputs.image_min_side,  # px
     "image_max_side": Inputs.image_max_side,  # px
     "resize": Inputs.resize,  # a key of `utils.resizing.RESIZES`
-    "canvases": Inputs.canvases,  # how images are padded
+    "canvases": Inputs.canvases,  # the rule for padding images
     "clip_margin": 0,  # px
     "detection": {},  # arguments of `retinanet_bbox` for post-processing
-    "progress": {},  # how far the training has come
+    "progress": {},  # the state of the training
 }
-# Options that files of earlier versions lack, with the value that those models were trained with.
+# Options that files of earlier versions lack, with the value that those versions used.
 ADDED_LATER: dict[str, object] = {}
 
 
@@ -45,7 +45,7 @@ def check_options(options: Any) -> None:
     if missing := [name for name in DEFAULTS if name not in options]:
         raise InputError(
             f"RetinaNet would lose its options {', '.join(missing)}. Build models with "
-            "`retinanet`, and copy them with copy.deepcopy: keras.models.clone_model drops options."
+            "`retinanet`, and copy them with copy.deepcopy, not keras.models.clone_model."
         )
     if unknown := [name for name in options if name not in DEFAULTS]:
         raise InputError(
@@ -81,7 +81,7 @@ def check_options(options: Any) -> None:
 
 
 def check_anchors(levels: Any, anchors: Any) -> None:
-    """Raise an InputError for anchors or levels that no pyramid has."""
+    """Raise an InputError for anchors or levels that a pyramid cannot have."""
     Pyramid(levels=tuple(levels))
     for name, row in AnchorParameters.of(anchors).rows().items():
         numbers = np.asarray(row, "float64")  # (n,)
@@ -117,5 +117,6 @@ def checked_names(class_names: Sequence[str]) -> list[str]:
     names = [] if isinstance(class_names, str) else list(class_names)
     texts = all(isinstance(name, str) for name in names)
     if not names or not texts or len(set(names)) < len(names):
-        raise InputError(f"Class names must be text, each once, not {reprlib.repr(class_names)}.")
+        got = reprlib.repr(class_names)
+        raise InputError(f"Class names must be different texts, at least one, got {got}.")
     return names

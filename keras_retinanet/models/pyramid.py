@@ -1,7 +1,7 @@
-"""The feature pyramid: C3..C5 of a backbone -> P3..P7, all of one width.
+"""The feature pyramid: C3..C5 of a backbone -> P3..P7, all with the same width.
 
-Lin et al. 2017, arXiv 1612.03144, as RetinaNet uses it (arXiv 1708.02002): P6 is a stride-2 3x3
-convolution of C5 and P7 one of ReLU(P6). Others take P6 from P5, or P7 from P6 without ReLU.
+Lin et al. 2017, arXiv 1612.03144, as RetinaNet uses it (arXiv 1708.02002): P6 is a 3x3 convolution
+of C5 with stride 2, and P7 one of ReLU(P6). Some detectors take P6 from P5, or P7 without ReLU.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def feature_pyramid(features: dict, pyramid: Pyramid) -> dict:
 
     Args:
         features: {"C3": (B, H/8, W/8, C), "C4": ..., "C5": ...}, and C2 for level 2.
-        pyramid: what the pyramid is made of.
+        pyramid: the levels, width and other options of the pyramid.
 
     Returns:
         {"P3": (B, H/8, W/8, F), ...} in the order of the levels, F being the pyramid's width.
@@ -76,7 +76,7 @@ def feature_pyramid(features: dict, pyramid: Pyramid) -> dict:
 
 
 def check(features: dict, pyramid: Pyramid) -> None:
-    """Raise the errors of `feature_pyramid`."""
+    """Raise the errors that `feature_pyramid` documents."""
     for name, value, known in (
         ("p6_from", pyramid.p6_from, ("C5", "P5")),
         ("strided_padding", pyramid.strided_padding, ("same", "symmetric")),

@@ -14,9 +14,12 @@ def replace_layers(
 ) -> keras.Model:
     """Return a copy of a functional network with each layer replaced by `replacement(layer)`.
 
-    A layer is copied if that is None. The copy takes `inputs` (B, H, W, 3), of any size and perhaps
-    the output of other layers; None for the inputs of `network`. Weights are copied if their names
-    and shapes stay the same.
+    A layer is copied if `replacement` returns None. Weights are copied if their names and shapes
+    stay the same.
+
+    Args:
+        inputs: images (B, H, W, 3) for the copy, perhaps the output of other layers; None for the
+            inputs of `network`.
     """
     source = network.inputs[0] if inputs is None else keras.utils.get_source_inputs(inputs)[0]
     inputs = source if inputs is None else inputs
@@ -57,7 +60,7 @@ def copy_weights(network: keras.Model, copy: keras.Model) -> None:
         elif shapes(layer) == shapes(other):
             other.set_weights(layer.get_weights())
         if isinstance(other, keras.layers.Normalization):
-            other.finalize_state()  # it calculates with constants made of its weights
+            other.finalize_state()  # the layer computes with constants made from its weights
 
 
 def shapes(layer: keras.layers.Layer) -> list[tuple]:

@@ -1,4 +1,4 @@
-"""ResNets: the ones of keras.applications, and a network for the ones that it lacks.
+"""ResNets: from keras.applications, and a network for those that keras.applications lacks.
 
 He et al. 2016, arXiv 1512.03385 (v1) and 1603.05027 (v2); Xie et al. 2017, arXiv 1611.05431
 (ResNeXt). `v1.5` strides in the 3x3 convolution of a block instead of the first 1x1. The name of a
@@ -141,7 +141,7 @@ class ResNetBackbone(ApplicationsBackbone):
         return residual_network(inputs, replace(self.networks[self.backbone], **self.options))
 
     def taps(self, network: keras.Model) -> dict:
-        if self.backbone.endswith("v2"):  # what the strided last block of a stage takes
+        if self.backbone.endswith("v2"):  # the input of the strided last block of a stage
             blocks = BLOCKS[int(self.backbone.removeprefix("resnet").removesuffix("v2"))]
             names = [f"conv{i + 2}_block{n}_preact_relu" for i, n in enumerate(blocks[:3])]
             return outputs_of(network, [*names, "post_relu"])
@@ -177,7 +177,7 @@ def convolution(
     groups: int = 1,
     padding: str = "symmetric",
 ) -> Tensor:
-    """Convolve x without bias; "symmetric" pads all sides alike, as PyTorch does."""
+    """Convolve x without bias; "symmetric" padding pads all sides alike, as in PyTorch."""
     symmetric = strides > 1 and padding == "symmetric"
     if symmetric and kernel > 1:
         x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
@@ -219,7 +219,7 @@ def residual_network(inputs: Tensor, spec: ResNet) -> keras.Model:
 
 
 def stem(x: Tensor, spec: ResNet) -> Tensor:
-    """Return images (B, H, W, 3) as (B, H/4, W/4, width), twice as wide for a deep stem."""
+    """Apply the stem to images (B, H, W, 3): (B, H/4, W/4, width), or 2 width for a deep stem."""
     convolve = partial(unit, epsilon=spec.epsilon)
     if spec.deep_stem:
         x = convolve(x, spec.width, 3, "conv1_1", strides=2)

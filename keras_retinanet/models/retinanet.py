@@ -1,4 +1,4 @@
-"""RetinaNet from backbone features, a pyramid and heads; and keras-retinanet's old names."""
+"""RetinaNet from backbone features, a pyramid and heads, and keras-retinanet's old names."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def retinanet_bbox(
     parallel_iterations: int = 32,
     **kwargs: Any,
 ) -> RetinaNet:
-    """Return `detections_model` of a training model, or of `retinanet(**kwargs)` without one."""
+    """Return `detections_model` of `model`, or of `retinanet(**kwargs)` if `model` is None."""
     if model is None:
         if anchor_params is not None:
             kwargs = {"num_anchors": anchor_params.num_anchors(), **kwargs}

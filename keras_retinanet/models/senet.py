@@ -1,8 +1,8 @@
 """Squeeze-and-excitation networks: SE-ResNet, SE-ResNeXt, SENet-154. Hu et al. 2018, arXiv
 1709.01507.
 
-As published for Caffe and kept in timm: SE-ResNets stride in the first 1x1 convolution of a
-bottleneck, the others in the 3x3, and the pool after the stem is padded only right and below.
+As published for Caffe and in timm: SE-ResNets stride in the first 1x1 convolution of a bottleneck,
+the other networks in the 3x3. The pool after the stem is padded only right and below.
 """
 
 from dataclasses import replace

@@ -14,7 +14,7 @@ from keras_retinanet.utils.anchors import AnchorParameters
 
 Recalls = dict[str, tuple[int, float | None]]  # {class name: (boxes, best possible recall)}
 OVERLAP = 0.5  # IoU at which training matches an anchor to an object
-SIZES = {"small": 0, "medium": 32**2, "large": 96**2}  # px² from which on a box is, as in COCO
+SIZES = {"small": 0, "medium": 32**2, "large": 96**2}  # smallest area in px², as in COCO
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Objects:
         levels: Sequence[int] | None,
         overlap: float = OVERLAP,
     ) -> np.ndarray:
-        """Return which boxes an anchor reaches at an IoU of `overlap`: (M,) bool."""
+        """Return a mask (M,) of the boxes that an anchor reaches at an IoU of `overlap`."""
         return reach(self.boxes, self.image_sizes, params, levels) >= overlap
 
     @property
@@ -42,7 +42,7 @@ class Objects:
 
 
 def objects_of(dataset: Dataset, sizing: Sizing) -> Objects:
-    """Return the `Objects` of a checked data set, at the size at which the model sees them."""
+    """Return the `Objects` of a checked data set, at the size that the model sees."""
     boxes, labels, image_sizes = [np.zeros((0, 4))], [np.zeros(0, int)], [np.zeros((0, 2), int)]
     for record in dataset.records:
         size = sizing.fit(record.size).size

@@ -37,5 +37,5 @@ def box_states(boxes: np.ndarray, sizes: ArrayLike, tolerance: float = TOLERANCE
 
 
 def usable(states: np.ndarray) -> np.ndarray:
-    """Return which boxes, clipped to their image, can be trained on: (n,) bool."""
+    """Return a mask (n,) of the boxes that can be trained on once clipped to their image."""
     return np.isin(states, (GOOD, CUT))

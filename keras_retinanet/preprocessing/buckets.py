@@ -1,11 +1,11 @@
-"""Padding buckets: the few sizes that images are padded to, so that compiled shapes are few.
+"""Padding buckets: the few sizes that images are padded to, so that few shapes are compiled.
 
-All sides are multiples of `STRIDE`. The three users know different things about their images:
+All sides are multiples of `STRIDE`. The three users of buckets choose them differently:
 
 - A `Loader` knows all of its images, and takes the buckets with the least padding (`buckets_for`).
-- A `Detector` knows one image at a time, and its boxes must not depend on the others: the bucket
-  follows from a list of usual aspect ratios (`ModelInput.bucket`).
-- A SavedModel's graph takes every shape without being compiled again: it only rounds up.
+- A `Detector` sees one image at a time, and an image's boxes must not depend on other images: it
+  takes the bucket from a list of usual aspect ratios (`ModelInput.bucket`).
+- A SavedModel's graph accepts every shape without compiling again: it only rounds sides up.
 """
 
 from collections import Counter
@@ -13,16 +13,17 @@ from collections.abc import Iterable
 
 Size = tuple[int, int]  # (width, height) px
 
-STRIDE = 32  # sides are multiples of it, so that every backbone rounds alike
+STRIDE = 32  # sides are multiples of 32, so that all backbones round alike
 MOST_BUCKETS = 4
-MANY = 128  # sizes; the time to join buckets grows with the cube of their number
+MANY = 128  # sizes; joining buckets takes time in the cube of their number
 
 
 def buckets_for(sizes: Iterable[Size], most: int = MOST_BUCKETS) -> list[Size]:
     """Return at most `most` padded sizes, in ascending order of area, that hold all `sizes`.
 
-    Sizes are rounded up to multiples of 32, or of 64, 128, ... while there are over `MANY` of them.
-    Then the two buckets whose union adds the least padding are joined until `most` are left.
+    Sides are rounded up to multiples of 32, or of 64, 128, ... as long as there are more than
+    `MANY` sizes. Then the two buckets whose union adds the least padding are joined, until `most`
+    buckets are left.
     """
     counts = _rounded(Counter(map(tuple, sizes)), STRIDE)
     largest = [max(sides) for sides in zip(*counts, strict=True)]
@@ -52,7 +53,7 @@ def _rounded(counts: Counter, stride: int) -> Counter:
 
 
 def rounded_up(side: int, stride: int = STRIDE) -> int:
-    """Return the least multiple of `stride` that is at least `side`."""
+    """Return the smallest multiple of `stride` that is at least `side`."""
     return -(-side // stride) * stride
 
 

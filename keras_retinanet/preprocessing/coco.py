@@ -20,7 +20,7 @@ class CocoGenerator(Generator):
         data_dir: folder with annotations/instances_<set_name>.json, and the images in
             images/<set_name> or <set_name>.
         set_name: such as "train2017".
-        **kwargs: of `Generator`.
+        **kwargs: arguments of `Generator`.
     """
 
     def __init__(self, data_dir: str | os.PathLike, set_name: str, **kwargs: Any) -> None:
@@ -34,7 +34,7 @@ class CocoGenerator(Generator):
 
     @functools.cached_property
     def coco(self) -> COCO:
-        """The file as a `pycocotools.coco.COCO`, read when first asked for."""
+        """The file as a `pycocotools.coco.COCO`, read on first use."""
         from pycocotools.coco import COCO
 
         return COCO(self.annotations_json)

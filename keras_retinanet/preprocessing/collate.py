@@ -11,7 +11,7 @@ from keras_retinanet import assigners
 from keras_retinanet.preprocessing.buckets import Size
 from keras_retinanet.utils.anchors import AnchorParameters, Grid, grid, guess_shapes
 
-MOST_SHAPES = 16  # whose anchors are kept: 4 padding buckets for each of a few scales
+MOST_SHAPES = 16  # shapes whose anchors are cached: 4 padding buckets at each of a few scales
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Anchoring:
         return assigners.get(self.assigner)
 
     def grid(self, shape: Sequence[int]) -> Grid:
-        """Return the anchors of a batch of `shape` (H, W, ...), kept for the next call."""
+        """Return the anchors of a batch of `shape` (H, W, ...), cached for the next call."""
         return _grid(self, tuple(map(int, shape[:2])))
 
     def match(self, shape: Sequence[int], annotations: dict, size: Size) -> np.ndarray:

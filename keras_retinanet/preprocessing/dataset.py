@@ -11,7 +11,7 @@ from keras_retinanet import boxes as box_math
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.box_faults import CUT, box_states, usable
 from keras_retinanet.preprocessing.image_info import ImageInfo, image_info
-from keras_retinanet.utils.text import listed, quoted
+from keras_retinanet.utils.text import counted, listed, quoted
 from keras_retinanet.utils.threads import in_threads
 
 
@@ -29,10 +29,10 @@ class Record:
     boxes: np.ndarray  # (n, 4) float32 xyxy px
     labels: np.ndarray  # (n,) int64, index into class_names
     ignore: np.ndarray  # (n,) bool: crowd, difficult, DontCare, group-of
-    area: np.ndarray  # (n,) float32 px²: the segment's where the file gives it, else the box's
+    area: np.ndarray  # (n,) float32 px²: of the segment if the file states it, else of the box
     origin: str = ""
     entries: Sequence[int | str] = ()
-    stated_size: tuple[int, int] | None = None  # (width, height) px as the annotation file has it
+    stated_size: tuple[int, int] | None = None  # (width, height) px that the annotation states
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +61,11 @@ def make_record(
     entries: Sequence[int | str] = (),
     stated_size: tuple[int, int] | None = None,
 ) -> Record:
-    """Make a `Record` of plain lists: dtypes set, area of the box and not ignored by default."""
-    # a number too large becomes infinity, and the box is dropped
+    """Make a `Record` from plain lists.
+
+    By default no box is ignored, and `area` is the area of the boxes.
+    """
+    # a number that is too large becomes infinity, and `checked` drops the box
     with np.errstate(over="ignore", invalid="ignore"):
         boxes = np.asarray(boxes, "float32").reshape(-1, 4)  # (n, 4)
         area = box_math.area(boxes) if area is None else np.asarray(area, "float32")
@@ -77,7 +80,7 @@ def make_record(
 
 
 def place_of(record: Record, index: int = 0) -> str:
-    """Return where box `index` of an image, or the image, was written: "train.csv: line 7"."""
+    """Return the place of box `index` in its file, such as "train.csv: line 7", else the image."""
     return f"{record.origin} {record.entries[index]}" if record.entries else record.path
 
 
@@ -86,7 +89,7 @@ def box_text(box: np.ndarray) -> str:
 
 
 def box_place(record: Record, index: int, more: str = "") -> str:
-    """Return where box `index` of a checked record was written, its corners, and `more`."""
+    """Return the place in a file of box `index` of a checked record, its corners, and `more`."""
     box, size = box_text(record.boxes[index]), "{} x {} px".format(*record.size)
     return f"{place_of(record, index)} (box {box} in {size}{more})"
 
@@ -122,11 +125,11 @@ def clipped(record: Record) -> Record:
 def checked(dataset: Dataset, strict: bool = False, need_boxes: bool = True) -> Dataset:
     """Fill in the size of every image and leave out unusable images and boxes.
 
-    Boxes drawn on an image as it is stored are turned upright with it (EXIF orientation). Drops
-    images that are missing, unreadable or truncated, and boxes that are not `usable`; clips boxes
-    that stick out of their image. Each of the three is one counted `UserWarning` that names the
-    first case (clipping by up to 1 px goes without). Images whose size the reader has found are not
-    opened again.
+    Drops images that are missing, unreadable or truncated, drops boxes that are not `usable`, and
+    clips boxes that stick out of their image. Each of the three gives one `UserWarning` with the
+    number of cases and the first case; clipping by up to 1 px gives none. Boxes drawn on the image
+    as it is stored are turned upright with it (EXIF orientation). Images whose size the reader has
+    found are not opened again.
 
     Args:
         strict: raise instead of warning.
@@ -148,7 +151,7 @@ def checked(dataset: Dataset, strict: bool = False, need_boxes: bool = True) -> 
     count = sum(len(record.boxes) for record in records)
     for deed, cases, total, what in (
         ("Dropped", faults, len(dataset.records), "images that are missing or unreadable"),
-        ("Dropped", dropped, count, "boxes that have no area or lie off their image"),
+        ("Dropped", dropped, count, "boxes that have no area or lie outside their image"),
         ("Clipped", cut, count, "boxes that stick out of their image by over 1 px"),
     ):
         if strict and cases:
@@ -166,7 +169,7 @@ def checked(dataset: Dataset, strict: bool = False, need_boxes: bool = True) -> 
 def warn_counted(
     deed: str, cases: Sequence[str], total: int, what: str | None, level: int = 4
 ) -> None:
-    """Warn of the number of cases and the first, if there are any, at the caller `level` up."""
+    """Warn of the number of cases and the first case, if any; `level` is the `stacklevel`."""
     if cases:
         message = f"{deed} {len(cases)} of {total} {what}; the first: {cases[0]}."
         warnings.warn(message, UserWarning, stacklevel=level)
@@ -176,14 +179,15 @@ def report_outside(dataset: Dataset, strict: bool = False) -> None:
     """Warn of files outside the data set's folder, or raise under `strict`."""
     if dataset.outside:
         count, first = len(dataset.outside), dataset.outside[0]
-        message = f"Files outside the data set's folder are read: {count}; the first: {first}."
+        files = counted(count, "file")
+        message = f"Read {files} outside the data set's folder; the first: {first}."
         if strict:
-            raise InputError(f"{message} Name their folder as the folder of the images.")
+            raise InputError(f"{message} Pass their folder as the folder of the images.")
         warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def _with_size(record: Record) -> Record | str:
-    """Return the record with the size of its image, or the fault of an image without one."""
+    """Return the record with the size of its image, or the reason why the image has none."""
     try:
         return record if record.size else upright(record, image_info(record.path))
     except InputError as error:
@@ -193,8 +197,8 @@ def _with_size(record: Record) -> Record | str:
 def upright(record: Record, info: ImageInfo) -> Record:
     """Return the record with the size of its upright image.
 
-    Its boxes are taken to be drawn on the upright image, unless the annotation states the size of
-    the image as it is stored; then they are turned upright with it.
+    Boxes are on the upright image, unless the annotation states the size of the stored image; then
+    they are turned upright with it.
     """
     if record.stated_size != info.stored_size or info.stored_size == info.size:
         return dataclasses.replace(record, size=info.size)

@@ -1,4 +1,4 @@
-"""Epochs: which images share a batch, in which order, and which images are repeated."""
+"""Epochs: the grouping of images into batches, their order, and the repetition of rare images."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class Batching:
 
     Attributes:
         batch_size: images in a batch.
-        group_method: "bucket" (images of one padding bucket), "ratio" (of like aspect ratio),
-            "random" or "none" (the order of the data set).
+        group_method: "bucket" (images of one padding bucket), "ratio" (images of similar aspect
+            ratio), "random" or "none" (the order of the data set).
         shuffle: draw a new order for each epoch.
-        repeat_threshold: images with a class that is in a smaller share (0..1) of the images than
-            this are repeated (`repeat_factors`); 0 repeats none.
+        repeat_threshold: share of images, 0 to 1. Images with a class that fewer images show are
+            repeated (`repeat_factors`); 0 repeats none.
     """
 
     batch_size: int = 1
@@ -59,7 +59,7 @@ def batches_of(
 
     Args:
         lists: image indices; no batch holds images of two lists.
-        factors: (n,), how often each image is seen in an epoch, 1 or more; None for once.
+        factors: (n,), how often an epoch has each image, 1 or more; None for once.
     """
     if factors is not None:
         lists = [repeated(indices, factors, rng) for indices in lists]
@@ -78,7 +78,7 @@ def batches_of(
 
 
 def repeat_factors(dataset: Dataset, threshold: float) -> np.ndarray:
-    """Return how often each of n images is to be seen in an epoch: (n,), 1 or more.
+    """Return how often an epoch should have each of n images: (n,), 1 or more.
 
     The factor of a class is sqrt(threshold / share of the images that show it), but at least 1.
     An image has the largest factor of its classes. Gupta et al. 2019, arXiv 1908.03195.
@@ -94,8 +94,8 @@ def repeat_factors(dataset: Dataset, threshold: float) -> np.ndarray:
 def repeated(indices: np.ndarray, factors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the indices in their order, each as often as its factor says.
 
-    A factor of 1.4 gives an image once, and twice in four of ten epochs. The number of indices is
-    always the same, so that all epochs are equally long.
+    With a factor of 1.4, four of ten epochs have the image twice and the others once. The number of
+    indices is always the same, so all epochs are equally long.
     """
     if not len(indices):
         return indices

@@ -1,4 +1,4 @@
-"""One training example: an image, its annotations, and the size at which the model sees them."""
+"""One training example: an image, its annotations, and the size that the model sees."""
 
 import warnings
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from keras_retinanet.utils.resizing import RESIZES, Fit, stretched
 
 @dataclass(frozen=True)
 class Sizing:
-    """The size at which the model sees images.
+    """The size to which images are resized for the model.
 
     Attributes:
-        min_side, max_side: px that the short and the long side are fitted to; `min_side` None
-            leaves images at the size they have.
+        min_side, max_side: px of the short side, and the most px of the long side; with `min_side`
+            None, images keep their size.
         rule: a key of `RESIZES`, the project whose rounding is followed.
-        multi_scale: short sides in px of which each training batch takes one, with the long side
-            in proportion; () for `min_side`.
+        multi_scale: short sides in px; each training batch takes one, and its long side changes in
+            proportion. () takes `min_side`.
     """
 
     min_side: int | None = Inputs.image_min_side
@@ -35,7 +35,7 @@ class Sizing:
         choose(RESIZES, "rule", self.rule)
 
     def fit(self, size: Size, side: int | None = None) -> Fit:
-        """Return how an image of `size` px is resized, to the short `side` px if given."""
+        """Return the `Fit` of an image of `size` px, with a short side of `side` px if given."""
         if self.min_side is None:
             return stretched(size, size)
         side = side or self.min_side
@@ -69,7 +69,7 @@ class ImageReader:
         """Return an image (H, W, 3) uint8 BGR, or None if it is broken.
 
         Raises:
-            InputError: if the image is broken and `strict`, or if all images are.
+            InputError: if the image is broken and `strict`, or if all images are broken.
         """
         try:
             return read_image_bgr(self.records[index].path)

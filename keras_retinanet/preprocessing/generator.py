@@ -45,13 +45,13 @@ class Generator(keras.utils.PyDataset):
     commands use `preprocessing.loader.Loader` instead.
 
     Args:
-        dataset: of a reader of `preprocessing.readers`.
+        dataset: as a reader of `preprocessing.readers` returns it.
         transform_generator: gives a 3x3 matrix for each image (`utils.transform`).
         visual_effect_generator: gives a function of BGR images for each image (`utils.image`).
-        group_method: "ratio" (images of like aspect ratio share a batch), "random" or "none".
+        group_method: "ratio" (images of similar aspect ratio share a batch), "random" or "none".
         shuffle_groups: shuffle the batches of each epoch.
         image_min_side, image_max_side: px that images are resized to.
-        transform_parameters: how transforms fill and interpolate.
+        transform_parameters: the fill and interpolation of transforms.
         compute_anchor_targets: makes the dense targets, see `anchor_targets_bbox`.
         compute_shapes: gives the feature shapes of an image shape (`utils.anchors.grid`).
         preprocess_image: applied to BGR images; None gives uint8 RGB, for models that normalize.
@@ -59,7 +59,7 @@ class Generator(keras.utils.PyDataset):
         compact: give {"boxes", "labels", "matches"} (`collate.compact_targets`) instead of the
             dense (regression (B, N, 5), classification (B, N, K + 1)).
         anchor_params, pyramid_levels: the model's anchors; `config` overrides them.
-        seed: of the order of images and batches.
+        seed: decides the order of images and batches.
         **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of Keras's PyDataset.
 
     Attributes:
@@ -179,7 +179,7 @@ class Generator(keras.utils.PyDataset):
             good = box_states(boxes, image.shape[1::-1], tolerance=0) == GOOD
             if not good.all():
                 warnings.warn(
-                    f"Dropped boxes without area or beyond the image {self.image_path(group[i])} "
+                    f"Dropped boxes without area or outside the image {self.image_path(group[i])} "
                     f"of shape {image.shape}: {boxes[~good].tolist()}",
                     UserWarning,
                     stacklevel=2,
@@ -265,7 +265,7 @@ class Generator(keras.utils.PyDataset):
         images, annotations = self.random_transform_group(images, annotations)
         images, annotations = self.preprocess_group(images, annotations)
         targets = self.compute_targets(images, annotations)
-        targets = targets if isinstance(targets, dict) else tuple(targets)  # Keras takes no lists
+        targets = targets if isinstance(targets, dict) else tuple(targets)  # Keras accepts no lists
         return self.compute_inputs(images), targets
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ from keras_retinanet.utils.threads import in_threads
 
 TAIL = 65_536  # bytes at the end of an image file that are checked
 ENDINGS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "GIF": b"\0;"}
-LENGTHS = {"BMP": (2, 0), "WEBP": (4, 8)}  # where the head states the length, and what it omits
+LENGTHS = {"BMP": (2, 0), "WEBP": (4, 8)}  # offset of the length, and bytes that it leaves out
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ImageInfo:
 
 
 def image_info(path: str | os.PathLike) -> ImageInfo:
-    """Read the head and the tail of an image file; decode it only if the tail looks cut off.
+    """Read the head and the tail of an image file; decode it only if the tail looks truncated.
 
     Raises:
         InputError: if the file is missing, not an image, or truncated.
@@ -61,10 +61,10 @@ def image_info(path: str | os.PathLike) -> ImageInfo:
     except InputError:
         raise
     except UnidentifiedImageError:
-        raise InputError(f"{path}: not an image, or cut off too early.") from None
-    except Exception as error:  # each format raises other errors for damaged files
+        raise InputError(f"{path}: not an image, or truncated.") from None
+    except Exception as error:  # the errors for damaged files differ between formats
         reason = str(error) or type(error).__name__
-        raise InputError(f"{path}: damaged or cut off ({reason}).") from None
+        raise InputError(f"{path}: damaged or truncated ({reason}).") from None
 
 
 def image_sizes(paths: Iterable) -> list[tuple[int, int] | None]:
@@ -80,8 +80,8 @@ def image_sizes(paths: Iterable) -> list[tuple[int, int] | None]:
 
 
 def _needs_decoding(image: Image.Image, path: str | os.PathLike) -> bool:
-    """Return True if a file does not end as its format does, or a PNG file has its EXIF behind the
-    pixels, where only decoding finds it. Formats without a certain end are always decoded.
+    """Return True if the end of a file is not the end of its format, or its format has no fixed
+    end, or a PNG file has its EXIF data behind the pixels, where only decoding finds them.
     """
     source = image_source(path)
     with open(path, "rb") if source is path else source as file:

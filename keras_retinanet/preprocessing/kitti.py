@@ -12,10 +12,10 @@ class KittiGenerator(Generator):
     """Batches of a KITTI data set.
 
     Args:
-        base_dir: folder with <subset>/labels and <subset>/images, or KITTI's own.
+        base_dir: folder with <subset>/labels and <subset>/images, or in KITTI's layout.
         subset: such as "train".
         classes: names in the order of their labels, or {name: label}.
-        **kwargs: of `Generator`.
+        **kwargs: arguments of `Generator`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The loader of a training: batches of images with matched anchors, each a function of its step."""
+"""The training loader: batches of images with matched anchors, each a function of its step."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -43,7 +43,7 @@ class Loader:
         augmentation: a key of `AUGMENTATIONS`, or {operation: {"chance", "strength"}}.
         normalize: turns an RGB image (H, W, 3) uint8 into the model's input (H, W, 3), for models
             that do not contain their normalization.
-        seed: with epoch and index, the source of all randomness.
+        seed: with epoch and index, decides all random changes.
         strict: raise an InputError at a broken image instead of leaving it out with a warning.
         failure: the InputError that ended a stream; TensorFlow passes on only its text.
     """
@@ -75,14 +75,14 @@ class Loader:
         return len(self.groups_of(0))
 
     def stream(self, start: int = 0, workers: int = 1, ahead: int = 10) -> Iterable[Batch]:
-        """Return the batches from step `start` on, without end, as Keras's `fit` takes them.
+        """Return the batches from step `start` on, without end, for Keras's `fit`.
 
-        On TensorFlow Keras fixes the shapes of other iterables from their first two batches, so
-        there it is a `tf.data.Dataset` that leaves height, width and the number of anchors open.
+        On TensorFlow, Keras fixes the shapes of an iterable by its first two batches, so the result
+        is a `tf.data.Dataset` that leaves height, width and the number of anchors open.
 
         Args:
             workers: threads that make batches.
-            ahead: batches that are kept ready.
+            ahead: number of batches to make ahead.
         """
         import keras  # only here: batches need no backend
 
@@ -109,7 +109,7 @@ class Loader:
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
 
     def batch_at(self, step: int) -> Batch:
-        """Return the batch of a step counted from the start of the training, over all epochs."""
+        """Return the batch of a step, counted from the start of training over all epochs."""
         epoch, index = divmod(step, len(self))
         group, side = self.groups_of(epoch)[index], self.side_of(epoch, index)
         seeds = [(self.seed, epoch, image, row) for row, image in enumerate(group)]
@@ -126,11 +126,11 @@ class Loader:
     def example(self, index: int, seed: tuple[int, ...], side: int | None = None) -> Example:
         """Return an image (H, W, 3), augmented and resized, and its annotations.
 
-        A broken image has no pixels: its row of the batch stays black, and all of its anchors are
-        ignored.
+        A broken image gives an array without pixels: its row of the batch stays black, and all of
+        its anchors are ignored.
 
         Args:
-            seed: of the augmentation.
+            seed: decides the augmentation.
             side: px of the short side; None takes the side of `sizing`.
         """
         record = self.dataset.records[index]
@@ -163,7 +163,7 @@ class Loader:
         return self._batches(epoch if self.batching.shuffle else 0)
 
     def images_of(self, step: int) -> list[str]:
-        """Return the paths of the images of a step counted from the start of the training."""
+        """Return the paths of the images of a step, counted from the start of training."""
         epoch, index = divmod(step, len(self))
         return [str(self.dataset.records[image].path) for image in self.groups_of(epoch)[index]]
 

@@ -14,8 +14,8 @@ class OpenImagesGenerator(Generator):
     Args:
         main_dir, subset, version, labels_filter, parent_label: see `read_open_images`; `version`
             matters only if the folder has files of several versions.
-        annotation_cache_dir: not used: reading needs no cache.
-        **kwargs: of `Generator`.
+        annotation_cache_dir: not used, because reading needs no cache.
+        **kwargs: arguments of `Generator`.
     """
 
     def __init__(

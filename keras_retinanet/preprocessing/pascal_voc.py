@@ -9,7 +9,7 @@ from keras_retinanet.preprocessing.readers.pascal_voc import read_pascal, voc_cl
 
 
 class PascalVocGenerator(Generator):
-    """Batches of a Pascal VOC data set; arguments of `read_pascal`, **kwargs go to `Generator`."""
+    """Batches of a Pascal VOC data set, see `read_pascal`; **kwargs go to `Generator`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Data sets on disk: from a path, whose format is recognised, to a `Dataset` of one split."""
+"""Data sets on disk: recognize the format of a path, and read one split as a `Dataset`."""
 
 import dataclasses
 import os
@@ -25,9 +25,9 @@ class DataSource:
     """Annotations on disk, not yet read.
 
     Args:
-        kind: their format, a key of `READERS`.
+        kind: the format of the annotations, a key of `READERS`.
         classes: the class names in label order, or a class file of rows `name,id`. None takes the
-            class names in the annotations. Formats that list their classes ignore it.
+            class names in the annotations. Formats that list their classes ignore this argument.
         images: the folder of the images, if it is not the format's usual one.
         options: keywords of the format's reader, see `OPTIONS`.
     """
@@ -55,13 +55,14 @@ class DataSource:
     def choose_split(
         self, wanted: str | None = None, usual: Sequence[str] = (), needed: bool = True
     ) -> str | None:
-        """Return the wanted split, else the first of the usual ones that is there, else the only
-        split. Returns None for data without named splits, and if nothing is `needed` and no usual
-        split is there.
+        """Return the wanted split, else the first usual split that exists, else the only split.
+
+        Returns None for data without named splits, and if no usual split exists and none is
+        `needed`.
 
         Raises:
-            InputError: a split is wanted but the data have none, or there are several and none is a
-                usual one.
+            InputError: a split is wanted but the data have no named splits, or there are several
+                splits and none of the usual ones.
         """
         splits = self.splits()
         if wanted and not splits:
@@ -85,7 +86,8 @@ class DataSource:
 
         Args:
             classes: the class names to expect if neither the annotations nor the source list them.
-            faults: receives a line for each entry that cannot be read; None raises the first.
+            faults: a list that gets a line for each entry that cannot be read; None raises the
+                first one.
         """
         arguments = {"images_dir": self.images, "faults": faults, **self.options}
         classes = self.class_names() or classes
@@ -121,12 +123,12 @@ def open_dataset(
 
     Args:
         path: the annotation file, or the data set's folder.
-        kind: its format, a key of `readers.READERS`; None recognises it from the files.
-        split: such as "train" or "val2017"; None takes the only one.
+        kind: the format, a key of `readers.READERS`; None recognizes it.
+        split: such as "train" or "val2017"; None takes the only split.
         classes: the class names in label order, or a class file of rows `name,id`.
         images: the folder of the images, if it is not the format's usual one.
         usual: the splits to take if `split` is None and there are several, most preferred first.
-        **options: of the format, see `OPTIONS`.
+        **options: options of the format, see `OPTIONS`.
 
     Raises:
         InputError: names the file, and the line or entry, that cannot be used.
@@ -169,10 +171,11 @@ def read_splits(
 ) -> dict[str, tuple[Dataset, list[str] | None]]:
     """Return {split: (Dataset, faults)} of several splits, not yet checked.
 
-    They share one list of classes: the first split's, then the classes that other splits add.
+    The splits share one list of classes: the first split's classes, then those that other splits
+    add.
 
     Args:
-        splits: their names; None takes all that share no image.
+        splits: names of splits; None takes all splits that share no image.
         val_path: annotations of the same kind, added as "val".
         tolerant: collect entries that cannot be read as faults; False raises an InputError.
     """
@@ -187,7 +190,7 @@ def read_splits(
     for name, split, at in wanted:
         faults: list[str] | None = [] if tolerant else None
         found[name] = at.read(split, faults=faults), faults
-        if tolerant:  # else `checked` says so
+        if tolerant:  # else `checked` warns
             report_outside(found[name][0])
     classes = dict.fromkeys(name for data, _ in found.values() for name in data.class_names)
     return {

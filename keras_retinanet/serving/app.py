@@ -36,8 +36,8 @@ class Settings:
     """The settings of the HTTP interface.
 
     Attributes:
-        token: that every request must bear; None for none.
-        watch: seconds between two looks for new versions; None for never.
+        token: the token that every request must have; None if no token is needed.
+        watch: seconds between two checks for new versions; None for no checks.
     """
 
     limits: Limits = Limits()
@@ -116,7 +116,7 @@ class Server:
 
 
 def add_pages(app: FastAPI, models: Models, metrics: Metrics) -> None:
-    """Add the page for people, and the routes for those who run the server."""
+    """Add the page for people, and the routes for operators."""
     page = resources.files(__package__).joinpath("page.html").read_text("utf-8")
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
@@ -160,12 +160,12 @@ def add_pages(app: FastAPI, models: Models, metrics: Metrics) -> None:
 
 
 def classes_of(version: Version) -> list[str]:
-    """Return the class names of a version, numbers if it has no names."""
+    """Return the class names of a version, or numbers if it has no names."""
     return list(version.info.class_names or map(str, range(version.info.num_classes)))
 
 
 def add_detect(app: FastAPI, server: Server) -> None:
-    """Add the route for people: one image in, its objects out."""
+    """Add the route /detect: an image in, its objects out."""
 
     @app.post("/detect", responses=openapi.DETECT, openapi_extra=openapi.DETECT_BODY)
     async def detect(

@@ -36,8 +36,8 @@ class Batcher:
         most: images in a batch. Batches are filled up to 1, 2, 4, ... or `most` images, so that
             the model sees few shapes.
         wait: seconds that an image waits for others of its bucket.
-        queue: images that may wait; further ones are refused with 429.
-        observe: called with the images and the seconds of each batch.
+        queue: number of images that may wait; more are refused with 429.
+        observe: called with the number of images and the seconds of each batch.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Batcher:
 
 
 def settle(batch: Sequence[Waiting], how: Callable, values: Sequence) -> None:
-    """Give an answer to each request of a batch that still waits for it."""
+    """Give each request of a batch its answer, if the request still waits."""
     for entry, value in zip(batch, values, strict=True):
         if not entry.answer.done():
             how(entry.answer, value)

@@ -14,8 +14,8 @@ class Refused(Exception):
     """A request that the server does not carry out.
 
     Attributes:
-        status: of the answer, from 400 on.
-        sentence: its text.
+        status: the status of the answer, 400 or more.
+        sentence: the text of the answer.
         headers: further headers of the answer.
     """
 
@@ -31,11 +31,11 @@ class Limits:
     """The largest request that the server accepts.
 
     Attributes:
-        megabytes: of a request's body.
-        megapixels: of an image.
-        images: in a request.
-        seconds: from the first byte of a request to its answer.
-        queue: images that wait for a model; further ones are refused with 429.
+        megabytes: size of a request's body.
+        megapixels: size of an image.
+        images: number of images in a request.
+        seconds: time from the first byte of a request to its answer.
+        queue: number of images that may wait for a model; more are refused with 429.
     """
 
     megabytes: float = 32
@@ -69,6 +69,6 @@ class Limits:
                 size = image.size
         except InputError:
             raise Refused(413, "The image has too many pixels.") from None
-        except Exception:  # Pillow's readers raise many kinds
+        except Exception:  # Pillow's readers raise many kinds of errors
             raise Refused(415, "The body is not an image of a known format.") from None
         self.check_pixels(*size)

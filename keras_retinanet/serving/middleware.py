@@ -1,4 +1,4 @@
-"""ASGI middleware: what happens to every request before its route."""
+"""ASGI middleware: the checks of every request before its route."""
 
 from __future__ import annotations
 

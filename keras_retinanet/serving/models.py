@@ -1,4 +1,4 @@
-"""The models that the server holds: versions, loading, and changing them under load."""
+"""The models of the server: versions, loading, and replacing them under load."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Running:
     """The settings of loaded models.
 
     Attributes:
-        batch: images in a batch at most.
+        batch: largest number of images in a batch.
         wait: seconds that an image waits for others of its padding bucket.
-        queue: images that may wait.
-        workers: processes for each model.
-        settings: of `engines.open_engine`.
+        queue: number of images that may wait.
+        workers: number of processes for each model.
+        settings: arguments of `engines.open_engine`.
     """
 
     batch: int = 8
@@ -59,11 +59,11 @@ class Version:
 
     @property
     def restarts(self) -> int:
-        """The times that a process of this version died and was started again."""
+        """The number of times that a process of this version died and was restarted."""
         return sum(engine.restarts for engine in self.engines)
 
     async def close(self) -> None:
-        """Answer what is waiting, then end the processes."""
+        """Answer the waiting requests, then end the processes."""
         await self.batcher.close()
         for engine in self.engines:
             await asyncio.to_thread(engine.close)
@@ -74,7 +74,7 @@ class Served:
     """A model by name, from a file or from a folder of numbered versions.
 
     Attributes:
-        seen: the fingerprint of each version's file when it was loaded, or failed to.
+        seen: the fingerprint of each version's file at the last attempt to load it.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Served:
     seen: dict[int, tuple] = field(default_factory=dict)
 
     def latest(self) -> Version:
-        """Return the version of the highest number. Raises `Refused` if none is loaded."""
+        """Return the version with the highest number. Raises `Refused` if none is loaded."""
         if not self.versions:
             raise Refused(503, f"The model {self.name} is not loaded yet.")
         return self.versions[max(self.versions)]
@@ -98,7 +98,7 @@ class Served:
         return self.versions[number]
 
     def found(self, count: int) -> dict[int, Path]:
-        """Return the files of the newest `count` versions by number; a lone file is version 1."""
+        """Return the files of the newest `count` versions by number; a single file is version 1."""
         if not self.path.is_dir() or (self.path / "saved_model.pb").exists():
             return {1: self.path}
         numbered = {
@@ -113,8 +113,8 @@ class Models:
 
     Args:
         paths: model files, or folders of versions 1/, 2/, ..., by name.
-        running: their settings.
-        versions: the newest versions of a folder that are served.
+        running: the settings of the models.
+        versions: number of newest versions in a folder to serve.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Models:
         return all(served.versions for served in self.served.values())
 
     async def refresh(self) -> list[str]:
-        """Load new and changed versions, then let go of old ones; return what failed.
+        """Load new and changed versions, then close old ones; return the failures.
 
         Requests that wait for an old version are answered by it.
         """
@@ -163,7 +163,7 @@ class Models:
         return failures
 
     async def load(self, served: Served, number: int, path: Path) -> list[str]:
-        """Load a version if its file is new or has changed; return what failed."""
+        """Load a version if its file is new or has changed; return the failure, if any."""
         mark = fingerprint(path)
         if served.seen.get(number) == mark:
             return []
@@ -189,7 +189,7 @@ class Models:
         self.closing = asyncio.create_task(version.close())
 
     async def close(self) -> None:
-        """Answer what is waiting and end all processes."""
+        """Answer the waiting requests, then end all processes."""
         for served in self.served.values():
             for version in served.versions.values():
                 await version.close()
@@ -199,7 +199,7 @@ def model_in(folder: Path) -> Path:
     """Return the model of a version's folder: the SavedModel itself, or the only model file.
 
     Raises:
-        InputError: there is none, or several.
+        InputError: if there is no model, or several.
     """
     if (folder / "saved_model.pb").exists():
         return folder
@@ -211,7 +211,7 @@ def model_in(folder: Path) -> Path:
 
 
 def fingerprint(path: Path) -> tuple:
-    """Return what changes when a file, or the files of a SavedModel, are written again."""
+    """Return a value that changes if a file, or the files of a SavedModel, are written again."""
     try:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
@@ -220,10 +220,10 @@ def fingerprint(path: Path) -> tuple:
 
 
 def named_paths(texts: Sequence[str]) -> dict[str, Path]:
-    """Return {name: path} of PATH or NAME=PATH; the name is the file's by default.
+    """Return {name: path} of PATH or NAME=PATH; by default a model has its file's name.
 
     Raises:
-        InputError: there is no such file, or a name is unfit for a URL or used twice.
+        InputError: if there is no such file, or a name is unfit for a URL or used twice.
     """
     paths: dict[str, Path] = {}
     for text in texts:

@@ -21,8 +21,8 @@ class DetectorDeployment:
     """A detector that answers images, in batches that Ray forms.
 
     Args:
-        path: of the model file, on every machine.
-        **options: of `Detector.load`.
+        path: the path of the model file, the same on every machine.
+        **options: options of `Detector.load`.
     """
 
     def __init__(self, path: str, **options: Any) -> None:

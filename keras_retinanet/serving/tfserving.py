@@ -30,7 +30,7 @@ def images_of(body: Any, limits: Limits) -> list[Image]:
     """Return the images in the body of a predict request.
 
     Raises:
-        Refused: the body is no such request, or is beyond the limits.
+        Refused: if the body is not such a request, or is beyond the limits.
     """
     if not isinstance(body, dict):
         raise Refused(400, "The body must be a JSON object.")

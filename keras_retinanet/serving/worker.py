@@ -1,4 +1,4 @@
-"""A model in a process of its own, so that its crash costs no request."""
+"""A model in a separate process, so that a crash loses no request."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ RETRIES = 2  # new processes for one batch
 
 
 class WorkerEngine(Engine):
-    """An engine that runs in another process, which is started again when it dies.
+    """An engine that runs in another process, and restarts the process if it dies.
 
     Args:
-        path: of the model file.
-        **settings: of `engines.open_engine`.
+        path: the path of the model file.
+        **settings: arguments of `engines.open_engine`.
 
     Raises:
-        InputError: the file cannot be loaded.
+        InputError: if the file cannot be loaded.
     """
 
     def __init__(self, path: str | os.PathLike, **settings: Any) -> None:
@@ -61,7 +61,7 @@ class WorkerEngine(Engine):
             return self.ask(images)
 
     def ask(self, images: np.ndarray) -> Outputs:
-        """Send a batch to the process, and return what it finds or raise what it raises."""
+        """Send a batch to the process, and return its results or raise its error."""
         self.connection.send(images)
         found = self.connection.recv()
         if isinstance(found, Exception):

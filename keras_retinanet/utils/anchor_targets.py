@@ -1,4 +1,4 @@
-"""Dense targets: every anchor's label and encoded box, as older training scripts take them."""
+"""Dense targets: every anchor's label and encoded box, for older training scripts."""
 
 from __future__ import annotations
 

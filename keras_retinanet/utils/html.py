@@ -1,4 +1,4 @@
-"""Parts of the HTML pages that commands write: one file each, which needs no other."""
+"""Parts of the HTML pages that commands write; each page is a single self-contained file."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ INTERPOLATIONS = {
 
 
 def preprocess_image(x: np.ndarray, mode: str = "caffe") -> np.ndarray:
-    """Return pixel values 0..255 as ImageNet backbones take them, in a new float32 array.
+    """Return pixel values of 0..255 normalized for ImageNet backbones, in a new float32 array.
 
     `caffe` subtracts the ImageNet mean (of BGR images); `tf` scales to -1..1.
     """
@@ -153,7 +153,7 @@ def adjust_saturation(image: np.ndarray, factor: float) -> np.ndarray:
 class VisualEffect:
     """One change of colours, called with a BGR uint8 image (H, W, 3); returns a new one.
 
-    On RGB images the hue turns the other way round.
+    On RGB images the hue turns in the opposite direction.
     """
 
     contrast_factor: float = 1

@@ -71,7 +71,7 @@ def open_image(path: File) -> Image.Image:
 
 @contextlib.contextmanager
 def decoding(image: Image.Image) -> Iterator[None]:
-    """Wait until the image fits into `TOGETHER`; a larger one waits for all others to end."""
+    """Wait until the image fits into `TOGETHER`; a larger image waits until no other is decoded."""
     global _in_use
     pixels = min(image.width * image.height, TOGETHER)
     with _changed:
@@ -102,7 +102,7 @@ def upright_image(path: File) -> Iterator[Image.Image]:
                 opened.close()
         except InputError:
             raise
-        except Exception as error:  # Pillow's decoders raise many kinds
+        except Exception as error:  # Pillow's decoders raise many kinds of errors
             reason = "too little memory" if isinstance(error, MemoryError) else error
             if isinstance(error, UnidentifiedImageError):
                 reason = "not an image of a known format"
@@ -121,8 +121,8 @@ def upright_image(path: File) -> Iterator[Image.Image]:
 def read_image_rgb(path: File) -> np.ndarray:
     """Read an image file as an upright (H, W, 3) uint8 RGB array.
 
-    The EXIF orientation is applied and transparency dropped. Grey of 16 bits is scaled to 8, and so
-    is floating point of 0 to 1; of 0 to 255 it is rounded.
+    The EXIF orientation is applied and transparency dropped. 16-bit grey and floating point of 0 to
+    1 are scaled to 8 bits; floating point of 0 to 255 is rounded.
 
     Raises:
         InputError: if the file is missing, is not an image, is broken, or is too large.

@@ -45,7 +45,7 @@ def note_inputs(paths: Iterable[str | os.PathLike]) -> None:
 def check_outputs(
     outputs: Mapping[str, Iterable[str | os.PathLike]], inputs: Iterable[str | os.PathLike] = ()
 ) -> None:
-    """Check that every output can be written without losing anything but an earlier output.
+    """Check that every output can be written, and overwrites nothing but an earlier output.
 
     Args:
         outputs: {option: the files it writes}, such as {"--json": ["figures.json"]}.
@@ -139,7 +139,7 @@ def move_files(source: str | os.PathLike, target: str | os.PathLike, suffix: str
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a UTF-8 file completely or not at all; what UTF-8 cannot hold becomes an escape."""
+    """Write a UTF-8 file completely or not at all; characters that UTF-8 lacks are escaped."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
 
@@ -162,7 +162,7 @@ def copy_file(source: str | os.PathLike, target: str | os.PathLike, link: bool =
 
 
 def make_folder(path: str | os.PathLike) -> None:
-    """Make a folder and the folders above it, where they are missing."""
+    """Make a folder and its parent folders if they are missing."""
     path = Path(path)
     for folder in reversed([each for each in (path, *path.parents) if not each.exists()]):
         _to_undo(_remove_folder, folder)

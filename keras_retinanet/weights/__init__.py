@@ -1,4 +1,4 @@
-"""Weights of other projects: their files become models of this one, checked tensor by tensor."""
+"""Import weights of other projects as models of this package, checked tensor by tensor."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Imported(NamedTuple):
-    """A model with the weights of a file, and the assumptions where the file is silent."""
+    """A model with the weights of a file, and assumptions about what the file does not state."""
 
     model: keras.Model
     assumed: tuple[str, ...] = ()
 
 
-SOURCES = {  # the module that knows the source's names and dialect, and the options it takes
+SOURCES = {  # {source: (its module, the options that it takes)}
     "keras-retinanet": ("keras_retinanet", ("anchors",)),
     "torchvision": ("torchvision", ("epsilon",)),
     "detectron2": ("detectron2", ()),
@@ -43,12 +43,12 @@ def import_weights(
     """Build a Keras model with the weights in a file of another project.
 
     Args:
-        source: a key of `SOURCES`. "backbone" gives a bare backbone, named as `models.backbone`
-            calls it, the others a training model of class RetinaNet.
+        source: a key of `SOURCES`. "backbone" gives a bare backbone, with its name for
+            `models.backbone`; the other sources give a training model of class RetinaNet.
         class_names: the names of the file's classes in their order; None takes COCO's for a
             detector of COCO.
         backbone: the name of the backbone, if the tensors do not determine it.
-        epsilon: of torchvision's batch norm.
+        epsilon: the epsilon of torchvision's batch norm.
         anchors: `AnchorParameters` of a training file of keras-retinanet.
 
     Raises:
@@ -65,7 +65,7 @@ def import_weights(
     options = {name: value for name, value in options.items() if value is not None}
     for name in options:
         if name not in known:
-            raise InputError(f"{path}: the source {source} takes no {name}; leave it out.")
+            raise InputError(f"{path}: the source {source} does not take {name}; remove it.")
     if epsilon is not None and not 0 <= epsilon < 1:
         raise InputError(f"{path}: epsilon must be at least 0 and below 1, got {epsilon}.")
     if class_names is not None:

@@ -1,7 +1,7 @@
-"""The names that a pickle of tensors may use, and the values that they lead to.
+"""The names that a pickle of tensors may use, and the values that replace them.
 
-`CALLS` are functions that put values together, `STORAGES` PyTorch's types of elements, and `INERT`
-the classes of settings and logs, which are left out. Values from a file are of any size and may
+`CALLS` are functions that build values, `STORAGES` are PyTorch's element types, and `INERT` are
+classes of settings and logs, which are left out. Values from a file may be of any size and may
 contain themselves: check the type of a value before you compare, hash or print it.
 """
 
@@ -23,7 +23,7 @@ class Storage(NamedTuple):
 
 
 class View(NamedTuple):
-    """A tensor within a storage, in elements. Nothing is checked yet but the storage."""
+    """A tensor within a storage, in elements. Only the storage has been checked."""
 
     storage: Storage
     offset: int
@@ -32,9 +32,9 @@ class View(NamedTuple):
 
 
 class Inert:
-    """A class without weights and its instances: calls, entries and states change nothing.
+    """A class without weights, and its instances: calls, entries and states change nothing.
 
-    `extend` and `__setstate__` have one argument less when a pickle calls them on the class.
+    `extend` and `__setstate__` get one argument less if a pickle calls them on the class.
     """
 
     def __new__(cls, *_: Any, **__: Any) -> Inert:
@@ -53,7 +53,7 @@ class Inert:
 
 
 class Dict(dict):
-    """A dict of the entries with short keys; it has no state."""
+    """A dict that keeps only entries with short keys, and no state."""
 
     def __init__(self, pairs: Iterable = ()) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Dict(dict):
 
 
 class Built:
-    """A NumPy array or dtype, which a pickle makes first and fills with a state later.
+    """A NumPy array or dtype, which a pickle creates empty and fills with a state later.
 
     Filling replaces `value` by `fill(value, state)`.
     """
@@ -85,7 +85,7 @@ class Built:
 
 
 class Function:
-    """A function that a pickle may call, not change. `count` limits all arguments together."""
+    """A function that a pickle may call but not change. `count` limits all arguments together."""
 
     __slots__ = ("count", "function")
 
@@ -185,5 +185,5 @@ INERT = {
     for name in names.split()
 }
 
-# the modules that Python 2 and NumPy 2 call by other names
+# modules that have other names in Python 2 and NumPy 2
 RENAMED = {"__builtin__.": "builtins.", "copy_reg.": "copyreg.", "numpy._core.": "numpy.core."}

@@ -1,7 +1,7 @@
 """Bare ImageNet backbones of keras.applications, torchvision and timm.
 
-The classifier in a file is left out; every other tensor must have its variable. Only networks that
-compute the same as ours are accepted.
+The classifier in a file is left out; every other tensor must have a variable. Only networks that
+compute the same as this package's are accepted.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def of_applications(network: keras.Model, tensors: Tensors) -> list[Entry]:
 
 
 PADDING = "pad on other sides than ours: take the file of keras.applications"
-# {a tensor of such files: the kind of file, or the reason to refuse it}; the first match counts
+# {a tensor of a kind of file: the kind, or the reason to refuse the file}; the first match counts
 KINDS: dict[str, Kind | str] = {
     "layer0.conv1.weight": Kind(["last_linear.*"], of_legacy_senet),
     "layer1.0.se.fc1.weight": "timm's SE-ResNets of today stride and pad in other places than "
@@ -85,7 +85,7 @@ KINDS: dict[str, Kind | str] = {
     ),
 }
 
-SIZES = {  # numbers in the tensors of a network, its classifier left out
+SIZES = {  # numbers in the tensors of a network, without its classifier
     **{11186112: "resnet18", 21301696: "resnet34"},
     **{23561152: "resnet50v1.5", 42605504: "resnet101v1.5", 58295232: "resnet152v1.5"},
     **{23587712: "resnet50", 42658176: "resnet101", 58370944: "resnet152"},
@@ -120,7 +120,7 @@ def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = N
 
     Args:
         class_names: must be None.
-        backbone: the name, if tensors leave it open, as for the image size of a MobileNet.
+        backbone: the name, if the tensors do not show it, such as the image size of a MobileNet.
     """
     if class_names is not None:
         raise InputError(f"{path}: a bare backbone has no class names; leave them out.")
@@ -132,12 +132,12 @@ def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = N
     model = keras.Model(network.inputs[0], network.outputs[0], name=chosen.backbone)
     try:
         weight_map = kind.weight_map(model, tensors)
-    except ValueError:  # the network has not even the layers
-        raise InputError(f"{path}: not the tensors of a {name} but of another backbone.") from None
+    except ValueError:  # the network lacks some of the layers
+        raise InputError(f"{path}: not the tensors of {name}; name another backbone.") from None
     copy(path, tensors, model, weight_map, [COUNTERS])
     for layer in names.leaf_layers(model):
         if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # it calculates with constants made of its weights
+            layer.finalize_state()  # the layer computes with constants made from its weights
     return Imported(model)
 
 
@@ -147,7 +147,11 @@ def current(name: str) -> str:
 
 
 def without_classifier(path: StrPath, tensors: Tensors) -> tuple[Kind, Tensors]:
-    """Return the Kind of the file and its other tensors; InputError for files that are refused."""
+    """Return the Kind of a file, and its tensors without the classifier's.
+
+    Raises:
+        InputError: for files that are refused.
+    """
     for sign, kind in KINDS.items():
         if fnmatch.filter(tensors, sign):
             if isinstance(kind, str):
@@ -163,7 +167,7 @@ def without_classifier(path: StrPath, tensors: Tensors) -> tuple[Kind, Tensors]:
 
 
 def name_of(path: StrPath, tensors: Tensors) -> str:
-    """Return the name of the backbone of about this size; `copy` reports the differences."""
+    """Return the name of the backbone with about this size; `copy` reports differences."""
     counted = [value for name, value in tensors.items() if not fnmatch.fnmatchcase(name, COUNTERS)]
     size = sum(map(np.size, counted))
     nearest = min(SIZES, key=lambda known: abs(known - size))

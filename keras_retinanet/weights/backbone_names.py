@@ -1,8 +1,8 @@
-"""Names of the layers of torchvision's and timm's ImageNet networks, by our names.
+"""The layer names of torchvision's and timm's ImageNet networks, by this package's names.
 
-The keys are patterns of our names. A value may hold the groups of its pattern, {0} and {1}, and
-numbers that follow from the first group n: {below} is n - 1, {above} n + 1, {even} 2 n + 2 and
-{odd} 2 n + 1.
+The keys are patterns of this package's names. A value may use the groups of its pattern, {0} and
+{1}, and numbers computed from the first group n: {below} is n - 1, {above} n + 1, {even} 2 n + 2
+and {odd} 2 n + 1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .weight_map import Entry, conv, norm, scale
 
 
 def resnet(prefix: str = "") -> dict:
-    """Return the names of torchvision's ResNets behind a prefix, for `weight_map.resnet`."""
+    """Return the names in torchvision's ResNets, after a prefix, for `weight_map.resnet`."""
     block = f"{prefix}layer{{stage}}.{{block}}"
     return {
         "stem": (f"{prefix}conv1", f"{prefix}bn1"),
@@ -91,7 +91,7 @@ def of_layer(name: str, layer: keras.layers.Layer) -> list[Entry]:
     """Map a layer that has this name in PyTorch."""
     if isinstance(layer, keras.layers.BatchNormalization):
         *others, variance = norm(name, layer)
-        more = 1e-5 - layer.epsilon  # PyTorch's epsilon less ours
+        more = 1e-5 - layer.epsilon  # PyTorch's epsilon minus the layer's
         return [*others, variance._replace(convert=lambda value: np.float64(value) + more)]
     if isinstance(layer, keras.layers.LayerNormalization):
         return norm(name, layer)

@@ -1,6 +1,6 @@
-"""The class names of COCO, which the files of its detectors do not hold.
+"""The class names of COCO, which the files of COCO detectors do not contain.
 
-Lin et al. 2014, arXiv 1405.0312. Its 80 categories have ids of 1 to 90, with gaps.
+Lin et al. 2014, arXiv 1405.0312. COCO's 80 categories have ids from 1 to 90, with gaps.
 """
 
 from collections.abc import Sequence
@@ -40,16 +40,16 @@ def names_for(
 ) -> list[str] | None:
     """Return the names of the `count` classes of a file.
 
-    These are `class_names`, or the `known` ones if there are as many, or None.
+    These are `class_names` if given, else `known` if their number is `count`, else None.
 
     Raises:
-        InputError: for another number of `class_names`.
+        InputError: if the number of `class_names` is not `count`.
     """
     if class_names is None:
         return list(known) if count == len(known) else None
     if len(class_names) != count:
         raise InputError(
-            f"{path}: give {count} class names, not {len(class_names)} "
+            f"{path}: needs {count} class names, got {len(class_names)} "
             f"({listed(class_names, most=3)})."
         )
     return list(class_names)

@@ -97,7 +97,7 @@ def anchors_of(path: StrPath, tensors: Tensors) -> AnchorParameters:
 
 
 def fits(cell: np.ndarray, anchors: AnchorParameters, size: float) -> bool:
-    """Return if a cell (A, 4) holds these anchors in Detectron2's order, by scale, then ratio."""
+    """Return True if a cell (A, 4) has these anchors in Detectron2's order: scale, then ratio."""
     expected = anchors.anchors_of(size)  # (A, 4), by ratio, then scale
     shape = (len(anchors.ratios), len(anchors.scales), 4)
     expected = expected.reshape(shape).transpose(1, 0, 2).reshape(-1, 4)

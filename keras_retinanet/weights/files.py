@@ -1,4 +1,4 @@
-"""Tensors by name from a weight file, read without executing anything in it."""
+"""Read tensors by name from a weight file, without running any code from the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .hdf5 import read_hdf5
 from .pickles import FAULTS
 from .torch_files import read_torch
 
-PREFIXES = ("module.", "model.")  # of DataParallel and of Lightning
+PREFIXES = ("module.", "model.")  # added by DataParallel and by Lightning
 
 
 def read_tensors(path: StrPath) -> dict[str, np.ndarray]:
@@ -26,14 +26,14 @@ def read_tensors(path: StrPath) -> dict[str, np.ndarray]:
     in bfloat16 become float32.
 
     Raises:
-        InputError: if the file is missing, damaged, one of several, or holds more than tensors.
+        InputError: if the file is missing, damaged, one of several, or has more than tensors.
     """
     path = os.fspath(path)
     if os.path.isdir(path):
-        raise InputError(f"{path}: this is a folder; name a weight file.")
+        raise InputError(f"{path}: this is a folder; pass a weight file.")
     suffix = os.path.splitext(path)[1].lower()
     if suffix == ".json" or re.search(r"-\d+-of-\d+\.", path):
-        raise InputError(f"{path}: one of several files; join them into one file of weights.")
+        raise InputError(f"{path}: weights split over several files; join them into one file.")
     if suffix not in READERS:
         raise InputError(f"{path}: unknown suffix {suffix!r}; known: {', '.join(READERS)}.")
     if not os.path.isfile(path):
@@ -42,7 +42,7 @@ def read_tensors(path: StrPath) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: an empty file.")
     tensors = READERS[suffix](path)
     if not all(isinstance(name, str) for name in tensors):
-        raise InputError(f"{path}: some of its tensors have no text as their name.")
+        raise InputError(f"{path}: some of its tensors have a name that is not text.")
     for name, value in tensors.items():
         if value.dtype.kind not in "biuf":
             raise InputError(f"{path}: {printable(name)} holds {value.dtype}, not numbers.")
@@ -76,7 +76,7 @@ def _read_safetensors(path: str) -> dict[str, np.ndarray]:
 
 
 def _widened(value: np.ndarray) -> np.ndarray:
-    """Return an array of bfloat16 as float32, and others as they are."""
+    """Return a bfloat16 array as float32, and other arrays unchanged."""
     return value.astype("float32") if value.dtype.name == "bfloat16" else value
 
 

@@ -47,18 +47,18 @@ def read_hdf5(path: str) -> dict[str, np.ndarray]:
         raise
     except FAULTS as error:
         reason = printable(error)
-        raise InputError(f"{path}: damaged, or not a file of Keras: {reason}.") from None
+        raise InputError(f"{path}: damaged, or not a Keras file: {reason}.") from None
 
 
 def members(file: h5py.File) -> dict[str, Any]:
-    """Return {place: group or dataset} of a file, without members in other files."""
+    """Return {path in the file: group or dataset}, without members in other files."""
     items = {"": file}
-    file.visititems(lambda name, item: items.update({name: item}))  # follows no outer link
+    file.visititems(lambda name, item: items.update({name: item}))  # ignores links to other files
     return items
 
 
 def _check(path: str, datasets: dict[str, h5py.Dataset]) -> None:
-    """Raise an InputError if numbers are in another file or take more memory than this one."""
+    """Raise an InputError if data are in another file, or take more memory than the file's size."""
     for place, dataset in datasets.items():
         name, dtype = printable(place), printable(dataset.dtype)
         if dataset.external or dataset.is_virtual:
@@ -67,11 +67,11 @@ def _check(path: str, datasets: dict[str, h5py.Dataset]) -> None:
             raise InputError(f"{path}: {name} holds {dtype}, not numbers.")
     size = sum(dataset.nbytes for dataset in datasets.values())
     if size > os.path.getsize(path):
-        raise InputError(f"{path}: compressed or damaged: its tensors take {size} B.")
+        raise InputError(f"{path}: compressed or damaged: its tensors would take {size} bytes.")
 
 
 def _check_strings(path: str, items: dict[str, Any]) -> None:
-    """Raise an InputError if strings that share their bytes would take far more than the file."""
+    """Raise an InputError if strings that share bytes would take far more memory than the file."""
     found = [item.attrs.get_id(name) for item in items.values() for name in item.attrs]
     count = sum(math.prod(each.shape) for each in found if each.dtype.kind == "O")
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -79,11 +79,11 @@ def _check_strings(path: str, items: dict[str, Any]) -> None:
         sizes = [int.from_bytes(size, "little") for size in heaps]
         longest = max((size for size in sizes if size <= len(data)), default=0)
     if count * longest > MOST:
-        raise InputError(f"{path}: damaged: its lists of names take {count * longest} B.")
+        raise InputError(f"{path}: damaged: its names would take {count * longest} bytes.")
 
 
 def _keras_2(items: dict, root: str) -> dict[str, str]:
-    """Return {layer/weight: place in the file} from the lists in the groups of a Keras 2 file."""
+    """Return {layer/weight: path in the file} from the lists in the groups of a Keras 2 file."""
     names = {}
     for layer in _list(items[root.rstrip("/")], "layer_names"):
         for weight in _list(items[f"{root}{layer}"], "weight_names"):
@@ -94,7 +94,7 @@ def _keras_2(items: dict, root: str) -> dict[str, str]:
 
 
 def _list(group: h5py.Group, name: str) -> list[str]:
-    """Return the strings in an attribute, which Keras divides into name0, name1, ... if long."""
+    """Return the strings in an attribute; Keras splits long ones into name0, name1, ..."""
     parts = [name] if name in group.attrs else []
     while f"{name}{len(parts)}" in group.attrs:
         parts.append(f"{name}{len(parts)}")
@@ -103,7 +103,7 @@ def _list(group: h5py.Group, name: str) -> list[str]:
 
 
 def _is_bfloat16(dataset: h5py.Dataset) -> bool:
-    """Return True for a dataset of bfloat16, which Keras 3 writes as 2 bytes of no known type."""
+    """Return True for a bfloat16 dataset, which Keras 3 writes as untyped pairs of bytes."""
     return dataset.dtype == np.dtype("V2") and dataset.attrs.get("dtype") == "bfloat16"
 
 

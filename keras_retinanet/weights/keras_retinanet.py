@@ -1,9 +1,9 @@
 """keras-retinanet's `.h5` files: training models, inference models, or only weights.
 
 A model on a ResNet or VGG takes the images that `preprocess_image` gives, as in keras-retinanet;
-one on a DenseNet or MobileNet, which was trained on BGR at the scale of mode tf, takes RGB of 0 to
-255. What a file holds beside weights is kept: the padding of the first convolution, and the
-anchors, the box coder and the filter of an inference model.
+a model on a DenseNet or MobileNet, which was trained on BGR at the scale of mode tf, takes RGB of 0
+to 255. Settings in the file are kept too: the padding of the first convolution, and the anchors,
+box coder and filter of an inference model.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def load(
     Args:
         backbone: the name that the backbone must have. For a MobileNet it also gives the image
             size, which the weights do not show; by default 224.
-        anchors: the anchors of the training; None assumes keras-retinanet's default. Not needed for
-            an inference model, which contains its anchors.
+        anchors: the anchors that the model was trained with; None assumes keras-retinanet's
+            default. An inference model contains its anchors.
     """
     tensors = canonical(read_tensors(path))
     family, name = family_of(path, tensors, backbone)
@@ -98,10 +98,10 @@ def load(
 
 
 def canonical(tensors: Tensors) -> Tensors:
-    """Return the tensors {name: array} under the names that their layers were made with.
+    """Return the tensors {name: array} under the original names of their layers.
 
-    TensorFlow 1 numbered names that a session had already: the last convolution of a head may be
-    called pyramid_regression_8. The order of the convolutions is always the same.
+    TensorFlow 1 numbered repeated names in a session: the last convolution of a head may be called
+    pyramid_regression_8. The order of the convolutions is always the same.
     """
     places = {re.sub(r"^(.+)/\1(_\d+)?/", r"\1/", name): name for name in tensors}
     for output in OUTPUTS:
@@ -116,7 +116,7 @@ def canonical(tensors: Tensors) -> Tensors:
 
 
 def weight_map(model: keras.Model, tensors: Tensors) -> list[Entry]:
-    """Map all weights of `model`; only some backbones have other names than in keras-retinanet."""
+    """Map all weights of `model`; some backbones have other names here than in keras-retinanet."""
     numbered = {name[3] for name in tensors if re.match(r"res\db1_", name)}
     entries = []
     for layer in model.layers:
@@ -165,7 +165,7 @@ class Family(NamedTuple):
 
 
 def count(pattern: str) -> Callable[[Tensors], int]:
-    """Return a function that counts the tensors whose name has this pattern."""
+    """Return a function that counts the tensors whose name matches a pattern."""
     return lambda tensors: sum(bool(re.fullmatch(pattern, name)) for name in tensors)
 
 
@@ -190,7 +190,7 @@ FAMILIES = {  # by a tensor that only this family has
 
 
 def family_of(path: StrPath, tensors: Tensors, backbone: str | None = None) -> tuple[Family, str]:
-    """Return (Family, name) of the backbone of a file; `backbone` is the name it must have."""
+    """Return (Family, name) of a file's backbone, which must have the name `backbone` if given."""
     family = next((FAMILIES[mark] for mark in FAMILIES if mark in tensors), None)
     if family is None:
         raise InputError(
@@ -210,10 +210,11 @@ def sizeless(name: str) -> str:
 
 
 def stem_of(tensors: Tensors, names: list[str]) -> dict:
-    """Return the option of a ResNet for the stem of a file with these tensors and layer names.
+    """Return the ResNet option for the stem of a file with these tensors and layer names.
 
-    keras-resnet 0.1 pads its first convolution in a separate layer, 0.2 leaves it to Keras. The old
-    MobileNets that pad theirs below and on the right agree with ours on images of even sides.
+    keras-resnet 0.1 pads its first convolution in a separate layer; 0.2 lets Keras pad it. Old
+    MobileNets pad the first convolution below and on the right, which gives the same results as
+    here if the image sides are even.
     """
     is_newer = "bn_conv1/gamma" in tensors and "padding_conv1" not in names
     return {"conv1_padding": "same"} if is_newer else {}
@@ -223,7 +224,7 @@ def stem_of(tensors: Tensors, names: list[str]) -> dict:
 
 
 def structure(path: StrPath) -> tuple[list[str], list[dict]]:
-    """Return the names of a file's layers, and their configurations if it holds a model."""
+    """Return the names of a file's layers, and the layers' configurations if it has a model."""
     if not h5py.is_hdf5(path):
         return [], []  # only tensors, as in safetensors
     with h5py.File(path, "r") as file:
@@ -244,7 +245,7 @@ def of_class(layers: list[dict], name: str) -> list[dict]:
 
 
 def anchors_in(layers: list[dict], levels: list[int]) -> AnchorParameters:
-    """Return the anchors of the `Anchors` layers, or keras-retinanet's default without any."""
+    """Return the anchors of the `Anchors` layers, or keras-retinanet's default without layers."""
     places = of_class(layers, "Anchors")
     if not places:
         strides = [2**level for level in levels]
@@ -255,9 +256,8 @@ def anchors_in(layers: list[dict], levels: list[int]) -> AnchorParameters:
 
 
 def decoding(layers: list[dict]) -> Design:
-    """Return the design with the box coder and the filter of an inference model.
-
-    Without them it is keras-retinanet's default.
+    """Return the design with the box coder and the filter of an inference model, by default
+    keras-retinanet's.
     """
     coder, postprocess = KERAS_RETINANET.coder, KERAS_RETINANET.postprocess
     for layer in of_class(layers, "RegressBoxes"):

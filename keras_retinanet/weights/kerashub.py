@@ -78,11 +78,12 @@ def load(path: StrPath, class_names: ClassNames = None, backbone: str | None = N
 
 
 def check_scores(path: str, tensors: Tensors, scores: int) -> None:
-    """Check that the weights have as many scores at a place as the preset describes."""
+    """Check that the weights have as many scores per location as the preset states."""
     shape = shape_of(path, tensors, f"{HEADS}/layers/prediction_head_1/prediction_layer/vars/0")
     if shape[-1] != scores:
         raise InputError(
-            f"{path}: task.json describes {scores} scores at a place, but {HEADS} has {shape[-1]}."
+            f"{path}: task.json describes {scores} scores per location, "
+            f"but {HEADS} has {shape[-1]}."
         )
 
 
@@ -116,7 +117,7 @@ def _dict(config: dict, name: str) -> dict:
 
 
 def resnet_of(task: dict) -> str:
-    """Return the name of the ResNet; InputError for others than 18 to 152 of version 1."""
+    """Return the name of the ResNet; InputError for all but ResNet-18 to 152 of version 1."""
     pyramid = part(task, "backbone", "RetinaNetBackbone")
     encoder = part(pyramid, "image_encoder", "ResNetBackbone")
     convolutions = CONVOLUTIONS.get(encoder["block_type"], 0)
@@ -133,7 +134,7 @@ def resnet_of(task: dict) -> str:
 
 
 def design_of(task: dict) -> tuple[Design, np.ndarray]:
-    """Return the design, and the factors (3,) of `inputs_of`."""
+    """Return the design, and the factors (3,) from `inputs_of`."""
     inputs, factors = inputs_of(task)
     pyramid, anchors = levels_of(task)
     heads = Heads(
@@ -154,7 +155,7 @@ def design_of(task: dict) -> tuple[Design, np.ndarray]:
 def inputs_of(task: dict) -> tuple[Inputs, np.ndarray]:
     """Return the `Inputs` of the preset, and factors (3,) for the first convolution's kernel.
 
-    The factors, one for each channel, correct a scale that differs from our normalization's.
+    The factors, one per channel, correct a scale that differs from this package's normalization.
     """
     if task["preprocessor"] is None:
         inputs = replace(
@@ -234,7 +235,7 @@ def postprocess_of(task: dict) -> PostProcess:
 
 
 def tensors_of(path: StrPath) -> Tensors:
-    """Return {file/name: array} of both files of weights."""
+    """Return {file/name: array} of both weight files."""
     return {
         f"{file}/{name}": value
         for file in (PYRAMID, HEADS)
@@ -275,7 +276,7 @@ def weight_map(model: keras.Model, factors: np.ndarray) -> list[Entry]:
 
 
 def convolutions_of(model: keras.Model) -> list[str]:
-    """Return the names of the encoder's convolutions in our model, in KerasHub's order.
+    """Return the names of the encoder's convolutions in this package's model, in KerasHub's order.
 
     In each block the shortcut's convolution comes before the last one.
     """
@@ -295,5 +296,5 @@ def weights_of(place: str, layer: keras.layers.Layer) -> list[Entry]:
 
 
 def numbered(kind: str, count: int) -> str:
-    """Return Keras's name of a layer that has `count` layers of its kind before it."""
+    """Return Keras's name of a layer that follows `count` layers of its kind."""
     return f"{kind}_{count}" if count else kind

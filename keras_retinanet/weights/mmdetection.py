@@ -35,8 +35,8 @@ def load(
 ) -> Imported:
     """Load the training model of an MMDetection RetinaNet or GFL from a file.
 
-    Its ResNet is of one of two kinds. In the kind called caffe, batch norm has the statistics of a
-    new layer.
+    Its ResNet is of one of two kinds. In the kind called caffe, batch norm has the statistics of an
+    untrained layer.
     """
     tensors = read_tensors(path) if tensors is None else tensors
     means = [value for name, value in tensors.items() if name.endswith(".running_mean")]

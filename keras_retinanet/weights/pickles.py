@@ -1,10 +1,10 @@
 """Pickles of tensors, read without calling anything that a file names.
 
 A pickle is a program for a stack machine, and Python's reader calls every function that the program
-names. Here a name leads to a stand-in from `allowed` or ends the reading. Before Python's reader
-starts, pickletools walks through the instructions without running them, to refuse those that are
-cut short, that weights never need or that claim memory, and to replace those that hash values: the
-hash of a deeply nested tuple overflows the stack of the process.
+names. This reader replaces each name with a harmless object from `allowed`, or stops. Before
+Python's reader starts, pickletools walks through the instructions without running them. It refuses
+instructions that are truncated, that weights never need or that claim memory. It replaces
+instructions that hash values, because the hash of a deeply nested tuple overflows the stack.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def read_pickle(file: BinaryIO, path: str, storages: dict[str, Storage] | None =
 
     Args:
         file: seekable; `path` names it in messages.
-        storages: receives the storages that the pickle refers to, by their keys.
+        storages: a dict that gets the storages that the pickle refers to, by key.
 
     Returns:
         Plain values, a `View` for each tensor and a `Built` for each array. Dicts keep the entries
         with str or int keys; sets become lists.
 
     Raises:
-        InputError: if the pickle is damaged or names a function that no weights need.
+        InputError: if the pickle is damaged, or names a function that weights never need.
     """
     try:
         instructions = _checked(file, path)
@@ -66,7 +66,7 @@ def read_pickle(file: BinaryIO, path: str, storages: dict[str, Storage] | None =
 
 
 def _checked(file: BinaryIO, path: str) -> io.BytesIO:
-    """Return the instructions of the next pickle, those in `REPLACED` replaced."""
+    """Return the instructions of the next pickle, with those in `REPLACED` replaced."""
     instructions, previous = io.BytesIO(), ""
     found: Iterable[tuple[Any, Any, Any]] = pickletools.genops(file)
     for count, (opcode, argument, start) in enumerate(found):

@@ -20,12 +20,12 @@ def shape_of(path: StrPath, tensors: Tensors, name: str, axes: int = 4) -> tuple
 def count_classes(path: StrPath, boxes: int, scores: int, anchors: int, values: int = 4) -> int:
     """Return the number of classes of heads whose outputs have `boxes` and `scores` channels.
 
-    A place has this many `anchors`, and a box this many `values`. Raises an InputError if the
+    A location has `anchors` anchors, and a box `values` values. Raises an InputError if the
     channels do not fit.
     """
     if boxes != anchors * values or scores % anchors:
         raise InputError(
-            f"{path}: the heads of {anchors} anchors at a place must have {anchors * values} "
+            f"{path}: the heads of {anchors} anchors per location must have {anchors * values} "
             f"channels for boxes and a multiple of {anchors} for scores, got {boxes} and {scores}."
         )
     return scores // anchors

@@ -1,4 +1,4 @@
-"""Signs that a file belongs to another source than the one that was asked for."""
+"""Signs that a weight file belongs to another source than the requested one."""
 
 import fnmatch
 

@@ -38,10 +38,10 @@ class Source:
         names: the tensors' names, as in `weight_map.resnet`; "lateral" and "output" of the levels 3
             to 5, "P6", "P7", perhaps "scales" of the levels 3 to 7; and of "classification" and
             "regression" {"convs": [...], "norms": [...], "last": ...}.
-        design: the detector, but for what the tensors determine.
+        design: the detector, except for the parts that the tensors determine.
         stride_in: the convolution of a bottleneck that strides, "1x1" or "3x3".
-        order: (A,) the source's anchors of a place in our order.
-        ignored: patterns of the names of tensors that hold no weights.
+        order: (A,) the source's anchors of a location, in this package's order.
+        ignored: patterns of the names of tensors that are not weights.
         known: the class names of the project's own files.
     """
 
@@ -69,7 +69,7 @@ def build(
         backbone: the name that the backbone must have.
 
     Raises:
-        InputError: for tensors that are no such detector.
+        InputError: for tensors of anything but such a detector.
     """
     names = source.names
     resnet = weight_map.resnet_name(path, tensors, names)
@@ -102,7 +102,7 @@ def build(
 
 
 def sized(path: StrPath, tensors: Tensors, names: dict, design: Design) -> Design:
-    """Return the design with the sizes of the pyramid's and heads' tensors."""
+    """Return the design with the sizes that the tensors of pyramid and heads show."""
     width = shape_of(path, tensors, f"{names['lateral'][-1]}.weight")[0]
     p6_input = shape_of(path, tensors, f"{names['P6']}.weight")[1]
     tower = names["regression"]
@@ -139,11 +139,11 @@ def pyramid(model: keras.Model, names: dict) -> list[Entry]:
 
 
 def with_epsilon(tensors: Tensors, epsilon: float, ours: float = 1e-5) -> Tensors:
-    """Return `tensors` {name: array} with batch norms of `epsilon` changed to the epsilon `ours`.
+    """Return `tensors` {name: array} with the epsilon of batch norms changed to `ours`.
 
-    The weight compensates: w / sqrt(v + epsilon) = w' / sqrt(v + ours), in float64. So the
-    model needs no epsilon of 0, with which backends that flush denormal variances divide by 0. A
-    channel of variance 0 never varied and gives its bias, where the source would give no number.
+    The weight compensates: w / sqrt(v + epsilon) = w' / sqrt(v + ours), in float64. So the model
+    does not need an epsilon of 0, with which backends that flush denormal variances divide by 0. A
+    channel with variance 0 gives its bias here; in the source it would give NaN.
     """
     scaled = {}
     for name, value in tensors.items():
@@ -162,7 +162,7 @@ def with_epsilon(tensors: Tensors, epsilon: float, ours: float = 1e-5) -> Tensor
 def head(
     model: keras.Model, output: str, names: dict, channels: np.ndarray | None = None
 ) -> list[Entry]:
-    """Map the head that gives an output; `channels` orders its last convolution's channels."""
+    """Map the head of an output; `channels` orders the channels of its last convolution."""
     submodel = model.get_layer(f"{output}_submodel")
     ours = f"pyramid_{output}"
     entries = weight_map.conv(names["last"], submodel.get_layer(ours), channels)
@@ -174,7 +174,7 @@ def head(
 
 
 def agree(path: StrPath, tensors: Tensors, name: str, values: Sequence[float]) -> None:
-    """Raise an InputError if the file has a tensor of that name with other values."""
+    """Raise an InputError if the file has a tensor `name` with other values."""
     found = np.ravel(tensors.get(name, values))
     if found.shape != np.shape(values) or not np.allclose(found, values, atol=1e-3):
         got = ", ".join(f"{value:g}" for value in found[:9])

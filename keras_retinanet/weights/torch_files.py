@@ -1,8 +1,8 @@
 """The pickled formats: PyTorch's zip, PyTorch's older format, and Detectron2's `.pkl` of arrays.
 
-PyTorch's zip holds `ARCHIVE/data.pkl` and, not compressed, `ARCHIVE/data/KEY` for each storage. The
-older format is a row of pickles (a magic number, a version, the system, the object, the keys of the
-storages) and then, for each key, the storage's number of elements (int64) and the elements.
+PyTorch's zip has `ARCHIVE/data.pkl` and, uncompressed, `ARCHIVE/data/KEY` for each storage. The
+older format is a sequence of pickles (a magic number, a version, the system, the object, the keys
+of the storages), followed by the number of elements (int64) and the elements of each storage.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read_torch(path: str) -> dict[str, np.ndarray]:
     """Read the state dict in a file, at the top or under one of `WITHIN`.
 
     Raises:
-        InputError: if the file is damaged, or holds no dict of tensors.
+        InputError: if the file is damaged, or has no dict of tensors.
     """
     with open(path, "rb") as file:
         start = file.read(5)
@@ -71,7 +71,7 @@ def _read_zip(path: str) -> dict[str, np.ndarray]:
 
 
 def _check_entries(path: str, entries: list[zipfile.ZipInfo]) -> None:
-    """Raise an InputError if an entry is compressed, or all together are larger than the file."""
+    """Raise an InputError if an entry is compressed, or the entries are larger than the file."""
     for entry in entries:
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
             name = printable(entry.filename)
@@ -153,7 +153,7 @@ def _elements(storage: Storage, data: bytes) -> np.ndarray:
 
 
 def widened(values: np.ndarray) -> np.ndarray:
-    """Return the float32 numbers whose upper halves, bfloat16 numbers, are read as uint16."""
+    """Return bfloat16 numbers, read as uint16, as float32: they are its upper halves."""
     return (values.astype("uint32") << 16).view("float32")
 
 

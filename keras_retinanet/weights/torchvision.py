@@ -32,11 +32,11 @@ def load(
     """Load the training model of a torchvision RetinaNet from a file.
 
     Args:
-        class_names: of all rows, or of all but the first, which is the background.
+        class_names: for all rows, or for all but the first, the background.
         backbone: the name that the backbone must have.
-        epsilon: of batch norm: 0 in the published first version, 1e-5 in the second and in networks
-            trained without frozen batch norm, which count their batches. A fine-tuned file without
-            these counters may have either; None assumes 0 then.
+        epsilon: the epsilon of batch norm. It is 0 in the published first version, and 1e-5 in the
+            second and in networks trained without frozen batch norm, which count their batches. A
+            fine-tuned file without these counters may have either; None then assumes 0.
     """
     tensors = read_tensors(path) if tensors is None else tensors
     names = names_of(tensors)
@@ -54,7 +54,7 @@ def load(
 
 
 def names_of(tensors: Tensors) -> dict:
-    """Return the names of version 0.13 and later, or the older ones."""
+    """Return the names in version 0.13 and later, or in older versions."""
     end = "" if "backbone.fpn.inner_blocks.0.weight" in tensors else ".0"
     heads = {}
     for output, (head, last) in LASTS.items():

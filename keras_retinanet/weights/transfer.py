@@ -53,18 +53,18 @@ def with_classes(
 
     The new model shares the layers of `model`, so training one trains the other. Only the last
     layer of the classification head is separate: it starts as in a new detector, except that the
-    columns of classes with exactly the same name are copied. If the number of anchors at a place
+    columns of classes with exactly the same name are copied. If the number of anchors per location
     changes, the last layers of all heads start from new weights.
 
     Args:
-        model: any RetinaNet, training or inference model.
-        class_names: of the new model.
-        anchors: by default the anchors of `model`.
-        pyramid_levels: some of the model's, by default all.
-        options: arguments of `RetinaNet`, by default the model's.
+        model: any RetinaNet, a training or an inference model.
+        class_names: the class names of the new model.
+        anchors: the anchors of the new model; None takes the anchors of `model`.
+        pyramid_levels: some of the model's pyramid levels; None takes all.
+        options: arguments of `RetinaNet` that differ from the model's.
 
     Raises:
-        InputError: for levels that `model` lacks, for no class names or a repeated one, and for
+        InputError: for levels that `model` lacks, for missing or repeated class names, and for
             heads that do not end in a convolution and a Reshape.
     """
     class_names = checked_names(class_names)
@@ -84,7 +84,7 @@ def with_classes(
         head, layer = renewed(end, num_anchors, values, columns if same_anchors else {})
         heads.append((output, head))
         if not same_anchors:
-            fresh[layer.name] = f"{end.anchors} anchors at a place, now {num_anchors}"
+            fresh[layer.name] = f"{end.anchors} anchors per location, now {num_anchors}"
         elif len(columns) < values:
             fresh[layer.name] = "for new classes"
         lost += len(layer.weights) if layer.name in fresh else 0
@@ -107,7 +107,7 @@ def columns_of(model: RetinaNet, output: str, end: End, class_names: list[str]) 
 
 
 def raw_outputs(model: RetinaNet) -> list[str]:
-    """Return the outputs of the training model that `model` is or was made from."""
+    """Return the outputs of `model`, or of the training model that it was converted from."""
     if model.is_training_model:
         return model.output_names
     branch = ["iou"] if any(layer.name == "iou" for layer in model.layers) else []
@@ -116,7 +116,7 @@ def raw_outputs(model: RetinaNet) -> list[str]:
 
 
 def end_of(model: RetinaNet, output: str) -> End:
-    """Return the end of the head whose rows the layer `output` joins."""
+    """Return the end of the head behind the layer `output`, which joins the head's rows."""
     head = model.get_layer(output)
     while head.name == output or isinstance(head, Scale):
         rows = head.input
@@ -136,8 +136,8 @@ def end_of(model: RetinaNet, output: str) -> End:
 def renewed(end: End, num_anchors: int, values: int, columns: dict[int, int]) -> tuple:
     """Return a head for other numbers of anchors and values, and its last convolution.
 
-    Of the values of each anchor, `columns` {new: old} are copied. A head that would stay the same
-    is returned itself.
+    The values `columns` {new: old} of each anchor are copied. If nothing would change, the head
+    itself is returned.
     """
     last, *after = end.layers
     identical = list(columns.items()) == [(i, i) for i in range(values)]

@@ -1,7 +1,7 @@
-"""Weight maps: lists of the tensors of a file and the variables of a model that they belong to.
+"""Weight maps: lists that pair the tensors of a file with the variables of a model.
 
-`copy` copies all tensors or none: every tensor of the file must have its variable and every
-variable of the model its tensor, of equal shape and with finite numbers.
+`copy` copies all tensors or none: every tensor of the file must have a variable and every variable
+of the model a tensor, of equal shape and with finite numbers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ RESNETS: dict[tuple[tuple[int, ...], int], str] = {  # blocks of each stage, con
 def conv(name: str, layer: keras.layers.Layer, order: np.ndarray | None = None) -> list[Entry]:
     """Map PyTorch's convolution (O, I / groups, H, W) or linear layer (O, I), and its bias.
 
-    `order` (O,) lists the source's output channels in the order of the layer's.
+    `order` (O,) lists the source's output channels in the layer's order.
     """
 
     def kernel(value: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ def conv(name: str, layer: keras.layers.Layer, order: np.ndarray | None = None) 
 
 
 def norm(name: str, layer: keras.layers.Layer) -> list[Entry]:
-    """Map PyTorch's batch norm, or its group or layer norm, which keep no statistics."""
+    """Map PyTorch's batch norm, or its group or layer norm, which have no statistics."""
     entries = [Entry(f"{name}.weight", layer.gamma), Entry(f"{name}.bias", layer.beta)]
     if isinstance(layer, keras.layers.BatchNormalization):
         entries.append(Entry(f"{name}.running_mean", layer.moving_mean))
@@ -68,7 +68,7 @@ def norm(name: str, layer: keras.layers.Layer) -> list[Entry]:
 
 
 def scale(name: str, variable: keras.Variable) -> Entry:
-    """Return the entry of factors, one for all channels or one each: (), (C,), (C, 1, 1)."""
+    """Return the entry of a factor, or of a factor per channel: (), (C,) or (C, 1, 1)."""
     shape = tuple(variable.shape)
     return Entry(
         name,
@@ -78,7 +78,7 @@ def scale(name: str, variable: keras.Variable) -> Entry:
 
 
 def resnet(model: keras.Model, names: dict) -> list[Entry]:
-    """Map a ResNet of PyTorch's projects to `model`, whose layers have our names.
+    """Map a ResNet of a PyTorch project to `model`, whose layers have this package's names.
 
     `names` are the source's: "stem" and "shortcut" (convolution, norm); "conv" and "norm" of
     convolution {i} of {block} in {stage}, as in "layer{stage}.{block}.conv{i}"; "first", the number
@@ -109,8 +109,8 @@ def resnet(model: keras.Model, names: dict) -> list[Entry]:
 def resnet_name(path: StrPath, tensors: Tensors, names: dict) -> str:
     """Return the name of the ResNet in `tensors`; `names` as in `resnet`.
 
-    The highest numbers of blocks and convolutions in any name count, so that `copy` reports a
-    missing tensor.
+    The name follows from the highest numbers of blocks and convolutions, so that `copy` can report
+    a missing tensor.
 
     Raises:
         InputError: for numbers of blocks that `RESNETS` does not list.
@@ -156,11 +156,11 @@ def copy(
         tensors: {name: array} of the file.
         model: has all variables of the map.
         weight_map: one entry for each tensor.
-        ignored: patterns of the names of tensors that hold no weights.
+        ignored: patterns of the names of tensors that are not weights.
 
     Raises:
-        InputError: names what does not fit; the model then is as before.
-        ValueError: for two entries of one variable.
+        InputError: names the tensors that do not fit; the model is then unchanged.
+        ValueError: for two entries with the same variable.
     """
     sources = {entry.name: None for entry in weight_map}  # in their order
     targets = {id(entry.variable) for entry in weight_map}
@@ -189,7 +189,7 @@ def copy(
 
 
 def _converted(entry: Entry, tensor: np.ndarray) -> tuple[Any, str | None]:
-    """Return (the value of an entry's variable, None), or (None, the fault of the shape)."""
+    """Return (the value for an entry's variable, None), or (None, the fault of its shape)."""
     wanted = tuple(entry.variable.shape)
     try:
         with np.errstate(over="ignore"):  # infinities are refused below

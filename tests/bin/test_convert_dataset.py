@@ -52,7 +52,8 @@ def test_what_cannot_be_written_is_one_sentence(refuse, coco_folder, tmp_path):
     (tmp_path / "out" / "train2017.csv").write_text("mine")
     assert "train2017.csv" in refuse(main, coco_folder, "csv", tmp_path / "out")
     assert (tmp_path / "out" / "train2017.csv").read_text() == "mine"
-    assert "pictures" in refuse(main, "--pictures=none", coco_folder, "yolo", tmp_path / "new")
+    for flag in ("--image-files=none", "--pictures=none"):  # the second is the old name
+        assert "image_files" in refuse(main, flag, coco_folder, "yolo", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 

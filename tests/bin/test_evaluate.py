@@ -236,7 +236,7 @@ def test_anchors_that_do_not_fit_the_model(refuse, train_csv, snapshot, sample, 
     text = (sample / "anchors.ini").read_text()
     for change, message in (
         (("levels = 3 4 5", "levels = 2 3 4"), "strides"),
-        (("scales = 1 1.5", "scales = 1"), "ratios and scales must make 2 anchors"),
+        (("scales = 1 1.5", "scales = 1"), "ratios and scales must give 2 anchors"),
         (("sizes = 16", "sizes = big"), "sizes"),
     ):
         path = tmp_path / "anchors.ini"

@@ -157,7 +157,7 @@ def test_a_detector_of_preprocessed_images_and_other_anchors(tune, tmp_path, sam
     file = saved(old, tmp_path / "old.keras")
     path, printed = tune(file, *SMALL, "--config", sample / "anchors.ini", "--no-freeze-bn")
     assert "classes new: crate, egg\n" in printed
-    assert "pyramid_regression (1 anchors at a place, now 2)" in printed
+    assert "pyramid_regression (1 anchors per location, now 2)" in printed
     model = load_retinanet(str(path))
     assert model.normalization is None
     assert model.coder.config["name"] == "corners"

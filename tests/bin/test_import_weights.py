@@ -133,9 +133,9 @@ def test_options_of_other_sources_are_refused(refuse_import, tmp_path):
     model.touch()
     config.write_text(CONFIG)
     text = refuse_import("detectron2", model, out, "--epsilon", "0")
-    assert f"{model}: the source detectron2 takes no epsilon" in text
+    assert f"{model}: the source detectron2 does not take epsilon" in text
     text = refuse_import("torchvision", model, out, "--config", config)
-    assert "the source torchvision takes no anchors" in text
+    assert "the source torchvision does not take anchors" in text
     for epsilon in ("-1", "nan", "1"):
         text = refuse_import("torchvision", model, out, f"--epsilon={epsilon}")
         assert re.search(f"epsilon.* must be .*, got {epsilon}", text)

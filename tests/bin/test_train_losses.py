@@ -300,11 +300,11 @@ def test_options_that_make_no_sense(refuse_training, data, options, message):
         ),
         (
             "--warmup-loss softmax_focal --warmup-loss-epochs 1",
-            "loss softmax_focal is for scores by softmax",
+            "loss softmax_focal needs a softmax head",
         ),
         (
             "--selector ohem --classification-loss ghm_classification",
-            "The sampler ohem ranks anchors by their loss, which ghm_classification",
+            "The sampler ohem needs the loss of each anchor, and ghm_classification",
         ),
         ("--selector ohem:count=0", "ohem"),
         ("--assigner atss:top_k=0", "atss: top_k must be more than 0"),

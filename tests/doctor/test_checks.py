@@ -14,7 +14,7 @@ DATA = Path(__file__).parents[1] / "data/doctor"
 ERROR, WARNING, NOTE = "error", "warning", "note"
 UNREADABLE = "entries that cannot be read"
 NO_PICTURE = "images that are missing, unreadable or truncated"
-OTHER_SIZE = "images of another size than"
+OTHER_SIZE = "images whose size differs"
 EMPTY = "boxes without width or height"
 UNREACHED = "objects that no anchor reaches"
 AGAIN = "images that occur twice"
@@ -26,9 +26,9 @@ SPECIMENS = {  # folder: (severity, count, total, how the finding begins, of the
     "no_number": (ERROR, 1, None, UNREADABLE, "train.csv: line 12: malformed y1: 'nan' is no"),
     "unknown_class": (ERROR, 1, None, UNREADABLE, "line 12: unknown class name: 'cow' (classes: "),
     "missing_picture": (ERROR, 1, 4, NO_PICTURE, "gone.png: no such file (train.csv: line 12)"),
-    "unreadable_picture": (ERROR, 1, 4, NO_PICTURE, "none.png: not an image, or cut off too early"),
-    "truncated_picture": (ERROR, 1, 4, NO_PICTURE, "truncated.png: damaged or cut off ("),
-    "damaged_picture": (ERROR, 1, 4, NO_PICTURE, "damaged.png: damaged or cut off ("),
+    "unreadable_picture": (ERROR, 1, 4, NO_PICTURE, "none.png: not an image, or truncated"),
+    "truncated_picture": (ERROR, 1, 4, NO_PICTURE, "truncated.png: damaged or truncated ("),
+    "damaged_picture": (ERROR, 1, 4, NO_PICTURE, "damaged.png: damaged or truncated ("),
     "damaged_jpeg": (WARNING, 1, 4, "images with damaged data", "damaged.jpg: Corrupt JPEG data"),
     "wrong_size": (ERROR, 1, 4, OTHER_SIZE, "train2.png: 96 x 64 px, stated 192 x 128 (train.csv"),
     "turned_size": (ERROR, 1, 4, OTHER_SIZE, "96 x 64 px, stated 64 x 96 (train.csv: line 12)"),
@@ -47,8 +47,8 @@ SPECIMENS = {  # folder: (severity, count, total, how the finding begins, of the
     "inverted_box": (ERROR, 2, 13, "inverted boxes", "train.csv: line 12 (box 92, 36, 68, 60 in"),
     "infinite_box": (ERROR, 1, None, UNREADABLE, "train.csv: line 12: malformed x2: '1e39' is too"),
     "box_written_twice": (WARNING, 2, 13, "boxes written twice", "line 12 (box 4, 4, 28, 28 in"),
-    "box_with_two_classes": (WARNING, 1, 21, "boxes with two", "64 px, cat and dog, as at 2)"),
-    "near_duplicate_boxes": (WARNING, 1, 12, "boxes of a class that nearly", "cat, as at 2)"),
+    "box_with_two_classes": (WARNING, 1, 21, "boxes with two", "64 px, cat and dog, same as 2)"),
+    "near_duplicate_boxes": (WARNING, 1, 12, "boxes of a class that nearly", "cat, same as 2)"),
     "tiny_box": (WARNING, 1, 12, "boxes under 2 px", "line 12 (box 68, 40, 92, 40.1 in"),
     "box_around_the_picture": (NOTE, 1, 12, "boxes around nearly", "line 12 (box 0, 0, 96, 63 in"),
     "unreached_by_anchors": (WARNING, 20, 40, UNREACHED, "line 12 (box 2, 2, 3, 62 in 96 x 64"),

@@ -44,7 +44,7 @@ def test_a_class_in_few_images_is_noted(folder):
     data = Dataset(records, ["cat", "bird"], [1, 2])
     findings = examine({"train": (data, [])}, sides=None).findings
     noted = [f for f in findings if f.severity == "note"]
-    assert [f.name for f in noted] == ["classes in under 1% of the images of train"]
+    assert [f.name for f in noted] == ["classes in fewer than 1% of the images of train"]
     assert noted[0].places[0].text == "bird: 10 boxes in 1 image"
 
 

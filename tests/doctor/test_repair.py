@@ -50,7 +50,7 @@ def test_what_cannot_be_read_is_left_out(folder):
             "train",
             "image left out",
             "train3.png",
-            after="train3.png: not an image, or cut off too early",
+            after="train3.png: not an image, or truncated",
         ),
     ]
     assert len(cleaned["train"].records) == 5
@@ -190,7 +190,7 @@ def test_of_identical_pictures_the_one_with_most_boxes_stays(folder):
     cleaned, changes, findings = repaired(folder)
     assert [record.path[-10:] for record in cleaned["train"].records][-1] == "train5.png"
     assert [change[1:] for change in changes] == [
-        ("image left out", "copy.png", "1 boxes", "as train4.png, 4 boxes"),
+        ("image left out", "copy.png", "1 boxes", "same as train4.png, 4 boxes"),
     ]
     assert findings == []
 

@@ -73,7 +73,7 @@ def test_a_suggestion(folder):
     params = AnchorParameters([16, 32], [8, 16], [1], [1, np.sqrt(2)])
     lines = report(folder.examine(), Suggestion(params, [3, 4], 0.5, 0.971)).splitlines()
     assert lines[-10:-4] == [
-        "Fitted to the data, anchors reach 97.1% of the objects instead of 50.0%:",
+        "Anchors fitted to the data reach 97.1% of the objects instead of 50.0%:",
         "  levels  3 4",
         "  sizes   16 32",
         "  strides 8 16",
@@ -97,7 +97,7 @@ def test_nothing_at_all(folder):
 def test_the_first_step_is_the_worst_finding(folder):
     assert first_step(folder.examine().findings).startswith("Next: retinanet-train")
     folder.add("train0.png", (2, 2, 34, 34))
-    assert "look first at this: boxes written twice." in first_step(folder.examine().findings)
+    assert "look at this first: boxes written twice." in first_step(folder.examine().findings)
     folder.add("train1.png", (20, 50, 20, 60))
     step = first_step(folder.examine().findings)
     assert step.startswith("Do this first: boxes without width or height. ")

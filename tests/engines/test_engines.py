@@ -176,7 +176,7 @@ def test_cache_that_cannot_be_used_is_no_error(exported, cache):
     ("name", "options", "message"),
     [
         ("model.onnx", {"engine": "litert"}, "onnxruntime or openvino can"),
-        ("model.onnx", {"engine": "onnxruntime", "precision": "float16"}, "openvino may"),
+        ("model.onnx", {"engine": "onnxruntime", "precision": "float16"}, "use openvino"),
         ("model.onnx", {"engine": "other"}, "known: auto, keras"),
         ("model.onnx", {"precision": "int4"}, "known: float32"),
         ("model.onnx", {"threads": 0}, "threads"),

@@ -163,12 +163,12 @@ def test_softmax_in_training_and_evaluation(
 @pytest.mark.parametrize(
     ("model", "closures", "sampler", "message"),
     [
-        ({"activation": "softmax"}, both(), None, "loss focal is for.*softmax"),
+        ({"activation": "softmax"}, both(), None, "loss focal needs a sigmoid head.*softmax"),
         (
             {},
             both(classification=losses.softmax_focal()),
             None,
-            "softmax_focal is for.*sigmoid",
+            "softmax_focal needs a softmax head.*sigmoid",
         ),
         (
             {},
@@ -219,7 +219,7 @@ def mine(y_true, y_pred):
     ("model", "closures", "message"),
     [
         ({"coder": {"name": "distances", "bins": 4}}, both(mine), "mine compares deltas"),
-        ({"activation": "softmax"}, both(classification=mine), "mine is for scores by sigmoid"),
+        ({"activation": "softmax"}, both(classification=mine), "mine needs a sigmoid head"),
     ],
 )
 def test_a_plain_loss_that_does_not_go_with_the_heads(

@@ -407,16 +407,16 @@ def test_names_of_other_machines_and_of_the_web(write, kind, name):
 def test_images_outside_the_folder_are_said_and_refused_if_strict(write, kind):
     files, read = formats_naming("../elsewhere/a.jpg")[kind]
     folder = write("elsewhere/a.jpg", **files)
-    with pytest.warns(UserWarning, match=r"^Files outside .*: 1; .*elsewhere/a\.jpg\.$"):
+    with pytest.warns(UserWarning, match=r"^Read 1 file outside .*; .*elsewhere/a\.jpg\.$"):
         checked(read(folder), need_boxes=False)
-    with pytest.raises(InputError, match=r"Files outside .*elsewhere/a\.jpg"):
+    with pytest.raises(InputError, match=r"Read 1 file outside .*elsewhere/a\.jpg"):
         checked(read(folder), strict=True, need_boxes=False)
 
 
 def test_class_names_outside_the_folder_are_said(write):
     files = {"d/obj.data": "names = ../names.txt\ntrain = t.txt\n", "d/t.txt": "a.jpg\n"}
     folder = write("d/a.jpg", **files, **{"names.txt": "cat\n"})
-    with pytest.warns(UserWarning, match=r"^Files outside .*: 1; .*names\.txt\.$"):
+    with pytest.warns(UserWarning, match=r"^Read 1 file outside .*; .*names\.txt\.$"):
         data = open_dataset(f"{folder}/d")
     assert data.class_names == ["cat"]
     with pytest.warns(UserWarning, match="names.txt"):
@@ -524,7 +524,7 @@ def test_a_packed_image_is_read_where_it_is(packed, tmp_path, monkeypatch):
 def test_a_packed_image_is_written_under_its_name(packed, pictures):
     folder, pixels = packed
     data = checked(read_labelme(f"{folder}/in"))
-    WRITERS["csv"](data, f"{folder}/out", "train", pictures=pictures)
+    WRITERS["csv"](data, f"{folder}/out", "train", image_files=pictures)
     (row,) = csv.reader(Path(folder, "out/train.csv").read_text().splitlines())
     assert row == ["images/train/b.png", "1", "1", "3", "4", "cat"]
     np.testing.assert_array_equal(read_image_rgb(Path(folder, "out", row[0])), pixels)
@@ -533,5 +533,5 @@ def test_a_packed_image_is_written_under_its_name(packed, pictures):
 def test_a_packed_image_needs_to_be_written(packed):
     folder, _ = packed
     with pytest.raises(InputError, match=r"in/a\.json: the image is only in this file"):
-        WRITERS["csv"](checked(read_labelme(folder)), f"{folder}/out", "train", pictures="none")
+        WRITERS["csv"](checked(read_labelme(folder)), f"{folder}/out", "train", image_files="none")
     assert not Path(folder, "out").exists()

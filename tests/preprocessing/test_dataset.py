@@ -24,25 +24,25 @@ CHECK = {  # a file of tests/data: what `checked` says of it under `strict`
     "check/missing_image": "Found 1 of 2 images that are missing or unreadable; the first: "
     "{images}/missing.png: no such file.",
     "check/image_that_is_none": "Found 1 of 2 images that are missing or unreadable; the first: "
-    "{images}/no_image.jpg: not an image, or cut off too early.",
+    "{images}/no_image.jpg: not an image, or truncated.",
     "check/truncated_image": "Found 1 of 2 images that are missing or unreadable; the first: "
-    "{images}/truncated.jpg: damaged or cut off (image file is truncated",
-    "check/box_off_the_image": "Found 1 of 2 boxes that have no area or lie off their image; "
+    "{images}/truncated.jpg: damaged or truncated (image file is truncated",
+    "check/box_off_the_image": "Found 1 of 2 boxes that have no area or lie outside their image; "
     "the first: {file}: line 2 (box 60, 2, 70, 4 in 60 x 40 px).",
-    "csv/inverted_box": "Found 1 of 2 boxes that have no area or lie off their image; "
+    "csv/inverted_box": "Found 1 of 2 boxes that have no area or lie outside their image; "
     "the first: {file}: line 2 (box 9, 2, 5, 4 in 60 x 40 px).",
-    "csv/box_without_height": "Found 1 of 2 boxes that have no area or lie off their image; "
+    "csv/box_without_height": "Found 1 of 2 boxes that have no area or lie outside their image; "
     "the first: {file}: line 2 (box 1, 2, 3, 2 in 60 x 40 px).",
     "check/box_sticks_out": "Found 1 of 2 boxes that stick out of their image by over 1 px; "
     "the first: {file}: line 2 (box 50, 2, 70, 4 in 60 x 40 px).",
     "check/images_without_objects": "None of 1 images has a box to train on",
     "check/no_image_left": "The data set has no usable images (1 missing or unreadable; the first: "
-    "{images}/empty.jpg: not an image, or cut off too early); check its paths.",
+    "{images}/empty.jpg: not an image, or truncated); check its paths.",
 }
 IMAGES = {  # a file of tests/data/images: what `image_info` says of it
-    "empty.jpg": "not an image, or cut off too early",
-    "no_image.jpg": "not an image, or cut off too early",
-    **{f"truncated.{suffix}": "damaged or cut off (" for suffix in FORMATS},
+    "empty.jpg": "not an image, or truncated",
+    "no_image.jpg": "not an image, or truncated",
+    **{f"truncated.{suffix}": "damaged or truncated (" for suffix in FORMATS},
 }
 
 
@@ -317,7 +317,7 @@ BAD_BOXES = {
 def test_a_bad_box_is_dropped(image, bad):
     labels, ignore, area = [0, 1, 2], [True, False, False], [1.0, 2.0, 3.0]
     before = make_record(image, 0, [(1, 1, 3, 3), bad, (2, 2, 4, 4)], labels, ignore, area)
-    with pytest.warns(UserWarning, match="Dropped 1 of 3 boxes that have no area or lie off"):
+    with pytest.warns(UserWarning, match="Dropped 1 of 3 boxes that have no area or lie outside"):
         after = checked(dataset(before)).records[0]
     assert after.boxes.tolist() == [[1, 1, 3, 3], [2, 2, 4, 4]]
     assert after.labels.tolist() == [0, 2]
@@ -331,7 +331,7 @@ def test_bad_boxes_give_one_warning_that_says_where_the_first_stands(image):
     with pytest.warns(UserWarning, match="boxes") as caught:
         after = checked(dataset(record(image, boxes, **origin), record(image, boxes)))
     assert [str(w.message) for w in caught] == [
-        "Dropped 4 of 6 boxes that have no area or lie off their image; "
+        "Dropped 4 of 6 boxes that have no area or lie outside their image; "
         "the first: train.csv: line 8 (box 5, 6, 5, 9 in 60 x 40 px)."
     ]
     assert after.records[0].entries == (7,)

@@ -180,7 +180,7 @@ def test_filter_annotations_drops_what_is_beyond_the_image_and_keeps_dtypes():
 
 def test_filter_annotations_leaves_an_empty_array_of_the_right_shape():
     generator = Old([plain(48, 64)], [[(-1, -1, 2, 2)]])
-    with pytest.warns(UserWarning, match="beyond"):
+    with pytest.warns(UserWarning, match="outside the image"):
         _, [kept] = generator.filter_annotations(
             [plain(48, 64)], [generator.load_annotations(0)], [0]
         )

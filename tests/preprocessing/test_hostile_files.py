@@ -250,7 +250,7 @@ def test_a_folder_and_a_missing_file(tmp_path):
     assert "is a folder" in refusal(read_text, tmp_path)
     assert "no such file" in refusal(read_text, tmp_path / "nowhere")
     assert "a.xml: no such file" in refusal(read_cvat, str(tmp_path / "a.xml"))
-    assert f"{tmp_path} is no VOC folder" in refusal(read_pascal, str(tmp_path))
+    assert f"{tmp_path} is not a VOC folder" in refusal(read_pascal, str(tmp_path))
 
 
 def test_an_open_quote_in_class_descriptions_is_named_with_its_line(tmp_path):

@@ -168,5 +168,5 @@ def test_every_specimen_has_its_message():
 
 
 def test_a_folder_without_json_files(tmp_path):
-    with pytest.raises(InputError, match=r"holds no JSON file of labelme"):
+    with pytest.raises(InputError, match=r"holds no labelme JSON files"):
         read_labelme(tmp_path)

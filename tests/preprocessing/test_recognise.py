@@ -92,7 +92,7 @@ def test_images_without_boxes_are_counted(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, r"name a CSV file, COCO's JSON, .* CVAT's annotations\.xml\.$"),
+        ({}, r"pass a CSV file, COCO's JSON, .* CVAT's annotations\.xml\.$"),
         ({"train.csv": "a", "val.csv": "a"}, r"Name one of its CSV files: train.csv, val\.csv\.$"),
         ({"a.json": '[{"image": "a.jpg", "annotations": []}]'}, r"annotations\.xml\.$"),  # CreateML
         ({"a.json": "{", "b.xml": "<html/>", "c.xml": "<", "d.xml": ""}, r"annotations\.xml\.$"),
@@ -103,7 +103,7 @@ def test_what_is_none_of_them(tmp_path, files, message):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     for path in (tmp_path, *(tmp_path / name for name in files if not name.endswith(".csv"))):
-        with pytest.raises(InputError, match="name a CSV file") as caught:
+        with pytest.raises(InputError, match="pass a CSV file") as caught:
             kind_of(path)
         assert str(caught.value).startswith(f"{path}: ")
     with pytest.raises(InputError, match=message):

@@ -177,7 +177,7 @@ def test_a_chain_of_all_formats_keeps_the_boxes(drawing):
         result = data
         for kind in ("coco", "csv", "coco", "pascal", "coco", "kitti", "oid", "yolo", "coco"):
             out = Path(tempfile.mkdtemp(dir=folder))
-            write(kind, result, out, pictures="link")
+            write(kind, result, out, image_files="link")
             result = read(kind, out, class_names=data.class_names)
         assert_same(data, result, atol=1e-3)
 

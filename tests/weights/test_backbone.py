@@ -236,5 +236,5 @@ def test_what_does_not_fit_is_named(write_pth, tmp_path):
     assert "missing bn1.weight, bn1.bias" in text
     with pytest.raises(ValueError, match="Unknown backbone"):
         import_weights("backbone", path, backbone="resnet51")
-    assert "of another backbone" in refusal(path, backbone="resnet50v2")
+    assert "name another backbone" in refusal(path, backbone="resnet50v2")
     assert "no class names" in refusal(path, class_names=["a"])

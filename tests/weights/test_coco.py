@@ -35,5 +35,5 @@ def test_names_for_a_file():
     assert names_for("FILE", 91, known=coco_91()) == coco_91()
     assert names_for("FILE", 3) is None
     assert names_for("FILE", 2, ["cat", "dog"]) == ["cat", "dog"]
-    with pytest.raises(InputError, match=r"FILE: give 3 class names, not 2 \(cat, dog\)"):
+    with pytest.raises(InputError, match=r"FILE: needs 3 class names, got 2 \(cat, dog\)"):
         names_for("FILE", 3, ["cat", "dog"])

@@ -233,7 +233,7 @@ def test_class_names(tmp_path):
     model, assumed = load(path, anchors=anchors)
     assert model.class_names == COCO_80
     assert not assumed
-    with pytest.raises(InputError, match=r"coco\.h5: give 80 class names, not 2"):
+    with pytest.raises(InputError, match=r"coco\.h5: needs 80 class names, got 2"):
         load(path, ["cat", "dog"])
 
 
@@ -262,7 +262,7 @@ def test_what_is_no_detector(thin, tmp_path):
 
 def test_anchors_that_do_not_fit(thin, tmp_path):
     path = write(tmp_path / "inference.h5", thin, inference(ratios=[1.0]))
-    with pytest.raises(InputError, match=r"heads of 3 anchors at a place .* got 36 and "):
+    with pytest.raises(InputError, match=r"heads of 3 anchors per location .* got 36 and "):
         load(path)
     path = write(tmp_path / "levels.h5", thin, inference(sizes=(32, 64)))
     with pytest.raises(InputError, match=r"pyramid levels 3, 4, 5, .* 2 levels"):

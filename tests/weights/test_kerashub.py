@@ -309,7 +309,7 @@ def test_more_classes_than_the_weights_have_are_refused_before_a_model_is_built(
     state = draw(names, depth=18, classes=CLASSES, p6_from="P5")
     config = task()
     config["config"]["num_classes"] = 1_000_000
-    with pytest.raises(InputError, match=r"9000000 scores at a place, but .* has 27"):
+    with pytest.raises(InputError, match=r"9000000 scores per location, but .* has 27"):
         load(write(tmp_path / "preset", config, *files(state, names)))
 
 

@@ -177,7 +177,7 @@ def test_a_first_tensor_of_a_stage_that_is_missing_is_named(thin):
 
 
 def test_names_of_other_classes_are_refused(thin):
-    with pytest.raises(InputError, match=r"thin.pth: give 3 class names, not 4 \("):
+    with pytest.raises(InputError, match=r"thin.pth: needs 3 class names, got 4 \("):
         torchvision.load("thin.pth", ["a", "b", "c", "d"], tensors=thin[0])
     # two names for three rows: the background is put in front
     with pytest.raises(InputError, match=r"each once.*'background', 'background', 'cat'"):
@@ -208,7 +208,7 @@ def test_faults_are_named(thin):
 def test_other_anchors_are_refused(thin, shape):
     name = "head.regression_head.bbox_reg"
     message = refused({**thin[0], f"{name}.weight": np.zeros(shape, "float32")})
-    assert "9 anchors at a place" in message or f"{name}.weight must have 4 axes" in message
+    assert "9 anchors per location" in message or f"{name}.weight must have 4 axes" in message
 
 
 def test_another_network_is_refused(thin):

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.core
 
 NAMES = ["cat", "dog", "cow"]
 PRIOR = -np.log(99)  # the logit of 0.01
-ANCHORS = AnchorParameters([24, 48], [8, 16], [1], [1, 1.4], offset=0.25)  # two at a place
+ANCHORS = AnchorParameters([24, 48], [8, 16], [1], [1, 1.4], offset=0.25)  # two per location
 FEW = Design(Pyramid((3, 4), 8), Heads(depth=1), ANCHORS)
 
 
@@ -126,7 +126,7 @@ def test_anchors_in_another_number_start_all_heads_fresh(make, see, image):
     old = make(replace(FEW, heads=Heads(depth=1, iou_branch=True)))
     anchors = square_anchors([3], 8)
     new, transfer = with_classes(old, ["cow", "hen"], anchors, [3])
-    why = "2 anchors at a place, now 1"
+    why = "2 anchors per location, now 1"
     heads = ("regression", "classification", "iou")
     assert transfer.fresh == {f"pyramid_{head}": why for head in heads}
     assert (transfer.copied, transfer.new) == ([], ["cow", "hen"])
@@ -269,11 +269,11 @@ def test_unchangeable_heads_are_errors(detector):
 
 
 def test_a_transfer_is_told_in_a_few_lines():
-    why = {"a": "for new classes", "b": "9 anchors at a place, now 1"}
+    why = {"a": "for new classes", "b": "9 anchors per location, now 1"}
     assert described(Transfer(8, 10, ["cat"], ["hen", "cow"], why), "old.keras") == (
         "kept from old.keras: 8 of 10 weights\n"
         "classes copied: cat; new: hen, cow\n"
-        "new weights: a (for new classes), b (9 anchors at a place, now 1)"
+        "new weights: a (for new classes), b (9 anchors per location, now 1)"
     )
     assert described(Transfer(10, 10, ["cat"], [], {}), "old.keras") == (
         "kept from old.keras: 10 of 10 weights\nclasses copied: cat"

@@ -35,8 +35,8 @@ def augment(
             mixup.
         operations: {"chance": 0..1, "strength": 0..} by name, see `OPERATIONS`.
 
-    Boxes become the upright boxes around their moved corners, are clipped to the image, and are
-    dropped when less than `KEPT_SHARE` of them stays in view.
+    Each box becomes the upright box around its moved corners, clipped to the image, and is dropped
+    if less than `KEPT_SHARE` of its area stays in view.
     """
     operations = complete(operations)
     size = image.shape[1::-1] if size is None else (int(size[0]), int(size[1]))

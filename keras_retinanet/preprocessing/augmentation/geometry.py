@@ -51,9 +51,9 @@ def _shift(size: Size, rng: np.random.Generator, strength: float) -> np.ndarray:
 
 
 def crop(size: Size, boxes: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Let a random window fill the image: its sides are 0.5 to 1 of the image's.
+    """Enlarge a random window to the whole image: its sides are 0.5 to 1 of the image's sides.
 
-    The window is of whole px and of the image's ratio. It grows until each of `boxes` (n, 4) is
+    The window has whole px and the image's aspect ratio. It grows until each of `boxes` (n, 4) is
     entirely inside or outside.
     """
     frame, boxes = np.array(size), np.asarray(boxes, "float64")

@@ -20,8 +20,8 @@ def mosaic(
 ) -> Example:
     """Put an image and three others around a centre 0.3 to 0.7 from the sides, at strength 1.
 
-    Each is fitted whole into its quarter and touches the centre; the rest is grey. Bochkovskiy et
-    al. 2020, arXiv 2004.10934. `size` is the size of the mosaic.
+    Each image is fitted whole into its quarter and touches the centre; the rest is grey. `size` is
+    the size of the mosaic. Bochkovskiy et al. 2020, arXiv 2004.10934.
     """
     reach = min(0.2 * strength, 0.5)
     centre = np.rint(rng.uniform(0.5 - reach, 0.5 + reach, 2) * size).astype(int)
@@ -47,7 +47,7 @@ def mixup(
     rng: np.random.Generator,
     strength: float,
 ) -> Example:
-    """Draw another image on the image, at a random place, with a share of 0.3 to 0.5.
+    """Blend another image into the image, at a random place, with a weight of 0.3 to 0.5.
 
     Zhang et al. 2018, arXiv 1710.09412.
     """
@@ -63,7 +63,7 @@ def mixup(
 
 
 def fitted(size: Size, room: Size | np.ndarray) -> tuple[int, int]:
-    """Return the largest (width, height) in whole px of the ratio of `size` within `room`."""
+    """Return the largest (width, height) in px that has the ratio of `size` and fits `room`."""
     factor = np.divide(room, size).min()
     sides = np.minimum(np.rint(np.multiply(size, factor)), room)
     return tuple(np.maximum(sides, 1).astype(int).tolist())

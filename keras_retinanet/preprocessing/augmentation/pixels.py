@@ -13,15 +13,15 @@ from ...boxes import area, intersection
 from .sampling import GREY, KEPT_SHARE, Annotations, Example, only
 
 LUMA = np.array([0.114, 0.587, 0.299])  # of BGR
-# A uniform byte's place in a normal distribution: drawing bytes is ten times faster
+# the normal number of each uniform byte: drawing bytes is ten times faster than normal numbers
 NORMAL = np.array([NormalDist().inv_cdf((byte + 0.5) / 256) for byte in range(256)])
 
 
 def colour(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
     """Change contrast and brightness by up to 0.1, hue by 0.05 of the circle, saturation by 0.05.
 
-    All are linear in the colours, so that they are one matrix: a change of hue is a turn about the
-    axis of greys.
+    All changes are linear in the colours, so they are one matrix: a change of hue is a rotation
+    about the axis of greys.
     """
     by = rng.uniform(-1, 1, 4) * strength
     contrast, saturation = np.maximum(0, 1 + by[:2] * (0.1, 0.05))
@@ -51,7 +51,7 @@ def noise(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.nd
 
 
 def jpeg(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Write and read as JPEG of quality 40 to 100."""
+    """Compress as JPEG with a quality of 40 to 100."""
     quality = max(1, round(100 - rng.uniform(0, 60) * strength))
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return cv2.imdecode(data, cv2.IMREAD_COLOR)
@@ -65,8 +65,8 @@ def cutout(
 ) -> Example:
     """Draw one to three grey rectangles on the image, with sides of up to 0.3 of its sides.
 
-    Boxes of which less than `KEPT_SHARE` stays in view are dropped. DeVries and Taylor 2017, arXiv
-    1708.04552.
+    A box is dropped if less than `KEPT_SHARE` of its area stays in view. DeVries and Taylor 2017,
+    arXiv 1708.04552.
     """
     size = image.shape[1::-1]
     sides = np.minimum(rng.uniform(0.05, 0.3, (rng.integers(1, 4), 2)) * strength, 1)
@@ -80,9 +80,10 @@ def cutout(
 
 
 def covered(boxes: np.ndarray, rectangles: np.ndarray) -> np.ndarray:
-    """Return the area of each box (n, 4) under any of a few rectangles (m, 4): (n,).
+    """Return the area of each box (n, 4) that a few rectangles (m, 4) cover: (n,).
 
-    By inclusion and exclusion: the area that two rectangles share is subtracted, and so on.
+    Computed by inclusion and exclusion: the area that two rectangles share is subtracted, the area
+    that three share is added, and so on.
     """
     total = np.zeros(len(boxes))
     for count in range(1, len(rectangles) + 1):

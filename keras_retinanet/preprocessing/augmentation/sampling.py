@@ -9,8 +9,8 @@ from ...boxes import area, clip
 from ...utils.image import TransformParameters, adjust_transform_for_image, apply_transform
 from ...utils.transform import transform_aabb, translation
 
-GREY = 114  # of the view beside the image
-KEPT_SHARE = 0.3  # of a box's area that must stay in view
+GREY = 114  # the value of px beside the image
+KEPT_SHARE = 0.3  # share of a box's area that must stay in view
 ROUNDING = 1e-6  # px
 MIRRORS = {(True, False): 1, (False, True): 0, (True, True): -1}  # OpenCV's codes
 
@@ -39,8 +39,8 @@ def transform_both(
 def moved(annotations: Annotations, matrix: np.ndarray, size: Size) -> Annotations:
     """Move annotations by `matrix` (3, 3) in px, in an image of `size` (width, height).
 
-    Boxes become the upright boxes of their moved corners, are clipped to the image, and are
-    dropped when less than `KEPT_SHARE` of them, or nothing, stays in view.
+    Each box becomes the upright box around its moved corners, clipped to the image, and is dropped
+    if nothing, or less than `KEPT_SHARE` of its area, stays in view.
     """
     boxes = transform_aabb(matrix, np.asarray(annotations["bboxes"], "float32").reshape(-1, 4))
     clipped = clip(boxes, *size)  # (n, 4)
@@ -64,10 +64,11 @@ def placed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a new image of `size`, made by a matrix, and the matrix used.
 
-    `change` is applied before or after, to whichever image has fewer px, but not to the grey.
+    `change` is applied to the old or to the new image, whichever has fewer px, but not to the grey.
 
-    A matrix that neither turns nor shears is altered by less than a px, so that whole px of the
-    image fill whole px of the new one: `cv2.resize` is three times faster than `cv2.warpAffine`.
+    A matrix that neither rotates nor shears is altered by less than a px, so that whole px of the
+    image fill whole px of the new one. This allows `cv2.resize`, which is three times faster than
+    `cv2.warpAffine`.
     """
     if matrix[0, 1] or matrix[1, 0]:
         return turned(image, matrix, size, change), matrix
@@ -94,7 +95,7 @@ def whole(
 ) -> tuple[slice, slice, float, float] | None:
     """Return, for one axis, (px of the image in view, px that they fill, factor, shift).
 
-    Both are slices of whole px, rounded outwards; None if nothing is in view.
+    The first two are slices of whole px, rounded outwards. Returns None if nothing is in view.
     """
     start, end = np.clip(_outwards(shift, factor * length + shift), 0, target)
     if start == end:
@@ -113,7 +114,7 @@ def _outwards(one: float, other: float) -> tuple[int, int]:
 
 
 def fill(target: np.ndarray, image: np.ndarray, mirrored: tuple[bool, bool]) -> None:
-    """Draw an image on a part of another, mirrored (left to right, top to bottom)."""
+    """Draw an image into the whole of `target`, mirrored (left to right, top to bottom)."""
     code = MIRRORS.get(mirrored)
     small = image.size <= target.size
     if code is not None and small:
@@ -126,7 +127,7 @@ def fill(target: np.ndarray, image: np.ndarray, mirrored: tuple[bool, bool]) -> 
 def turned(
     image: np.ndarray, matrix: np.ndarray, size: Size, change: Change | None = None
 ) -> np.ndarray:
-    """Return the image of `size` that any matrix makes; `change` as in `placed`."""
+    """Return the image of `size` that any matrix gives; for `change` see `placed`."""
     first = change is not None and image.size <= 3 * size[0] * size[1]
     result = warped(change(image) if first else image, matrix, size)
     if change is not None and not first:
@@ -140,6 +141,6 @@ def turned(
 
 
 def warped(image: np.ndarray, matrix: np.ndarray, size: Size) -> np.ndarray:
-    """Return the image of `size` that any matrix makes."""
+    """Return the image of `size` that any matrix gives."""
     matrix = translation((-0.5, -0.5)) @ matrix @ translation((0.5, 0.5))  # centres lie at 0
     return cv2.warpAffine(image, matrix[:2], tuple(size), borderValue=(GREY,) * 3)

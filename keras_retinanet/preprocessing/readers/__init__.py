@@ -1,11 +1,11 @@
 """Readers of annotation files: functions that return a `Dataset`. None of them imports Keras.
 
 Arguments that they share:
-    split: the split to read, such as "train"; None takes the only one.
+    split: the split to read, such as "train"; None takes the only split.
     classes: the class names in label order, or {name: label}; None takes the names found, sorted.
-    images_dir: the folder of the images; None takes the format's usual ones.
-    faults: receives a line for each entry that cannot be read, which is then left out; None raises
-        the first as an InputError, which names the file, and the line or the entry.
+    images_dir: the folder of the images; None takes the format's usual folders.
+    faults: a list that gets a line for each entry that cannot be read, and is left out; None raises
+        an InputError at the first, with the file and the line or entry.
 """
 
 from . import coco, kitti, open_images_files, pascal_voc, yolo
@@ -28,7 +28,7 @@ READERS = {
     "labelme": read_labelme,
     "cvat": read_cvat,
 }
-SPLITS = {  # lists the names of the splits in a folder, for the formats that have them
+SPLITS = {  # functions that list the splits in a folder, for the formats that have splits
     "coco": coco.splits,
     "pascal": pascal_voc.splits,
     "kitti": kitti.splits,

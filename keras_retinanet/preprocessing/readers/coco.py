@@ -30,7 +30,7 @@ KEYS = {  # the lists of the file, and the keys that their entries need
     "categories": ("id", "name"),
     "annotations": ("image_id", "category_id", "bbox"),
 }
-LAYOUTS = (  # where the file of a split may be in its folder
+LAYOUTS = (  # the paths that the file of a split may have in its folder
     "annotations/instances_{}.json",
     "{}/_annotations.coco.json",
     "instances_{}.json",
@@ -62,11 +62,11 @@ def coco_paths(
         data_dir: the annotation file; or a folder with annotations/instances_<split>.json or
             one of the other `LAYOUTS`, and the images in images/<split>, <split>, images or
             the folder itself.
-        split: such as "train2017"; None takes the only one.
-        images_dir: the folder of the images, if it is not one of these.
+        split: such as "train2017"; None takes the only split.
+        images_dir: the folder of the images, if it is not one of these folders.
 
     Raises:
-        InputError: lists the splits that are there.
+        InputError: lists the splits that exist.
     """
     if os.path.isdir(data_dir):
         known = splits(str(data_dir))
@@ -104,10 +104,10 @@ def read_coco(
 ) -> Dataset:
     """Read a COCO "instances" file. Crowd boxes are ignored.
 
-    Segments are only read for an annotation without bbox, which gets the box around its polygons.
-    Classes are in the order of the category ids, which may have gaps; two categories of one name
-    are one class. A category without boxes that is the supercategory of all others, as Roboflow's
-    first, is left out.
+    Segments are read only if an annotation has no bbox; it then gets the box around its polygons.
+    Classes are in the order of the category ids, which may have gaps; two categories with the same
+    name are one class. A category without boxes that is the supercategory of all others, such as
+    Roboflow's first, is left out.
 
     Args:
         path: the file, or a folder, see `coco_paths`.
@@ -134,7 +134,7 @@ def read_coco(
     names = {key: name for key, name in names.items() if not _is_heading(key, categories, used)}
     if len(names) < len(categories):
         left = listed(c["name"] for key, c in categories.items() if key not in names)
-        message = f"{path}: left out the category {left}, which heads the others and has no box."
+        message = f"{path}: left out the category {left}, a supercategory without boxes."
         warnings.warn(message, UserWarning, stacklevel=2)
     first_ids = {name: key for key, name in reversed(names.items())}
     classes = list(dict.fromkeys(names.values()))
@@ -172,7 +172,7 @@ def _by_id(content: dict, kind: str, path: str, faults: Faults) -> dict[Any, dic
 
 
 def _key(value: Any) -> int | str | None:
-    """Return an id as an integer if it is one in any spelling, a text as it is, else None."""
+    """Return an id as an integer if it is a number, unchanged if it is other text, else None."""
     try:
         return integer(value, "id", "")
     except InputError:
@@ -196,7 +196,7 @@ def _objects(
 
 
 def _check_keys(kind: str, entry: Any, position: int, path: str) -> str:
-    """Return the place of an entry; InputError lists the keys that it lacks."""
+    """Return the place of an entry; raise an InputError that lists the keys that it lacks."""
     if kind == "annotations" and isinstance(entry, dict) and entry.get("segmentation"):
         entry.setdefault("bbox", [])
     missing = [key for key in KEYS[kind] if not isinstance(entry, dict) or key not in entry]

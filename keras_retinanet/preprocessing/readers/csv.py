@@ -17,7 +17,7 @@ from .parsing import csv_rows, integer, naming_line, numbers, stated_size
 CLASS_FORMAT = "'class_name,class_id'"
 BOX_FORMAT = "'img_file,x1,y1,x2,y2,class_name' or 'img_file,,,,,'"
 CORNERS = ("x1", "y1", "x2", "y2")
-COLUMNS = {  # the names of each column in a header, less case, spaces, "_" and "-"
+COLUMNS = {  # the names of each column in a header, without capitals, spaces, "_" and "-"
     "path": ("filename", "imgfile", "image", "path", "file", "imagepath", "imagename", "filepath"),
     "x1": ("x1", "xmin", "left"),
     "y1": ("y1", "ymin", "top"),
@@ -54,11 +54,11 @@ def read_csv(
 
     Args:
         annotations: file of rows `path,x1,y1,x2,y2,class` (xyxy px), or `path,,,,,` for an image
-            without objects. Columns of a header may also be the width and height of the image.
+            without objects. A header may also name the width and height of the image.
         classes: file of rows `name,id`, ids 0 to K - 1; else see `readers`.
-        images_dir: folder that paths start from; None takes the folder of the annotation file or,
-            if the images are there, the folder in it after which the file is named, such as train
-            for train_labels.csv.
+        images_dir: folder that paths are relative to; None takes the folder of the annotation file,
+            or a folder in it with the images and the name of the file, such as train for
+            train_labels.csv.
         faults: see `readers`.
     """
     if isinstance(classes, str | os.PathLike):
@@ -83,7 +83,7 @@ def read_csv(
 
 
 def read_classes(path: str | os.PathLike) -> dict[str, int]:
-    """Return {class name: id} of a class file, whose ids must be 0 to K - 1 in any order.
+    """Return {class name: id} of a class file with the ids 0 to K - 1, in any order.
 
     Raises:
         InputError: names file and line.
@@ -124,7 +124,7 @@ def _read_annotations(
 
 
 def _read(path: str | os.PathLike, separators: int, parse: Callable, *arguments: object) -> list:
-    """Return `parse(csv_reader, *arguments)` of a file with at least `separators` in a row."""
+    """Return `parse(csv_reader, *arguments)` of a file whose rows have `separators` or more."""
     csv_reader = csv_rows(read_text(path), separators)
     with naming_line(path, csv_reader):
         rows = parse(csv_reader, *arguments, prefix=f"{path}: ")
@@ -163,7 +163,7 @@ def _box_rows(
     faults: list[str] | None = None,
     prefix: str = "",
 ) -> list[BoxRow]:
-    """Return the rows; `known` are the class names that they may have, None for any."""
+    """Return the rows; `known` are the class names that they may have, None for any names."""
     rows, pick, zeros = [], None, []
     decimal_comma = getattr(getattr(csv_reader, "dialect", None), "delimiter", ",") != ","
     for line, fields in _fields(csv_reader):
@@ -218,7 +218,7 @@ def _header(fields: Sequence[str], where: str) -> dict[str, int] | None:
 
 
 def _box(texts: Sequence[str], where: str, faults: list[str] | None) -> tuple[float, ...]:
-    """Return (x1, y1, x2, y2); with `faults`, inverted boxes are left for the check to find."""
+    """Return (x1, y1, x2, y2); with `faults`, inverted boxes are left to the later check."""
     x1, y1, x2, y2 = box = tuple(numbers(texts, CORNERS, where))
     for axis, low, high in (("x", x1, x2), ("y", y1, y2)) if faults is None and any(box) else ():
         if high <= low:

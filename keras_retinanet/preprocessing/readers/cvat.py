@@ -31,7 +31,7 @@ def read_cvat(
 
     Args:
         path: the XML file, or a folder that holds it.
-        classes: see `readers`, but None takes the labels of the task, in its order.
+        classes: see `readers`, but None takes the task's labels, in the task's order.
         images_dir: folder of the images; None looks in images and beside the file.
         faults: see `readers`.
     """
@@ -59,7 +59,7 @@ def _annotation_file(path: str) -> str:
     usual = [name for name in names if os.path.basename(name) == "annotations.xml"]
     if len(usual or names) != 1:
         held = f"several XML files, {listed(names)}" if names else "no XML file"
-        raise InputError(f"{path} holds {held}; name CVAT's file.")
+        raise InputError(f"{path} holds {held}; pass the path of CVAT's file.")
     return os.path.join(path, (usual or names)[0])
 
 
@@ -77,7 +77,7 @@ def _images(
             for entry, shape in enumerate(image, start=1):
                 where = f"{origin} {entry}"
                 with faults.collect(image_id):
-                    # a tag is of the whole image
+                    # a tag is for the whole image
                     if shape.tag != "tag" and not _is_outside(shape, where):
                         label = stated_name(shape.get("label"), "label", where).strip()
                         objects.append(Object(entry, label, _box(shape, where)))
@@ -127,7 +127,7 @@ def _frames(
 
 
 def _is_outside(shape: ElementTree.Element, where: str) -> bool:
-    """Return True if a shape is out of view, or all points of a skeleton."""
+    """Return True if a shape is out of view; a skeleton is if all of its points are."""
     parts = shape.findall("points") if shape.tag == "skeleton" else []
     if parts:
         return all(_is_outside(part, where) for part in parts)

@@ -1,4 +1,4 @@
-"""Finding images and other files by the names that annotation files give them."""
+"""Find images and other files by their names in annotation files."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from ...utils.outputs import note_inputs
 from .parsing import lines_of
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-BACK = "\\"  # in the paths of Windows
+BACK = "\\"  # in Windows paths
 OF_THE_SYSTEM = (
     "lost+found",
     "System Volume Information",
@@ -25,10 +25,10 @@ def tails(path: str) -> list[str]:
 def find_file(name: str, folders: Sequence[str | os.PathLike]) -> str:
     """Return the file `name` in the first of `folders` that has it.
 
-    If none has, leading folders of the name are left out one after the other: annotation files
-    travel, and "data/train/a.jpg" is then "a.jpg". "%20" is also read as a space, as in web
-    addresses. A file that is not found keeps its expected path. "." and ".." are resolved, so that
-    a file has one path.
+    If none has it, leading folders of the name are left out one by one, because annotation files
+    move between machines: "data/train/a.jpg" may now be "a.jpg". "%20" is also read as a space, as
+    in web addresses. A file that is not found gets its expected path. "." and ".." are resolved, so
+    each file has one path.
     """
     name = name.replace(BACK, "/")
     for spelled in dict.fromkeys([name, unquote(name)]):
@@ -53,10 +53,11 @@ def lies_in(path: str, folders: Iterable[str | os.PathLike]) -> bool:
 
 
 def listed_names(listing: str, folder: str, suffix: str) -> list[str]:
-    """Return the names that a list of images has for files with `suffix` in a folder, each once.
+    """Return the names in a list of images, each once.
 
-    A name may have blanks. Only if there is no such file, an image suffix is removed, and a -1, 0
-    or 1 after the name, as in the lists of one class.
+    A name belongs to a file with `suffix` in `folder`, and may have blanks. If there is no such
+    file, an image suffix is removed, and so is a -1, 0 or 1 after the name, as in Pascal VOC's
+    lists of one class.
     """
     names = dict.fromkeys(_listed_name(line, folder, suffix) for line in lines_of(listing))
     if not names:
@@ -83,7 +84,7 @@ def stem(path: str | os.PathLike) -> str:
 
 
 def first_file(paths: Iterable[str]) -> str | None:
-    """Return the first path that is there and no folder; `open_file` refuses pipes and devices."""
+    """Return the first path that exists and is no folder; `open_file` refuses pipes and devices."""
     return next((path for path in paths if os.path.exists(path) and not os.path.isdir(path)), None)
 
 
@@ -100,7 +101,7 @@ def names_in(folder: str, suffixes: Sequence[str]) -> list[str]:
 
 
 def holds(folder: str, suffixes: Sequence[str]) -> bool:
-    """Return True if a folder holds a file that ends in one of `suffixes`; stop at the first."""
+    """Return True if a folder has a file that ends in one of `suffixes`."""
     return any(ends_in(entry.name, suffixes) for entry in _entries(folder))
 
 
@@ -111,7 +112,7 @@ def folders_in(folder: str) -> list[str]:
 
 
 def files_under(folder: str, suffixes: Sequence[str]) -> list[str]:
-    """Return the sorted files in a folder and below that end in one of `suffixes`."""
+    """Return the sorted files in a folder and its subfolders that end in one of `suffixes`."""
     found = []
     for base, _, names in os.walk(folder, onerror=raise_denied):
         found += [os.path.join(base, name) for name in names if ends_in(name, suffixes)]
@@ -144,5 +145,5 @@ def raise_denied(error: OSError) -> None:
 
 
 def ends_in(name: str, suffixes: Sequence[str]) -> bool:
-    """Return True if a file ends in one of `suffixes` and is not hidden, as a Mac's "._a.jpg"."""
+    """Return True if a file ends in one of `suffixes` and is not hidden like macOS's "._a.jpg"."""
     return name.lower().endswith(tuple(suffixes)) and not name.startswith(".")

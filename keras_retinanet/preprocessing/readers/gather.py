@@ -15,10 +15,10 @@ Classes = Sequence[str] | Mapping[str, int] | None  # in label order, {name: lab
 
 
 class Object(NamedTuple):
-    """An object as its annotation has it."""
+    """An object as its annotation states it."""
 
-    entry: int | str  # it was written at f"{origin} {entry}"
-    name: str | None  # None: ignored, and of no class
+    entry: int | str  # its place in the file is f"{origin} {entry}"
+    name: str | None  # None for an ignored box without a class
     box: Sequence[float]  # xyxy px
     ignored: bool = False
     area: float | None = None  # px², None for the area of the box
@@ -26,7 +26,7 @@ class Object(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """An image as its annotation has it."""
+    """An image as its annotation states it."""
 
     path: str
     image_id: int | str
@@ -41,7 +41,7 @@ class Found:
 class Faults:
     """The malformed entries of a data set, and the ids of the images that lost an object to one.
 
-    `lines` receives a line for each; None raises the first.
+    `lines` gets a line for each malformed entry; if it is None, the first one is raised.
     """
 
     lines: list[str] | None
@@ -49,7 +49,7 @@ class Faults:
 
     @contextlib.contextmanager
     def collect(self, image_id: int | str | None = None) -> Iterator[None]:
-        """End the block at an InputError. A fault in it adds `image_id`, if given, to `lost`."""
+        """Collect an InputError of the block. Any fault in the block adds `image_id` to `lost`."""
         before = len(self.lines or ())
         with collect(self.lines):
             yield
@@ -64,9 +64,10 @@ def gather(
     folders: Iterable[str | os.PathLike | None],
     category_ids: Sequence[int] | None = None,
 ) -> Dataset:
-    """Return the data set of images; an object of an unknown class is a fault.
+    """Make a data set of images; an object of an unknown class is a fault.
 
-    Images that lost every object to faults are left out: they would be learnt as background.
+    An image that lost all of its objects to faults is left out: training would take it for
+    background.
 
     Args:
         folders: the folders of the data set; images outside them are noted as `outside`.
@@ -82,7 +83,7 @@ def gather(
 
 
 def _distinct(images: Sequence[Found], faults: Faults) -> list[Found]:
-    """Return the images without those whose names lead to one file once folders are dropped."""
+    """Leave out images with different names that, without their folders, lead to the same file."""
     first: dict[str, Found] = {}
     shared = set()
     for image in images:
@@ -92,7 +93,7 @@ def _distinct(images: Sequence[Found], faults: Faults) -> list[Found]:
             shared.add(image.path)
             with faults.collect():
                 where, names = image.origin.rpartition(":")[0], " and ".join(map(quoted, pair))
-                reached = f"both lead to {quoted(image.path)} without their folders"
+                reached = f"both lead to {quoted(image.path)} because their folders do not exist"
                 raise InputError(f"{where}: {names} {reached}; keep the folders of the images.")
     return [image for image in images if image.path not in shared]
 
@@ -121,7 +122,7 @@ def _record(image: Found, labels: dict[str, int], faults: Faults) -> Record:
 
 
 def class_labels(classes: Classes, found: Iterable[str] = ()) -> dict[str, int]:
-    """Return {name: label} in the order of the labels, which must be 0 to K - 1."""
+    """Return {name: label} in label order; the labels must be 0 to K - 1."""
     if classes is None:
         classes = sorted(set(found))
     if not isinstance(classes, Mapping):
@@ -143,5 +144,5 @@ def label_of(labels: Mapping[str, int], name: str, where: str) -> int:
 
 
 def in_px(box: Sequence[float], size: tuple[int, int]) -> list[float]:
-    """Return a box of shares of an image as one in px of its `size`."""
+    """Return a box in px, given as shares of an image of `size`."""
     return [share * side for share, side in zip(box, (*size, *size), strict=True)]

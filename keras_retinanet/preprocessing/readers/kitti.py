@@ -11,7 +11,7 @@ from .parsing import fields_of, numbers
 
 LABELS, IMAGES = ("label_2", "labels"), ("image_2", "images")
 SIDES = ("left", "top", "right", "bottom")
-FIELDS = (15, 16)  # the last is a score, in files of detections
+FIELDS = (15, 16)  # in files of detections, the 16th is a score
 IGNORED = "DontCare"
 NAMES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc")
 
@@ -33,14 +33,14 @@ def read_kitti(
     images_dir: str | None = None,
     faults: list[str] | None = None,
 ) -> Dataset:
-    """Read KITTI's object labels. DontCare boxes are ignored, and are no class.
+    """Read KITTI's object labels. DontCare boxes are ignored and have no class.
 
     Args:
         path: folder with training/label_2 and training/image_2, or with label_2 and image_2, or
             with <split>/labels and <split>/images.
         split: a list of ids in ImageSets, or a folder; "train" also finds the folder "training";
             None takes the only folder.
-        classes: see `readers`; the names found are sorted with KITTI's own first.
+        classes: see `readers`; the names found are sorted, KITTI's own classes first.
         images_dir, faults: see `readers`.
     """
     labels_dir, ids = _annotated(str(path), split)

@@ -22,9 +22,9 @@ def read_labelme(
     """Read labelme's JSON files, and take the box around every shape.
 
     Args:
-        path: a folder, whose inner folders are read too, or one JSON file.
-        images_dir: folder of the images; None takes the folder of the JSON file. An image that
-            exists only inside the JSON file has the path of the JSON file.
+        path: a JSON file, or a folder; its subfolders are read too.
+        images_dir: folder of the images; None takes the folder of the JSON file. An image that is
+            only inside the JSON file gets the path of the JSON file.
         classes, faults: see `readers`.
     """
     path = str(path)
@@ -33,7 +33,7 @@ def read_labelme(
         files, folder = [path], os.path.dirname(path)
         _read(path)  # a mistake in the only file is an error, not a fault of one entry
     if not files:
-        raise InputError(f"{path} holds no JSON file of labelme; name another folder.")
+        raise InputError(f"{path} holds no labelme JSON files; pass another folder.")
     images, malformed = [], Faults(faults)
     for file in files:
         image_id = os.path.splitext(os.path.relpath(file, folder))[0]
@@ -69,7 +69,7 @@ def _objects(shapes: list, file: str, faults: Faults) -> list[Object]:
 
 
 def _points(shape: dict, where: str) -> list[list[float]]:
-    """Return [[x, y]] of a shape: at least one, for a circle two corners of its square."""
+    """Return one or more points [x, y] of a shape; for a circle, two corners of its square."""
     try:
         points: list[Any] = [(x, y) for x, y in shape["points"]]
     except (KeyError, TypeError, ValueError):

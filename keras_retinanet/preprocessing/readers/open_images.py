@@ -18,7 +18,7 @@ from .gather import Faults, Found, Object, gather, in_px
 from .parsing import csv_rows, flag, naming_line, numbers, read_json
 
 CORNERS = ("XMin", "YMin", "XMax", "YMax")
-BOXABLE = 1000  # a list of more classes than that is one of image labels, most without a box
+BOXABLE = 1000  # a list of more classes is for image labels, and most of them have no boxes
 
 
 def read_open_images(
@@ -32,16 +32,16 @@ def read_open_images(
 ) -> Dataset:
     """Read a subset of Open Images, v4 to v7 or the challenges.
 
-    Boxes around a group of objects are ignored. The data set has every image with a box and,
-    without a filter, the images of the subset's list whose files exist: few people have all nine
-    million. An image whose file is missing has no boxes.
+    Boxes around a group of objects are ignored. The data set has every image with a box. Without a
+    filter it also has the images in the subset's list whose files exist, because few people have
+    all nine million. An image whose file is missing has no boxes.
 
     Args:
         path: folder with the CSV files, also in annotations, metadata or csv, and the images in
             images/<split>; or the CSV file of boxes.
-        version: such as "v4" or "challenge2018", if files of several lie in the folder.
-        labels_filter: names of the only classes to read, in the order of their labels.
-        parent_label: name of the only class to read, with all below it in the hierarchy.
+        version: such as "v4" or "challenge2018", if the folder has files of several versions.
+        labels_filter: names of the classes to read, in label order; None reads all.
+        parent_label: read only the class of this name and the classes below it in the hierarchy.
         split, images_dir, faults: see `readers`.
     """
     found = files.find(str(path), split, version)
@@ -75,12 +75,12 @@ def read_open_images(
 def _rows(
     path: str, needed: Sequence[str], more: Sequence[str] = ()
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield (line, values of the columns) of a CSV file whose header names those needed.
+    """Yield (line, values of the columns `needed` and `more`) of a CSV file.
 
-    Columns of `more` that the header does not name are "".
+    The header must name the `needed` columns; a column of `more` that it does not name is "".
     """
     try:
-        # a train set has 2 GB
+        # read as a stream: a train set has 2 GB
         with io.TextIOWrapper(open_file(path), encoding="utf-8-sig", newline="") as file:
             csv_reader = csv.reader(file, skipinitialspace=True)
             with naming_line(path, csv_reader):
@@ -133,7 +133,7 @@ def _objects(
             of_image = objects.setdefault(image_id, [])
             if image_id in found_images:
                 box = _corners(corners, where)
-                # -1 is unknown
+                # -1 means unknown
                 ignored = group.strip() != "-1" and flag(group, "IsGroupOf", where)
                 of_image.append(Object(line, name, box, ignored))
     return objects, seen
@@ -222,7 +222,7 @@ def _codes(tree: dict) -> list[str]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known names nearest to a name, as words for a message."""
+    """Return the known names nearest to a name, for a message; "" if none is near."""
     by_lower = {other.lower(): other for other in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=5, cutoff=0.4)
     return f" (nearest: {listed(by_lower[other] for other in close)})" if close else ""

@@ -49,7 +49,7 @@ def find(path: str, subset: str | None = None, version: str | None = None) -> Fi
     else:
         by_subset = _boxes_by_subset(files)
         if not by_subset:
-            raise InputError(f"{path} holds no SPLIT-annotations-bbox.csv; name another folder.")
+            raise InputError(f"{path} holds no SPLIT-annotations-bbox.csv; pass another folder.")
         subset = choose_split(by_subset, subset, path)
         boxes = _best(by_subset[subset], version)
     usual = [("images", subset), (subset, "data"), (subset, "images"), (subset,)] if subset else []
@@ -67,7 +67,7 @@ def find(path: str, subset: str | None = None, version: str | None = None) -> Fi
 
 
 def _boxes_by_subset(files: Iterable[str]) -> dict[str, list[str]]:
-    """Return {subset: paths of its files of boxes}."""
+    """Return {subset: paths of its box files}."""
     found: dict[str, list[str]] = {}
     for file in _matching(files, BOXES):
         subset = BOXES.fullmatch(os.path.basename(file))["subset"]
@@ -92,7 +92,7 @@ def _files(path: str) -> list[str]:
 
 
 def _matching(files: Iterable[str], pattern: re.Pattern, subset: str | None = None) -> list[str]:
-    """Return the files whose name fits a pattern, and a subset if the name has one."""
+    """Return the files whose name fits a pattern, and `subset` if the name states a subset."""
     found = []
     for file in files:
         match = pattern.fullmatch(os.path.basename(file))
@@ -102,9 +102,7 @@ def _matching(files: Iterable[str], pattern: re.Pattern, subset: str | None = No
 
 
 def _best(files: Iterable[str], version: str | None, word: str = "") -> str | None:
-    """Return the file of the wanted version, else of a release before a challenge, and of these
-    the one whose name holds `word`.
-    """
+    """Return the best file: of the wanted version, not of a challenge, with `word` in its name."""
     version = version or ""
     prefixes = (f"oid{version}-", f"{version.replace('challenge', 'challenge-')}-")
 

@@ -1,4 +1,4 @@
-"""Parsing that the readers share: JSON, YAML and XML files, rows of text, and typed values."""
+"""Parsers that the readers share: JSON, YAML and XML files, rows of text, and typed values."""
 
 import contextlib
 import csv
@@ -15,9 +15,9 @@ from xml.parsers import expat
 from ...errors import InputError
 from ...utils.text import listed, open_file, printable, quoted, read_text
 
-LARGEST = 1e9  # px, beyond every coordinate
-MOST_ALIASES = 10  # in a YAML file: they multiply
-MOST_LEVELS = 100  # in a YAML file: the time to read them is quadratic
+LARGEST = 1e9  # px, more than any real coordinate
+MOST_ALIASES = 10  # in a YAML file: nested aliases grow exponentially
+MOST_LEVELS = 100  # in a YAML file: reading nested levels takes quadratic time
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # characters that no path or stream can hold
 ESCAPED = re.compile(r"\\u(0000|[dD][89a-fA-F])")  # how JSON may write such a character
 INTEGER = re.compile(r"\s*([+-]?\d{1,18})(\.0*)?\s*")
@@ -28,10 +28,10 @@ SEPARATOR_LINE = re.compile(
 
 
 def read_json(path: str | os.PathLike, lists: Sequence[str] = ()) -> Any:
-    """Read a JSON file; with `lists`, it must be an object that has lists of these names.
+    """Read a JSON file; with `lists`, it must be an object with lists under these keys.
 
     Raises:
-        InputError: names the file, and the line and column that is malformed.
+        InputError: names the file, and the line and column of malformed JSON.
     """
     text = read_text(path)
     try:
@@ -51,7 +51,7 @@ def read_json(path: str | os.PathLike, lists: Sequence[str] = ()) -> Any:
 
 
 def read_yaml(path: str | os.PathLike) -> Any:
-    """Read a YAML file, with each scalar as the text that is written: yes, 010, 1:30."""
+    """Read a YAML file with all scalars as text, because YAML would change yes, 010 and 1:30."""
     import yaml
 
     blocks = (yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken)
@@ -78,7 +78,7 @@ def read_yaml(path: str | os.PathLike) -> Any:
         raise InputError(f"{path}: malformed YAML: {reason}.") from None
     _check_storable(content, path)
     if isinstance(content, dict) and "<<" in content:
-        raise InputError(f"{path}: merge keys (<<) are not read; write their values out.")
+        raise InputError(f"{path}: merge keys (<<) are not supported; write their values out.")
     return content
 
 
@@ -96,7 +96,7 @@ def _check_storable(content: Any, path: str | os.PathLike) -> None:
 
 
 def read_xml(path: str | os.PathLike, tag: str) -> ElementTree.Element:
-    """Return the root of an XML file, which must be a <tag>."""
+    """Return the root of an XML file; the root must be a <tag>."""
     try:
         with open_file(path) as file:
             root = ElementTree.parse(file).getroot()
@@ -106,7 +106,7 @@ def read_xml(path: str | os.PathLike, tag: str) -> ElementTree.Element:
         raise InputError(f"{path}: line {line}, column {column + 1}: {reason}") from None
     except InputError:
         raise
-    except (LookupError, ValueError) as error:  # an encoding that Python does not know
+    except (LookupError, ValueError) as error:  # an unknown encoding
         raise InputError(f"{path}: line 1: malformed XML: {printable(error)}.") from None
     if root.tag != tag:
         raise InputError(f"{path}: expected <{tag}> as the root, got <{printable(root.tag)}>.")
@@ -114,9 +114,9 @@ def read_xml(path: str | os.PathLike, tag: str) -> ElementTree.Element:
 
 
 def csv_rows(text: str, separators: int) -> Any:
-    """Return a `csv.reader` of text that has this many commas, semicolons or tabs in a row.
+    """Return a `csv.reader` of text; rows have at least `separators` commas, semicolons or tabs.
 
-    Blanks beside a separator do not count, and a first line such as `sep=;` names the separator.
+    Blanks beside a separator are ignored, and a first line such as `sep=;` names the separator.
     """
     first = SEPARATOR_LINE.match(text)
     if first:
@@ -139,7 +139,7 @@ def naming_line(path: str | os.PathLike, csv_reader: Any) -> Iterator[None]:
 
 
 def lines_of(path: str | os.PathLike) -> list[str]:
-    """Return the lines of a text file that are not blank, without the space around them."""
+    """Return the lines of a text file without blank lines and surrounding space."""
     return [*filter(None, map(str.strip, read_text(path).splitlines()))]
 
 
@@ -151,7 +151,7 @@ def fields_of(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
 
 
 def number(value: Any, name: str, where: str, largest: float = LARGEST) -> float:
-    """Return a number, also one written as text, as a float of a size up to `largest`."""
+    """Return a number, or a number written as text, as a float; its size is at most `largest`."""
     try:
         sound = isinstance(value, int | float | str) and not isinstance(value, bool)
         # only Python reads 1_0 as a number
@@ -168,12 +168,12 @@ def number(value: Any, name: str, where: str, largest: float = LARGEST) -> float
 
 
 def numbers(values: Iterable, names: Sequence[str], where: str) -> list[float]:
-    """Return the `number` of each value, under its name in the message."""
+    """Return the `number` of each value; messages name the value by the name of its position."""
     return [number(value, name, where) for value, name in zip(values, names, strict=True)]
 
 
 def integer(value: Any, name: str, where: str) -> int:
-    """Return an integer, also one written as 1.0 or as text."""
+    """Return an integer, also if it is written as 1.0 or as text."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, float) and value.is_integer():
@@ -185,7 +185,7 @@ def integer(value: Any, name: str, where: str) -> int:
 
 
 def flag(value: Any, name: str, where: str) -> bool:
-    """Return a flag written as 0, 1, true or false in any spelling; False if there is none."""
+    """Return a flag that is written as 0, 1, true or false in any spelling; False for None."""
     if value is None or isinstance(value, bool):
         return bool(value)
     text = value.strip().lower() if isinstance(value, str) else quoted(value)
@@ -196,7 +196,7 @@ def flag(value: Any, name: str, where: str) -> bool:
 
 
 def stated_size(width: Any, height: Any) -> tuple[int, int] | None:
-    """Return the (width, height) px that an annotation states, None unless both are above 0."""
+    """Return the (width, height) px that an annotation states; None if they are not positive."""
     if width is None or height is None:
         return None
     try:
@@ -215,13 +215,13 @@ def stated_name(value: Any, what: str, where: str) -> str:
 
 
 def box_around(points: Iterable[Sequence[float]]) -> list[float]:
-    """Return the box [x1, y1, x2, y2] around points (x, y), of which there is at least one."""
+    """Return the box [x1, y1, x2, y2] around one or more points (x, y)."""
     xs, ys = zip(*points, strict=True)
     return [min(xs), min(ys), max(xs), max(ys)]
 
 
 def choose_split(splits: Iterable[str], split: str | None, where: str | os.PathLike) -> str:
-    """Return the split of that name; None takes the only one."""
+    """Return `split` if it exists; None takes the only split."""
     splits = list(splits)
     if split is None and len(splits) == 1:
         return splits[0]

@@ -35,7 +35,7 @@ voc_classes = {name: label for label, name in enumerate(NAMES)}
 
 
 def splits(path: str) -> list[str]:
-    """Return the splits of a folder: its lists, or its folders of XML files; [] for neither.
+    """Return the splits of a folder: its lists or its folders of XML files, [] if it has neither.
 
     Lists of one class, such as "cow_train", come last.
     """
@@ -65,15 +65,16 @@ def read_pascal(
     """Read the images that ImageSets/Main/<split>.txt lists. Difficult objects are ignored.
 
     Args:
-        path: folder with ImageSets/Main, Annotations and JPEGImages; or one of XML files, the
-            images beside them; or one that holds several such folders, the splits.
+        path: folder with ImageSets/Main, Annotations and JPEGImages; or a folder of XML files with
+            the images beside them; or a folder of several such folders, the splits.
         split: such as "train"; None takes all XML files of the folder.
         image_extension: tried first; then the annotation's file name, then other extensions.
         skip_truncated: leave out objects marked as truncated.
         skip_difficult: leave out objects marked as difficult.
         one_based: the file counts pixels from 1, so 1 is subtracted from all four coordinates. A
             `UserWarning` names a box that begins at 0.
-        images_dir: None looks in JPEGImages, images and beside the annotations.
+        images_dir: folder of the images; None looks in JPEGImages, images and beside the
+            annotations.
         classes, faults: see `readers`.
     """
     path, files = _annotation_files(path, split)
@@ -133,11 +134,11 @@ def _annotation_files(
             return _annotation_files(one_of_several, None)
         if folder is not None:
             listing = f"ImageSets/Main/{split}.txt"
-            raise InputError(f"{path} has no {listing}; add the file, or choose no split.")
+            raise InputError(f"{path} has no {listing}; add the file, or do not choose a split.")
     if folder is None:
         inner = ["VOCdevkit"] if "VOCdevkit" in folders_in(path) else _inner_data(path)
         hint = f" Name one of its folders: {listed(inner)}." if inner else ""
-        raise InputError(f"{path} is no VOC folder; name one with {LAYOUT}.{hint}")
+        raise InputError(f"{path} is not a VOC folder; pass a folder with {LAYOUT}.{hint}")
     if split is not None:
         listing = os.path.join(_lists_folder(path), f"{split}.txt")
         if not os.path.isfile(listing):
@@ -167,7 +168,7 @@ def _objects(
 
 
 def _box(element: ElementTree.Element, where: str) -> list[float]:
-    """Return the corners of an object, or of the box around its polygon, as they are written."""
+    """Return the corners of an object, or of the box around its polygon, as written."""
     box, polygon = element.find("bndbox"), element.find("polygon")
     if box is not None:
         for tag in CORNERS:

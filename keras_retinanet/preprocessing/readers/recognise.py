@@ -1,4 +1,4 @@
-"""Recognise the format of a file or folder by names and by the ends of a few files."""
+"""Recognize the format of a file or folder by file names and by the ends of a few files."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from .files import (
 from .open_images_files import splits as open_images_splits
 from .yolo_files import NAME_FILES
 
-PEEK = 65_536  # bytes at either end of a file that are looked at
+PEEK = 65_536  # bytes to read at either end of a file
 BOM = b"\xef\xbb\xbf"
 LABELME = re.compile(rb'\s*\{(?s:.*)"shapes"\s*:\s*\[')
 COCO = re.compile(rb'\s*\{(?s:.*)"images"\s*:\s*\[')
@@ -30,7 +30,7 @@ YOLO_SUFFIXES = (".yaml", ".yml", ".data")
 SUFFIXES = (*YOLO_SUFFIXES, ".csv", ".json", ".tsv", ".txt", ".xml")
 ROOTS = {"annotation": "pascal", "annotations": "cvat"}
 
-FEW = 10  # files of a folder that are looked into
+FEW = 10  # files to look into in a folder
 YOLO_FILES = ("data.yaml", "dataset.yaml", "obj.data")
 EXPECTED = (
     "a CSV file, COCO's JSON, Pascal VOC's Annotations, KITTI's label_2, Open Images' "
@@ -40,9 +40,9 @@ EXPECTED = (
 
 
 def kind_of(path: str | os.PathLike) -> str:
-    """Return the name in `READERS` of the format of a file or folder.
+    """Return the key in `READERS` of the format of a file or folder.
 
-    A `UserWarning` names the formats if a folder holds several.
+    If a folder has several formats, a `UserWarning` names them.
 
     Raises:
         InputError: lists the files that were looked for.
@@ -55,7 +55,7 @@ def kind_of(path: str | os.PathLike) -> str:
             kind = _of_folder(path)
         else:
             open_file(path).close()  # raises for a pipe or a device
-            # for a YOLO file without names, the reader says what is missing
+            # if a YOLO file has no names, the reader reports it
             kind = "yolo" if path.lower().endswith(YOLO_SUFFIXES) else kind_of_file(path)
     except OSError as error:
         raise InputError(f"{error.filename or path}: {error.strerror}.") from None
@@ -68,7 +68,7 @@ def kind_of(path: str | os.PathLike) -> str:
                 "path,x1,y1,x2,y2,class for each box, or the annotations of another format: "
                 f"{EXPECTED}."
             )
-        raise InputError(f"{path}: no known annotations; name {EXPECTED}.{hint}")
+        raise InputError(f"{path}: no annotations found; pass {EXPECTED}.{hint}")
     return kind
 
 
@@ -80,14 +80,14 @@ def _of_folder(path: str) -> str | None:
     if len(found) > 1:
         formats = listed(f"{kind} ({file})" for kind, file in found.items())
         warnings.warn(
-            f"{path} holds files of several formats, {formats}; it is read as "
-            f"{next(iter(found))}. Name the format to read another.",
+            f"{path} has files of several formats, {formats}; it is read as {next(iter(found))}. "
+            "To read another format, name it.",
             UserWarning,
             stacklevel=3,
         )
     if found:
         return next(iter(found))
-    # the old layouts of KITTI and YOLO both have a text file for each image
+    # the old layouts of KITTI and YOLO both have a text file for each image, so KITTI is first
     labels = [os.path.join(folder, "labels") for folder in folders]
     if any(_of_few(folder, ".txt") for folder in [*labels, *folders]):
         return "kitti"
@@ -99,7 +99,7 @@ def _of_folder(path: str) -> str | None:
 
 
 def _shown(path: str, folders: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield (format, a file or folder that shows it), the most certain format first."""
+    """Yield (format, a file or folder that proves it), the most certain format first."""
     for suffix in YOLO_SUFFIXES:
         yield from _of_few(path, suffix)
     labels = (os.path.join(folder, "label_2") for folder in folders)
@@ -114,7 +114,7 @@ def _shown(path: str, folders: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _of_few(folder: str, suffix: str, below: bool = False) -> list[tuple[str, str]]:
-    """Return the first format found in a few files of that suffix in a folder."""
+    """Return the first format found in a few files with that suffix in a folder, [] for none."""
     for base, inner, names in os.walk(folder, onerror=raise_denied):
         if not below:
             inner.clear()
@@ -126,7 +126,7 @@ def _of_few(folder: str, suffix: str, below: bool = False) -> list[tuple[str, st
 
 
 def kind_of_file(path: str) -> str | None:
-    """Return the name in `READERS` of the format that a file shows, None for a file of another."""
+    """Return the key in `READERS` of the format of a file, None for an unknown format."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES or not os.path.isfile(path):
         return None
@@ -149,7 +149,7 @@ def kind_of_file(path: str) -> str | None:
     if suffix in YOLO_SUFFIXES:
         return "yolo" if YOLO.search(head) else None
     lines = head.split(b"\n", 2)
-    if suffix == ".txt":  # of boxes; rows of YOLO look like any other rows of numbers
+    if suffix == ".txt":  # YOLO's rows look like any other rows of numbers
         fields = lines[0].split()
         return "kitti" if len(fields) in (15, 16) and fields[0][:1].isalpha() else None
     has_separator = len(lines) > 1 and lines[0].lower().startswith((b"sep=", b'"sep='))

@@ -1,4 +1,4 @@
-"""YOLO: one text file an image, a box a row as shares of the image."""
+"""YOLO: one text file per image, with a box in each row, as shares of the image."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ from .parsing import box_around, choose_split, fields_of, number
 from .yolo_files import SYNONYMS, Layout, find_layout, images_of, resolve
 
 ROW_FORMAT = "'class x y width height', or 'class x1 y1 x2 y2 x3 y3 ...' around an object"
-SLACK = 0.01  # tolerance for tools that write shares out of range; the check clips the box
+SLACK = 0.01  # tolerance for tools that write shares out of range; `checked` clips the box
 
 
 def splits(path: str | os.PathLike) -> list[str]:
@@ -39,7 +39,7 @@ def read_yolo(
     or missing has no objects.
 
     Args:
-        path: the file, or the folder that holds it; or one with images, labels and classes.txt.
+        path: the file, or its folder; or a folder with images, labels and classes.txt.
         split, images_dir, faults: see `readers`.
     """
     layout = find_layout(path)

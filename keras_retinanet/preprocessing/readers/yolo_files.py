@@ -31,14 +31,14 @@ SYNONYMS = {"val": "valid", "valid": "val"}
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """The class names, and the lists or image folders of each split, as they are written."""
+    """The class names, and the lists or image folders of each split, as written."""
 
-    source: str  # the file or folder that says so
+    source: str  # the file or folder that states them
     roots: list[str]  # the folders that paths may start from
     names: list[str]
     names_file: str
-    splits: dict[str | None, list[str]]  # the key None, if the data set has no named splits
-    keypoints: bool = False  # rows go on with them after the box
+    splits: dict[str | None, list[str]]  # the key is None if the data set has no named splits
+    keypoints: bool = False  # rows have keypoints after the box
 
 
 def find_layout(path: str | os.PathLike) -> Layout:
@@ -124,8 +124,8 @@ def _darknet(path: str) -> Layout:
 
 
 def _folders(path: str) -> Layout:
-    """Return the layout of a folder with a file of class names, and images in images or in its
-    splits.
+    """Return the layout of a folder with a file of class names, and the images in a folder images
+    or in folders of splits.
     """
     inner = folders_in(path)
     folders = [path, *(os.path.join(path, name) for name in inner)]
@@ -154,7 +154,7 @@ def images_of(
 ) -> dict[tuple[str, str], str | None]:
     """Return {(image, its name in a list): its label file, or None} of a split.
 
-    With `images_dir` the images of a folder are those that label files name.
+    With `images_dir`, a folder has the images that have a label file.
     """
     pairs: dict[tuple[str, str], str | None] = {}
     for entry in layout.splits[split]:
@@ -209,7 +209,7 @@ def _of_list(
 def _of_labels(
     folder: str, layout: Layout, images_dir: str
 ) -> Iterator[tuple[tuple[str, str], str]]:
-    """Yield the pairs of label files in the folder beside one of images, or in the root."""
+    """Yield the pairs of the label files in the folder beside an image folder, or in the root."""
     places = [*_swapped(folder), *(os.path.join(root, "labels") for root in layout.roots)]
     found_images = images_by_stem([images_dir])
     for label in files_under(first_folder(places) or layout.roots[0], (".txt",)):
@@ -228,7 +228,9 @@ def _label_places(image: str) -> Sequence[str]:
 
 
 def _swapped(path: str) -> list[str]:
-    """Return a path with its last folder "images" replaced by labels or annotations, and itself."""
+    """Return a path with its last folder "images" replaced by labels and by annotations, and the
+    path itself.
+    """
     parts = path.replace("\\", "/").split("/")
     places = [i for i, part in enumerate(parts) if part.lower() == "images"]
     swapped = []

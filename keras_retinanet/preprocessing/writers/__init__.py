@@ -4,8 +4,8 @@ Arguments that they share:
     dataset: one that `checked` returned.
     folder: may hold other splits; if the format lists its classes, they must have the same ones.
     split: the split, which names its files and folders.
-    pictures: "copy" the images, "link" them (a second name of the same file; a copy if that fails),
-        or, for CSV and COCO, "none": the annotations then name the images where they are.
+    image_files: "copy" the images; "link" them (a second name of the same file, or a copy if that
+        fails); or, for CSV and COCO, "none": the annotations name the images where they are.
 
 All raise InputError before anything is written if a name does not fit or a file already exists.
 """

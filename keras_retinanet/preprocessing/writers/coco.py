@@ -10,7 +10,9 @@ from . import content
 from .files import Output
 
 
-def write_coco(dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy") -> None:
+def write_coco(
+    dataset: Dataset, folder: str, split: str = "train", image_files: str = "copy"
+) -> None:
     """Write an "instances" file in which ignored boxes are crowds, without segments.
 
     Category ids are kept, and image ids if all of them are different integers; else images count
@@ -18,9 +20,9 @@ def write_coco(dataset: Dataset, folder: str, split: str = "train", pictures: st
     """
     modes = ("copy", "link", "none")
     images = "images/{}"
-    output = Output(dataset, folder, split, pictures, images, modes=modes, any_suffix=True)
+    output = Output(dataset, folder, split, image_files, images, modes=modes, any_suffix=True)
     names = output.names
-    if pictures == "none":
+    if image_files == "none":
         names = [os.path.abspath(record.path) for record in dataset.records]
     path = output.path(f"annotations/instances_{split}.json")
     output.store({path: json.dumps(_content(dataset, names))})

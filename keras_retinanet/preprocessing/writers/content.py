@@ -18,10 +18,10 @@ from ..readers.parsing import UNSTORABLE
 UNFIT = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
-def check(dataset: Dataset, split: str, pictures: str, modes: Sequence[str]) -> None:
+def check(dataset: Dataset, split: str, image_files: str, modes: Sequence[str]) -> None:
     """Check the arguments of a writer, and that the size of every image is known."""
-    if pictures not in modes:
-        raise InputError(f"pictures must be {' or '.join(modes)} here, got {pictures!r}.")
+    if image_files not in modes:
+        raise InputError(f"image_files must be {' or '.join(modes)} here, got {image_files!r}.")
     if UNFIT.search(split) or not re.fullmatch(r"\w([^/\\]*\S)?", split):
         raise InputError(f"{split!r} is not the name of a split; use one such as train.")
     for held, what in ((dataset.records, "images"), (dataset.class_names, "class names")):

@@ -9,19 +9,21 @@ from . import content
 from .files import Output
 
 
-def write_csv(dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy") -> None:
+def write_csv(
+    dataset: Dataset, folder: str, split: str = "train", image_files: str = "copy"
+) -> None:
     """Write rows `path,x1,y1,x2,y2,class`, or `path,,,,,` for an image without boxes.
 
     Ignored boxes are left out, with a warning. Arguments: see `writers`.
     """
     modes = ("copy", "link", "none")
     images = "images/{}"
-    output = Output(dataset, folder, split, pictures, images, modes=modes, any_suffix=True)
+    output = Output(dataset, folder, split, image_files, images, modes=modes, any_suffix=True)
     content.check_class_names(dataset.class_names)
     if split == "classes":
         raise InputError("The split 'classes' would overwrite the class file; rename the split.")
     paths = [f"images/{split}/{name}" for name in output.names]
-    if pictures == "none":
+    if image_files == "none":
         paths = [os.path.abspath(record.path) for record in dataset.records]
         for path in paths:
             if content.UNFIT.search(path) or path != path.strip():

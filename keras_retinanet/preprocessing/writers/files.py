@@ -22,7 +22,7 @@ class Output:
         images: the folder of the images in `folder`; "{}" is the split. Without it, splits share
             the folder.
         labels: the folder of the annotation files, if each image has one.
-        modes: the choices for `pictures`.
+        modes: the choices for `image_files`.
         any_suffix: readers of the format also find images with unusual suffixes.
     """
 
@@ -31,23 +31,23 @@ class Output:
         dataset: Dataset,
         folder: str,
         split: str,
-        pictures: str,
+        image_files: str,
         images: str,
         labels: str | None = None,
         modes: Sequence[str] = ("copy", "link"),
         any_suffix: bool = False,
     ) -> None:
-        content.check(dataset, split, pictures, modes)
+        content.check(dataset, split, image_files, modes)
         for record in dataset.records:
-            if is_packed(record.path) and pictures == "none":
-                way = "choose 'copy' as pictures to write it"
+            if is_packed(record.path) and image_files == "none":
+                way = "pass image_files='copy' to write it"
                 raise InputError(f"{record.path}: the image is only in this file; {way}.")
             if not any_suffix and not image_name(record.path).lower().endswith(IMAGE_SUFFIXES):
                 raise InputError(
                     f"{record.path}: the format has only images named {listed(IMAGE_SUFFIXES)}; "
                     "convert the image."
                 )
-        self.records, self.folder, self.pictures = dataset.records, folder, pictures
+        self.records, self.folder, self.image_files = dataset.records, folder, image_files
         self.folders = [self.path(part.format(split)) for part in (images, labels) if part]
         self.own = self.folders if "{}" in images else []
         self.names = image_names(self.records, () if self.own else _held(self.folders))
@@ -86,7 +86,7 @@ class Output:
             texts: {path: text}.
             replaced: paths of `texts` that may exist.
         """
-        bring = self.pictures != "none"
+        bring = self.image_files != "none"
         targets = [os.path.join(self.folders[0], name) for name in self.names] if bring else []
         own = self.own if bring else []
         folders = {os.path.dirname(path) for path in (*texts, *targets)}
@@ -105,7 +105,7 @@ class Output:
                 if is_packed(record.path):
                     write_bytes(target, image_source(record.path).getvalue())
                 else:
-                    copy_file(record.path, target, link=self.pictures == "link")
+                    copy_file(record.path, target, link=self.image_files == "link")
             for path, text in texts.items():
                 write_text(path, text)
 

@@ -12,14 +12,14 @@ AFTER = "-1 -1 -1 -1000 -1000 -1000 -10"  # dimensions, location, rotation_y: no
 
 
 def write_kitti(
-    dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy"
+    dataset: Dataset, folder: str, split: str = "train", image_files: str = "copy"
 ) -> None:
     """Write the 2D boxes in rows of KITTI's 15 columns, ignored boxes as DontCare.
 
     A class name with spaces gets underscores, with a warning. Arguments: see `writers`.
     """
     places = "training/image_2", "training/label_2"
-    output = Output(dataset, folder, split, pictures, *places)
+    output = Output(dataset, folder, split, image_files, *places)
     classes = _classes(dataset.class_names)
     texts = output.label_files(".txt", ("".join(_rows(r, classes)) for r in dataset.records))
     texts[output.path(f"ImageSets/{split}.txt")] = output.image_list()

@@ -19,14 +19,14 @@ UNKNOWN = -1
 
 
 def write_open_images(
-    dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy"
+    dataset: Dataset, folder: str, split: str = "train", image_files: str = "copy"
 ) -> None:
     """Write boxes as shares of the image, ignored boxes as groups.
 
     An image's id is its file name without the suffix, which only a name like a.jpg.png keeps; class
     i is /m/i. Arguments: see `writers`.
     """
-    output = Output(dataset, folder, split, pictures, "images/{}")
+    output = Output(dataset, folder, split, image_files, "images/{}")
     content.check_class_names(dataset.class_names)
     names = zip(output.stems, output.names, strict=True)
     ids = [name if stem.lower().endswith(IMAGE_SUFFIXES) else stem for stem, name in names]

@@ -9,14 +9,14 @@ from .files import Output
 
 
 def write_pascal(
-    dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy"
+    dataset: Dataset, folder: str, split: str = "train", image_files: str = "copy"
 ) -> None:
     """Write boxes counted from 1: all four coordinates are 1 more; ignored boxes are difficult.
 
     Arguments: see `writers`.
     """
     places = "JPEGImages", "Annotations"
-    output = Output(dataset, folder, split, pictures, *places, any_suffix=True)
+    output = Output(dataset, folder, split, image_files, *places, any_suffix=True)
     names = dataset.class_names
     content.check_class_names(names)
     pairs = zip(dataset.records, output.names, strict=True)

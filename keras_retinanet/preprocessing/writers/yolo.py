@@ -14,7 +14,9 @@ from .files import OTHER_CLASSES, Output
 SPLITS = ("train", "val", "test")
 
 
-def write_yolo(dataset: Dataset, folder: str, split: str = "train", pictures: str = "copy") -> None:
+def write_yolo(
+    dataset: Dataset, folder: str, split: str = "train", image_files: str = "copy"
+) -> None:
     """Write rows `label x y width height`: the box's centre and sides as shares of the image.
 
     Ignored boxes are left out, with a warning. data.yaml knows the splits train, val and test; a
@@ -22,7 +24,7 @@ def write_yolo(dataset: Dataset, folder: str, split: str = "train", pictures: st
 
     Arguments: see `writers`.
     """
-    output = Output(dataset, folder, split, pictures, "images/{}", "labels/{}")
+    output = Output(dataset, folder, split, image_files, "images/{}", "labels/{}")
     texts = output.label_files(".txt", ("".join(_rows(record)) for record in dataset.records))
     path = output.path("data.yaml")
     texts[path] = _data_yaml(path, dataset.class_names, split)

@@ -81,7 +81,7 @@ def test_arguments_that_make_no_sense(kind, data, source, tmp_path, write, datas
         (dataset(), {}, "has no images"),
         (dataset(*data.records[1:], names=[], ids=[]), {}, "has no class names"),
         (unmeasured, {}, r"full\.png has no size"),
-        (data, {"pictures": "move"}, "got 'move'"),
+        (data, {"image_files": "move"}, "got 'move'"),
         (data, {"split": "../up"}, "not the name of a split"),
         (data, {"split": ""}, "not the name of a split"),
         (data, {"split": ".."}, "not the name of a split"),

@@ -61,7 +61,7 @@ def test_the_pictures_that_are_read_are_left_alone(
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_linked_pictures_are_the_same_file(kind, data, source, tmp_path, write, place):
-    write(kind, data, tmp_path / "out", pictures="link")
+    write(kind, data, tmp_path / "out", image_files="link")
     assert (tmp_path / "out" / place[kind] / "full.png").samefile(source / "full.png")
 
 
@@ -72,7 +72,7 @@ def test_pictures_that_cannot_be_linked_are_copied(
         raise OSError("another disk")
 
     monkeypatch.setattr(os, "link", refuse)
-    write("csv", data, tmp_path / "out", pictures="link")
+    write("csv", data, tmp_path / "out", image_files="link")
     copy = tmp_path / "out" / place["csv"] / "full.png"
     assert not copy.samefile(source / "full.png")
     assert copy.read_bytes() == (source / "full.png").read_bytes()
@@ -81,7 +81,7 @@ def test_pictures_that_cannot_be_linked_are_copied(
 def test_a_link_to_a_picture_is_followed(source, tmp_path, write, dataset):
     (source / "link.png").symlink_to("full.png")
     data = checked(dataset(make_record(source / "link.png", 1)), need_boxes=False)
-    write("csv", data, tmp_path / "out", pictures="link")
+    write("csv", data, tmp_path / "out", image_files="link")
     assert not (tmp_path / "out/images/train/link.png").is_symlink()
 
 
@@ -91,7 +91,7 @@ def test_without_pictures_files_name_those_that_are_there(
     monkeypatch.chdir(tmp_path)
     records = [make_record(Path("source/full.png"), 1, [(1, 2, 3, 4)], [0], size=(40, 20))]
     for kind in ("csv", "coco"):
-        write(kind, dataset(*records), tmp_path / kind, pictures="none")
+        write(kind, dataset(*records), tmp_path / kind, image_files="none")
     assert (tmp_path / "csv/train.csv").read_text() == f"{source}/full.png,1,2,3,4,cat\n"
     text = (tmp_path / "coco/annotations/instances_train.json").read_text()
     assert json.loads(text)["images"][0]["file_name"] == f"{source}/full.png"
@@ -101,7 +101,7 @@ def test_without_pictures_files_name_those_that_are_there(
 @pytest.mark.parametrize("kind", ["pascal", "kitti", "oid", "yolo"])
 def test_formats_that_cannot_name_a_path_need_the_pictures(kind, data, tmp_path, write):
     with pytest.raises(InputError, match="copy or link here, got 'none'"):
-        write(kind, data, tmp_path / "out", pictures="none")
+        write(kind, data, tmp_path / "out", image_files="none")
 
 
 @pytest.mark.parametrize("kind", ["kitti", "oid", "yolo"])
@@ -126,4 +126,4 @@ def test_a_path_that_no_row_can_hold_is_refused(dataset, write, tmp_path):
     for name in ("a\nb.png", "a.png ", "\udce4.png"):
         data = dataset(make_record(tmp_path / name, 1, size=(40, 20)))
         with pytest.raises(InputError, match="row of text"):
-            write("csv", data, tmp_path / "out", pictures="none")
+            write("csv", data, tmp_path / "out", image_files="none")
