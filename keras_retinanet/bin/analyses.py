@@ -31,7 +31,7 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
         type=number(int, EPOCH),
         default=0,
         metavar="N",
-        help="draws the resamples of --bootstrap (%(default)s)",
+        help="draws other resamples (%(default)s)",
     )
 
 

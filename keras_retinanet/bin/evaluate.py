@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..parts import PostProcess
 from ..utils.outputs import check_image_folders, check_outputs, recorded_inputs
-from . import score_results
+from . import compare_results, score_results
 from .analyses import add_analyses, analyse
 from .arguments import add_detector_options, detector_of, number
 from .cli import check_folder, check_output_options, choose_gpu, user_errors
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..evaluation.thresholds import Rule
     from ..preprocessing.dataset import Dataset
 
-SUBCOMMANDS = {"detections": score_results}
+SUBCOMMANDS = {"detections": score_results, "compare": compare_results}
 OUTPUTS = ("json", "ground_truth", "detections")
 
 
@@ -34,7 +34,8 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         prog="retinanet-evaluate",
         usage="%(prog)s [options] DATASET ... MODEL",
         description="Compute the COCO and Pascal VOC metrics of a RetinaNet. "
-        "`retinanet-evaluate detections TRUTH RESULTS` scores the result file of any detector.",
+        "`retinanet-evaluate detections TRUTH RESULTS` scores the result file of any detector, "
+        "`retinanet-evaluate compare TRUTH A B` says if one is better than another.",
         add_help=False,
     )
     add_detector_options(parser, PostProcess.score_threshold)

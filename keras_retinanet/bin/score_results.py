@@ -24,17 +24,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("truth", metavar="TRUTH", help="a COCO instances file (JSON)")
     parser.add_argument("results", metavar="RESULTS", help="a COCO result file (JSON)")
-    parser.add_argument(
-        "--max-detections",
-        type=number(int, DETECTIONS),
-        default=100,
-        help="maximum detections that count for an image and class (%(default)s)",
-    )
-    parser.add_argument(
-        "--lenient",
-        action="store_true",
-        help="leave out invalid detections instead of stopping at the first",
-    )
+    add_scoring(parser)
     parser.add_argument(
         "--report",
         metavar="DIR",
@@ -46,6 +36,21 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     add_analyses(parser)
     parser.add_argument("--json", metavar="FILE", help="write the metrics there")
     return parser.parse_args(args)
+
+
+def add_scoring(parser: argparse.ArgumentParser) -> None:
+    """Add the options that decide which detections count."""
+    parser.add_argument(
+        "--max-detections",
+        type=number(int, DETECTIONS),
+        default=100,
+        help="maximum detections that count for an image and class (%(default)s)",
+    )
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="leave out invalid detections instead of stopping at the first",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
