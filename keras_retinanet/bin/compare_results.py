@@ -15,7 +15,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="retinanet-evaluate compare",
         description="Test if detector B is better than detector A: differences of AP and AP50 with "
-        "95%% intervals over resampled images, the same for both.",
+        "95% intervals over resampled images, the same for both.",
     )
     parser.add_argument("truth", metavar="TRUTH", help="a COCO instances file (JSON)")
     parser.add_argument("a", metavar="A", help="a COCO result file of detector A (JSON)")
