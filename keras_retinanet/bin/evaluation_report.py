@@ -39,7 +39,7 @@ def report_of_model(args: argparse.Namespace, detector: Detector, explanation: E
 
     data = [args.dataset_type, args.path, *([args.classes] if args.classes else [])]
     split = f" --split {shlex.quote(args.split)}" if args.split else ""
-    words = Words(shlex.join(data), shlex.quote(args.model), split)
+    words = Words(shlex.join(data), shlex.quote(args.model), split, bool(args.choose_thresholds))
     steps = advise(explanation, words, best_recall(detector, explanation.dataset))
     model = f"{args.model}, {fingerprint(args.model)}" if os.path.isfile(args.model) else args.model
     seconds = detector.seconds_per_image

@@ -37,11 +37,13 @@ class Words:
         data: the data set, such as "pascal BCCD".
         model: the model's file; "" if there is none.
         split: such as " --split test", or "".
+        stores: True for a command that stores the thresholds itself.
     """
 
     data: str
     model: str = ""
     split: str = ""
+    stores: bool = False
 
     def evaluate(self, option: str) -> str:
         """Return the command that evaluates the model with an option, "" without a model."""
@@ -64,7 +66,7 @@ def advise(explanation: Explanation, words: Words, best_recall: float | None = N
         *_tighten(explanation, words),
         *_calibrate(explanation),
     ]
-    if words.model.endswith(".keras"):
+    if words.model.endswith(".keras") and not words.stores:
         why = (
             "Store the best threshold of each class in the model. On a validation split they are "
             "chosen more fairly than on the one whose figures you report."

@@ -18,7 +18,7 @@ def summary(explanation: Explanation) -> list[str]:
         return [f"There are {where}, so nothing can be measured."]
     whole = together(explanation.chosen)
     sentences = [
-        f"AP {share(metrics['AP'])}{_range(metrics)} (AP50 {share(metrics['AP50'])}, AP75 "
+        f"AP {share(metrics['AP'])} ({_range(metrics)}AP50 {share(metrics['AP50'])}, AP75 "
         f"{share(metrics['AP75'])}) on {where}. At threshold {single.threshold:g} precision is "
         f"{share(single.precision)} and recall is {share(single.recall)}; with a threshold for "
         f"each class they are {share(whole.precision)} and {share(whole.recall)}."
@@ -38,7 +38,7 @@ def summary(explanation: Explanation) -> list[str]:
 def _range(metrics: dict[str, Any]) -> str:
     """Return the interval of AP in words, if there is one among the figures."""
     limits = metrics.get("intervals", {}).get("AP")
-    return f" (95%: {limits[0]:.2f} to {limits[1]:.2f})" if limits else ""
+    return f"95% interval {limits[0]:.2f} to {limits[1]:.2f}, " if limits else ""
 
 
 def _errors(explanation: Explanation) -> list[str]:

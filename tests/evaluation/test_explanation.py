@@ -79,6 +79,18 @@ def test_summary(explanation):
     assert advise(nothing, WORDS)[-1].command.endswith("--choose-thresholds f1")
 
 
+def test_interval_is_in_the_summary(explanation):
+    explanation.metrics["intervals"] = {"AP": [0.25, 0.75]}
+    assert "(95% interval 0.25 to 0.75, AP50" in summary(explanation)[0]
+
+
+def test_thresholds_that_are_stored_need_no_step(explanation):
+    stores = Words("csv boxes.csv", "model.keras", stores=True)
+    assert not any("--choose-thresholds" in step.command for step in advise(explanation, stores))
+    other = Words("csv boxes.csv", "model.onnx")
+    assert not any("--choose-thresholds" in step.command for step in advise(explanation, other))
+
+
 def steps(explanation, **options):
     return " | ".join(
         step.command for step in advise(explanation, WORDS, **options) if step.command
