@@ -22,6 +22,11 @@ def add_analyses(parser: argparse.ArgumentParser) -> None:
         "such as 1000",
     )
     add_seed(parser)
+    parser.add_argument(
+        "--errors",
+        action="store_true",
+        help="print how much AP50 each kind of error costs (TIDE's kinds)",
+    )
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
@@ -50,4 +55,9 @@ def analyse(
         limits = args.bootstrap, args.seed, args.max_detections
         found["intervals"] = intervals(truth, rows, *limits)
         print(f"\n{report_intervals(metrics, found['intervals'])}")
+    if args.errors:
+        from ..evaluation.error_breakdown import error_breakdown, report_errors
+
+        found["errors"] = error_breakdown(truth, rows, args.max_detections)
+        print(f"\n{report_errors(found['errors'])}")
     return found

@@ -57,7 +57,7 @@ def test_all_that_it_writes(train_csv, detector, tmp_path, capsys, sample):
     metrics = run(
         *("--json", out / "figures.json", "--detections", out / "found.json"),
         *("--ground-truth", out / "truth.json", "--save-path", out / "pictures"),
-        *("--batch-size", "4", "--bootstrap", "20"),
+        *("--batch-size", "4", "--bootstrap", "20", "--errors"),
         *train_csv,
         detector,
     )
