@@ -26,6 +26,13 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("results", metavar="RESULTS", help="a COCO result file (JSON)")
     add_scoring(parser)
     parser.add_argument(
+        "--area-ranges",
+        type=areas_of,
+        metavar="A,B",
+        default=(32**2, 96**2),
+        help="areas in px² up to which objects are small and from which large (1024,9216)",
+    )
+    parser.add_argument(
         "--report",
         metavar="DIR",
         help="write a page there that explains the figures, and lists of labels to check",
@@ -53,6 +60,17 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def areas_of(text: str) -> tuple[float, float]:
+    """Return the areas of A,B; the argument type of --area-ranges."""
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise argparse.ArgumentTypeError(f"must be two areas A,B, got {text[:50]}.")
+    small, large = (number(float, "between 0 and 10000000000")(part) for part in parts)
+    if small >= large:
+        raise argparse.ArgumentTypeError(f"A must be less than B, got {text[:50]}.")
+    return small, large
+
+
 def run(args: argparse.Namespace) -> None:
     check_output_options(args, "json", inputs=[args.truth, args.results])
     from ..evaluation.coco import evaluate_rows
@@ -65,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
     dataset = dataset_of(truth, args.images)
     if args.report:
         check_report(args.report, [record.path for record in dataset.records])
-    metrics = evaluate_rows(truth, rows, args.max_detections)
+    metrics = evaluate_rows(truth, rows, args.max_detections, args.area_ranges)
     print(report(metrics))
     metrics |= analyse(args, metrics, truth, rows)
     if args.json:

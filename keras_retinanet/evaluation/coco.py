@@ -10,6 +10,8 @@ from keras_retinanet.detections import Detections, coco_rows, xywh
 from keras_retinanet.preprocessing.dataset import Dataset
 
 ALL = slice(None)
+AREAS = (32**2, 96**2)  # px² that part small, medium and large objects
+LARGEST = 1e10  # px²
 
 # name: (array of COCOeval, IoU threshold, area range, limit on detections), as indices into it
 FIGURES: dict[str, tuple[str, int | slice, int, int]] = {
@@ -99,14 +101,20 @@ def evaluate_coco(
     return evaluate_rows(ground_truth(dataset), results(dataset, detections), max_detections)
 
 
-def evaluate_rows(truth: dict[str, Any], rows: list[dict], max_detections: int = 100) -> dict:
+def evaluate_rows(
+    truth: dict[str, Any],
+    rows: list[dict],
+    max_detections: int = 100,
+    areas: tuple[float, float] = AREAS,
+) -> dict:
     """Return the figures of `evaluate_coco` for COCO dicts.
 
     Args:
         truth: an "instances" dict.
         rows: of a results file; they get further keys.
+        areas: px² up to which objects are small, and from which they are large.
     """
-    accumulated = _accumulate(truth, rows, max_detections)
+    accumulated = _accumulate(truth, rows, max_detections, areas)
     metrics: dict[str, Any] = {
         name: _figure(accumulated, *where) for name, where in FIGURES.items()
     }
@@ -119,7 +127,9 @@ def evaluate_rows(truth: dict[str, Any], rows: list[dict], max_detections: int =
     return metrics
 
 
-def _accumulate(truth: dict[str, Any], rows: list[dict], max_detections: int) -> dict:
+def _accumulate(
+    truth: dict[str, Any], rows: list[dict], max_detections: int, areas: tuple[float, float]
+) -> dict:
     """Return COCOeval's arrays: precision (10, 101, K, 4, 3) and recall (10, K, 4, 3)."""
     from faster_coco_eval import COCO, COCOeval_faster
 
@@ -129,6 +139,8 @@ def _accumulate(truth: dict[str, Any], rows: list[dict], max_detections: int) ->
         row.update(id=index, area=row["bbox"][2] * row["bbox"][3], iscrowd=0)
     evaluator = COCOeval_faster(COCO(truth), COCO({**truth, "annotations": rows}), "bbox")
     evaluator.params.maxDets = [min(1, max_detections), min(10, max_detections), max_detections]
+    small, large = areas
+    evaluator.params.areaRng = [[0, LARGEST], [0, small], [small, large], [large, LARGEST]]
     evaluator.evaluate()
     evaluator.accumulate()
     return evaluator.eval

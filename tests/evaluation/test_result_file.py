@@ -146,3 +146,10 @@ def test_command_prints_figures_and_what_it_left_out(files, tmp_path, capsys):
     assert "AP    1.000" in captured.out
     assert "results.json: left out 1 detection:\n  detection 2: unknown image_id 9." in captured.err
     assert json.loads((tmp_path / "figures.json").read_text())["AP"] == 1
+
+
+def test_area_ranges_move_the_limits(files, tmp_path):
+    paths = [*map(str, files([row()])), "--json", str(tmp_path / "figures.json")]
+    evaluate.main(["detections", *paths, "--area-ranges", "1201,9216"])  # the box has 1,200 px²
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert (figures["APs"], figures["APm"], figures["APl"]) == (1, None, None)
