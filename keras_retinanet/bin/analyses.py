@@ -55,7 +55,7 @@ def analyse(
         limits = args.bootstrap, args.seed, args.max_detections
         found["intervals"] = intervals(truth, rows, *limits)
         print(f"\n{report_intervals(metrics, found['intervals'])}")
-    if args.errors:
+    if args.errors or args.report:  # the report shows them
         from ..evaluation.error_breakdown import error_breakdown, report_errors
 
         found["errors"] = error_breakdown(truth, rows, args.max_detections)

@@ -166,7 +166,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     print(report(metrics, voc))
     if args.choose_thresholds:
         metrics["thresholds"] = store_chosen(args, dataset, detections)
-    if args.bootstrap or args.errors:
+    if args.bootstrap or args.errors or args.report:
         metrics |= analyse(args, metrics, ground_truth(dataset), results(dataset, detections))
     if detector.seconds_per_image:
         print(f"{detector.seconds_per_image:.3f} s an image in the model")

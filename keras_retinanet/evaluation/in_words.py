@@ -32,13 +32,22 @@ def summary(explanation: Explanation) -> list[str]:
             f"{printable(worst.name, 40)} worst (F1 {share(worst.f1)}: precision "
             f"{share(worst.precision)}, recall {share(worst.recall)})."
         )
-    return [*sentences, *_errors(explanation)]
+    return [*sentences, *_losses(metrics), *_errors(explanation)]
 
 
 def _range(metrics: dict[str, Any]) -> str:
     """Return the interval of AP in words, if there is one among the figures."""
     limits = metrics.get("intervals", {}).get("AP")
     return f"95% interval {limits[0]:.2f} to {limits[1]:.2f}, " if limits else ""
+
+
+def _losses(metrics: dict[str, Any]) -> list[str]:
+    """Return a sentence on the kinds of errors that cost most AP50, if they are known."""
+    kinds = metrics.get("errors", {}).get("kinds", {})
+    costs = {kind: values["AP50"] for kind, values in kinds.items() if values["AP50"]}
+    worst = sorted(costs, key=lambda kind: -costs[kind])[:2]
+    named = " and ".join(f"{kind} ({costs[kind]:.2f})" for kind in worst)
+    return [f"Of AP50, most is lost to these errors: {named}."] if named else []
 
 
 def _errors(explanation: Explanation) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from keras_retinanet.evaluation.advice import Step
 from keras_retinanet.evaluation.explanation import Explanation
@@ -80,7 +81,7 @@ SECTIONS = {
     "classes": "Classes and thresholds",
     "curves": "Curves",
     "groups": "Groups of objects",
-    "confusion": "Confusion",
+    "confusion": "Confusion and errors",
     "galleries": "Images",
     "measured": "How it was measured",
 }
@@ -112,6 +113,7 @@ def page(explanation: Explanation, contents: Contents) -> str:
             _groups(explanation),
             _head("confusion"),
             _confusion(explanation),
+            *_breakdown(explanation.metrics),
             _head("galleries"),
             *_galleries(contents.galleries),
             _head("measured"),
@@ -206,6 +208,16 @@ def _confusion(explanation: Explanation) -> str:
         lines.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
     note = f'<p class="soft">Rows are labels, columns detections.{some}</p>'
     return f'{note}<div class="wide" tabindex="0"><table>{"".join(lines)}</table></div>'
+
+
+def _breakdown(metrics: dict[str, Any]) -> list[str]:
+    """Return the error breakdown as a table, if it is among the figures."""
+    kinds = metrics.get("errors", {}).get("kinds")
+    if not kinds:
+        return []
+    rows = [[kind, f"{each['count']:,}", share(each["AP50"], 3)] for kind, each in kinds.items()]
+    note = '<p class="soft">Kinds of errors as TIDE defines them, and the AP50 that each costs.</p>'
+    return ["<h3>Errors</h3>", note, table([["error", "number", "AP50 lost"], *rows])]
 
 
 def _galleries(galleries: Sequence[tuple[str, str, Sequence[Picture]]]) -> list[str]:

@@ -84,6 +84,14 @@ def test_interval_is_in_the_summary(explanation):
     assert "(95% interval 0.25 to 0.75, AP50" in summary(explanation)[0]
 
 
+def test_costliest_errors_are_in_the_summary(explanation):
+    costs = {"class": 0.01, "missed": 0.3, "background": 0.125}
+    kinds = {kind: {"count": 1, "AP50": cost} for kind, cost in costs.items()}
+    explanation.metrics["errors"] = {"kinds": kinds}
+    words = " ".join(summary(explanation))
+    assert "most is lost to these errors: missed (0.30) and background (0.12)." in words
+
+
 def test_thresholds_that_are_stored_need_no_step(explanation):
     stores = Words("csv boxes.csv", "model.keras", stores=True)
     assert not any("--choose-thresholds" in step.command for step in advise(explanation, stores))
