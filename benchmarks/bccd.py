@@ -43,10 +43,10 @@ def main():
         "--image-min-side", 256, "--image-max-side", 320, "--batch-size", 4,
         "--feature-size", 64, "--head-depth", 2, "--box-loss", "giou", "--augment", "vertical_flip",
         "--epochs", args.epochs, "--seed", args.seed, "--no-evaluation",
-        "--snapshot-path", args.output, "pascal", args.data,
+        "--snapshot-path", args.output, "--run", "run", "pascal", args.data,
     )  # fmt: skip
     model = args.output / "detector.keras"
-    run("convert_model", args.output / "mobilenet224_0.25_pascal_last.keras", model)
+    run("convert_model", args.output / "run" / "last.keras", model)
     print(f"training took {seconds:.0f} s")
     for name in args.splits:
         figures = args.output / f"{name}.json"

@@ -35,12 +35,13 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
-    detector = args.output / "mobilenet224_0.25_pascal_last.keras"
+    detector = args.output / "source" / "last.keras"
     if not detector.exists():
         run(
             "train", *MODEL.split(), *SIZES.split(), "--weights", args.weights,
             "--augment", "vertical_flip", "--epochs", args.source_epochs, "--seed", args.seed,
-            "--no-evaluation", "--snapshot-path", args.output, "pascal", args.bccd,
+            "--no-evaluation", "--snapshot-path", args.output, "--run", "source",
+            "pascal", args.bccd,
         )  # fmt: skip
     starts = {
         "nothing (`--no-weights`)": [*MODEL.split(), "--no-weights"],

@@ -194,9 +194,9 @@ def measure(args, options, seed):
         "--backbone", args.backbone, "--feature-size", args.width, "--head-depth", args.depth,
         "--image-min-side", args.size, "--image-max-side", args.size,
         "--batch-size", args.batch_size, "--epochs", args.epochs, "--seed", seed,
-        "--snapshot-path", folder, "csv", data / "train.csv", classes,
+        "--snapshot-path", folder, "--run", "run", "csv", data / "train.csv", classes,
     ]  # fmt: skip
-    snapshot = folder / f"{args.backbone}_csv_last.keras"
+    snapshot = folder / "run" / "last.keras"
     with quiet():
         train.run(train.parse_args([str(argument) for argument in arguments]))
         arguments = ["--batch-size", 10, "csv", data / "val.csv", classes]

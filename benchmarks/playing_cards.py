@@ -27,11 +27,11 @@ def main():
         "train", "--backbone", "mobilenet224_0.25", "--weights", args.weights,
         "--image-min-side", 256, "--image-max-side", 320, "--batch-size", 4,
         "--feature-size", 64, "--head-depth", 2, "--box-loss", "giou",
-        "--epochs", args.epochs, "--no-evaluation", "--snapshot-path", args.output,
+        "--epochs", args.epochs, "--no-evaluation", "--snapshot-path", args.output, "--run", "run",
         "csv", args.images / "train_labels.csv",
     )  # fmt: skip
     model, figures = args.output / "detector.keras", args.output / "test.json"
-    run("convert_model", args.output / "mobilenet224_0.25_csv_last.keras", model)
+    run("convert_model", args.output / "run" / "last.keras", model)
     options = ["--batch-size", 8, "--json", figures]
     run("evaluate", *options, "csv", args.images / "test_labels.csv", model)
     metrics = json.loads(figures.read_text())

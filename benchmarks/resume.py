@@ -1,15 +1,14 @@
 """Kill a training at random moments, resume it each time, and compare it with one that was not.
 
-    python benchmarks/resume.py [--kills 20] [--backbone efficientnetb0] [--seed 0] [--signal KILL]
+    python benchmarks/resume.py [--kills 20] [--backbone efficientnetb0] [--options "--average 0.9"]
 
 The data are synthetic, the model is small and has dropout if its backbone has, the rate falls on a
 plateau, and the run saves every second. Prints one line for each kill, and the arrays that differ
-in the end: weights, optimizer, metrics of each epoch.
+in the end: weights and their averages, optimizer, and the lines of metrics.jsonl.
 """
 
 import argparse
 import random
-import re
 import shlex
 import signal
 import subprocess
@@ -25,29 +24,24 @@ from keras_retinanet.synthetic import write_synthetic
 EPOCHS = 6
 MODEL = "--feature-size 16 --head-depth 1 --no-weights --reduce-lr-patience 1 --lr 0.002"
 SIDES = "--image-min-side 64 --image-max-side 64 --batch-size 2 --accumulate 2 --augmentation light"
-FIGURES = re.compile(r"(loss|AP\w*): ([0-9.e+-]+)")
 LONGEST = 8.0  # seconds that a run is left alone after its first epoch has begun
 
 
-def command(args: argparse.Namespace, data: Path, folder: Path, snapshot: bool) -> list[str]:
+def command(args: argparse.Namespace, data: Path, folder: Path, resumed: bool) -> list[str]:
     """Return the training's command line."""
+    words = [sys.executable, "-m", "keras_retinanet.bin.train"]
+    if resumed:
+        return [*words, "--resume", str(folder)]
     options = f"{MODEL} {SIDES} --epochs {EPOCHS} --backbone {args.backbone} --save-minutes 0.016"
-    words = [sys.executable, "-m", "keras_retinanet.bin.train", *shlex.split(options)]
-    words += ["--snapshot-path", str(folder)]
-    if snapshot:
-        words.remove("--no-weights")
-        words += ["--snapshot", str(last(args, folder))]
+    words += [*shlex.split(options), *shlex.split(args.options)]
+    words += ["--snapshot-path", str(folder.parent), "--run", folder.name]
     return [*words, "csv", str(data / "train.csv"), "--val-annotations", str(data / "val.csv")]
-
-
-def last(args: argparse.Namespace, folder: Path) -> Path:
-    return folder / f"{args.backbone}_csv_last.keras"
 
 
 def train(args: argparse.Namespace, data: Path, folder: Path, seconds: float | None) -> str | None:
     """Train, or resume, and return the output; None if the run was killed after `seconds`."""
-    words = command(args, data, folder, last(args, folder).exists())
-    log = folder / "log.txt"
+    words = command(args, data, folder, (folder / "arguments.json").exists())
+    log = folder.with_suffix(".log")
     with open(log, "ab") as file:
         begin = file.tell()
         process = subprocess.Popen(words, stdout=file, stderr=file)
@@ -66,46 +60,34 @@ def train(args: argparse.Namespace, data: Path, folder: Path, seconds: float | N
     return None
 
 
-def arrays(args: argparse.Namespace, folder: Path) -> dict[str, np.ndarray]:
+def arrays(folder: Path) -> dict[str, np.ndarray]:
     """Return the weights and the optimizer's variables of the last snapshot."""
     import keras
 
     import keras_retinanet.models  # noqa: F401  registers RetinaNet
 
-    model = keras.saving.load_model(last(args, folder))
+    model = keras.saving.load_model(folder / "last.keras")
     weights = {f"weight {each.path}": np.asarray(each) for each in model.weights}
     held = {f"optimizer {each.path}": np.asarray(each) for each in model.optimizer.variables}
     return weights | held | {"best": np.asarray(model.progress["best"])}
-
-
-def figures(log: Path) -> dict[str, list]:
-    """Return the metrics that each epoch's last line printed, by the number of the epoch."""
-    found, epoch = {}, ""
-    for line in log.read_text(errors="replace").splitlines():
-        if begun := re.match(r"Epoch (\d+)/", line):
-            epoch = begun[1]
-        elif " - loss: " in line:
-            found[epoch] = FIGURES.findall(line)
-    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--backbone", default="efficientnetb0")
+    parser.add_argument("--options", default="", help="more options of retinanet-train")
     parser.add_argument("--signal", default="KILL", choices=("KILL", "TERM", "INT", "USR1"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     chance = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as root:
         data = write_synthetic(Path(root, "data"), train=24, val=8, size=64)
-        whole, torn = Path(root, "whole"), Path(root, "torn")
-        whole.mkdir()
+        whole = Path(root, "whole")
         train(args, data, whole, None)
-        expected, kills, differ = arrays(args, whole), 0, {}
+        expected, kills, differ = arrays(whole), 0, {}
         while kills < args.kills:
             torn = Path(root, f"torn{kills}")
-            torn.mkdir()
             while kills < args.kills:
                 seconds = chance.uniform(0, LONGEST)
                 if train(args, data, torn, seconds) is not None:
@@ -114,10 +96,10 @@ def main() -> None:
                 print(f"kill {kills}: {seconds:.2f} s after the first epoch began", flush=True)
             else:
                 train(args, data, torn, None)
-            found = arrays(args, torn)
+            found = arrays(torn)
             differ |= {n: v for n, v in expected.items() if not np.array_equal(found[n], v)}
-            if figures(whole / "log.txt") != figures(torn / "log.txt"):
-                differ["figures"] = figures(torn / "log.txt")
+            one, other = ((each / "metrics.jsonl").read_text() for each in (whole, torn))
+            differ |= {} if one == other else {"metrics.jsonl": other}
     print(f"{len(differ)} of {len(expected)} arrays differ after {kills} kills", *differ)
     sys.exit(bool(differ))
 

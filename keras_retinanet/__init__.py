@@ -8,6 +8,7 @@ _HOMES = {  # name: the module that defines it
     "Detections": ".detections",
     "Detector": ".detector",
     "open_dataset": ".preprocessing.source",
+    "resume": ".training.run",
     "train": ".training.run",
 }
 

@@ -240,7 +240,8 @@ def trained(sample, tiny, within_graphs, make_once):
     data = [sample / "train.csv", sample / "classes.csv", "--val-annotations", sample / "val.csv"]
 
     def fill(folder):
-        options = ["--no-weights", *tiny, *how, "--snapshot-path", str(folder)]
+        options = ["--no-weights", *tiny, *how, "--snapshot-path", str(folder.parent)]
+        options += ["--run", folder.name]
         with within_graphs():  # 180 steps are worth one
             train.main([*options, "csv", *map(str, data)])
 
@@ -250,7 +251,7 @@ def trained(sample, tiny, within_graphs, make_once):
 @pytest.fixture(scope="session")
 def snapshot(trained):
     """Return the path of the training model of `trained`."""
-    return trained / "resnet10_0.25_csv_last.keras"
+    return trained / "last.keras"
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from ..choices import TEST_SPLITS, TRAIN_SPLITS, VAL_SPLITS
 from ..utils.text import listed
 
 if TYPE_CHECKING:
-    from ..preprocessing.source import DataSource
+    from ..preprocessing.source import DataSource, TrainingData
 
 Options = dict[tuple[str, ...], dict]  # {(flag, *old names): keywords of `add_argument`}
 
@@ -246,19 +246,20 @@ def source_of(args: argparse.Namespace) -> DataSource:
     return DataSource(args.dataset_type, args.path, args.classes, args.images, options)
 
 
-def evaluation_words(args: argparse.Namespace) -> list[str]:
+def evaluation_words(data: TrainingData) -> list[str]:
     """Return the words of a command line that name the validation data of a training."""
-    kind, split = args.dataset_type, args.val_split
-    if not (split or args.val_annotations):
-        split = source_of(args).choose_split(usual=VAL_SPLITS)
-    words = [kind, args.val_annotations or args.path]
-    given = {**vars(args), "split": split}
-    if kind == "csv" and args.classes:
-        words.append(args.classes)
-    for (flag, *_), keywords in options_of(kind, "evaluate").items():
-        value, default = given[_dest(flag)], keywords.get("default")
-        if keywords.get("action") == "store_true":
-            words += [flag] * value
-        elif value not in (None, default):
-            words += [flag, value]
+    source, split = data.source, data.val_split
+    if not (split or data.val_path):
+        split = source.choose_split(usual=VAL_SPLITS)
+    classes = [source.classes] if isinstance(source.classes, str) else []
+    if source.kind != "csv":
+        classes = [word for path in classes for word in ("--classes", path)]
+    words = [source.kind, data.val_path or source.path, *classes]
+    options = {**source.options, "images": source.images, "split": split}
+    options["zero_based"] = not options.pop("one_based", True)
+    for name, value in options.items():
+        if value and value != ".jpg":
+            words.append(f"--{name.replace('_', '-')}")
+            if value is not True:
+                words.append(value if isinstance(value, str) else ",".join(value))
     return words

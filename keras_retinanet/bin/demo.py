@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
 
     data = [path("data", "train.csv"), path("data", "classes.csv")]
     held_out = [path("data", "val.csv"), path("data", "classes.csv")]
-    snapshot, model = path("snapshots", "resnet10_0.25_csv_last.keras"), path("detector.keras")
+    snapshot, model = path("snapshots", "balls", "last.keras"), path("detector.keras")
     step("draw", write_synthetic, path("data"), args.images, args.held_out, SIZE)
     with open(path("anchors.ini"), "w", encoding="utf-8") as file:
         file.write(ANCHORS)
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
         "--feature-size", 64, "--head-depth", 1, "--box-loss", "giou",
         "--batch-size", 4, "--epochs", args.epochs, "--augmentation", "light",
         "--image-min-side", SIZE, "--image-max-side", SIZE,
-        "--snapshot-path", path("snapshots"), "--no-evaluation", "csv", *data,
+        "--snapshot-path", path("snapshots"), "--run", "balls", "--no-evaluation", "csv", *data,
     )  # fmt: skip
     step("convert", command, convert_model, snapshot, model)
     metrics = step(

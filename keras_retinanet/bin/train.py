@@ -36,13 +36,31 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add_config(parser, TrainConfig)
-    parsed = vars(parse_with_data(parser, args, "train"))
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with the training in this folder, with its arguments and data set; only "
+        "epochs, workers, GPUs and the minutes between saves may be given beside it",
+    )
+    resuming = any(word == "--resume" or word.startswith("--resume=") for word in args)
+    parsed = vars(parse_alone(parser, args) if resuming else parse_with_data(parser, args, "train"))
     given = {name: parsed.pop(name) for name in options_of(TrainConfig) if name in parsed}
+    if resuming:
+        return argparse.Namespace(**parsed, given=given)
     try:
         config = TrainConfig.of(**given)
     except InputError as error:
         parser.error(with_flags(str(error)))
     return argparse.Namespace(**parsed, **vars(config), given=frozenset(given))
+
+
+def parse_alone(parser: argparse.ArgumentParser, args: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments of a training that is resumed, which names no data set."""
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    parsed = parser.parse_args(args)
+    if words := parsed.__dict__.pop("words"):
+        parser.error(f"--resume trains on the data set of the run; remove {words[0]}.")
+    return parsed
 
 
 def config_of(args: argparse.Namespace) -> TrainConfig:
@@ -76,40 +94,46 @@ def create_callbacks(
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks of a training."""
     from ..training.callbacks import create_callbacks
-    from ..training.run import snapshot_prefix
+    from ..training.config import BACKBONE
+    from ..training.run_folder import folder_of
 
     config = config_of(args)
-    prefix = snapshot_prefix(config, args.dataset_type)
-    return create_callbacks(config, model, val, prefix)
+    words = [config.backbone or BACKBONE, args.dataset_type]
+    folder = folder_of(config.snapshot_path, config.run, config.snapshot, words)
+    return create_callbacks(config, model, val, folder if config.snapshots else None)
 
 
 def run(args: argparse.Namespace) -> None:
     start_backend()
-    from ..preprocessing.source import read_training
+    from ..preprocessing.source import TrainingData
+    from ..training.run import resume_run
     from ..training.run import run as train
     from ..training.stopping import Stopped
 
-    config = config_of(args)
-
-    def read() -> tuple[Dataset, Dataset | None]:
-        splits = args.train_split, args.val_split
-        return read_training(source_of(args), *splits, args.val_annotations, config.wants_val)
-
     try:
         with named_by_flags():
-            trained = train(config, args.given, read, args.dataset_type)
+            if args.resume:
+                trained = resume_run(args.resume, args.given)
+            else:
+                splits = args.train_split, args.val_split, args.val_annotations
+                data = TrainingData(source_of(args), *splits)
+                trained = train(config_of(args), args.given, data)
     except Stopped as stopped:
-        print(f"\n{stopped} To resume, run the same command with --snapshot and this path.")
+        print(f"\n{stopped}")
         return
-    if trained.snapshots:
-        print("\n".join(["next:", *next_commands(args, trained)]))
+    if trained.snapshots and trained.train:
+        print("\n".join(["next:", *next_commands(trained)]))
 
 
-def next_commands(args: argparse.Namespace, trained: Trained) -> list[str]:
+def next_commands(trained: Trained) -> list[str]:
     """Return the commands that detect with and evaluate the best snapshot, else the last one."""
+    from ..preprocessing.source import TrainingData
+
     snapshot = trained.snapshots[0]
     images = os.path.dirname((trained.val or trained.train).records[0].path) or "."
-    held_out = evaluation_words(args) if trained.val else ["DATASET"]
+    held_out = ["DATASET"]
+    if trained.val and isinstance(trained.data, TrainingData):
+        held_out = evaluation_words(trained.data)
     commands = [
         ["retinanet-detect", snapshot, images, "--output", "detections"],
         ["retinanet-evaluate", *held_out, snapshot],

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from .. import coders, losses
+from .. import coders, losses, optimizers  # noqa: F401  registers the optimizers of snapshots
 from ..errors import InputError
 from ..losses import sampling
 from ..losses.sampling import Sampler
@@ -201,7 +201,8 @@ class RetinaNet(keras.Model):
         closures = {name: losses.get(loss) for name, loss in config["loss"].items()}
         key = "selector" if "selector" in config else "sampler"  # its name in older files
         self.compile(optimizer, closures, config[key])
-        self.optimizer.build(self.trainable_variables)
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
         self,

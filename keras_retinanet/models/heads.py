@@ -87,7 +87,6 @@ def _head(
         kernel_initializer=gaussian(),
         bias_initializer=bias,
         name=prefix,
-        dtype="float32",
     )(x)
     return inputs, keras.layers.Reshape((-1, num_values), name=f"{prefix}_rows", dtype="float32")(x)
 

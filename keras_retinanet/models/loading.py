@@ -19,6 +19,7 @@ from ..utils.text import listed, printable
 from . import load_model, same_backbone
 from .detector import RetinaNet
 from .finite import check_finite
+from .precision import set_precision
 
 ENTRIES = ("config.json", "metadata.json", "model.weights.h5")
 INFLATION = 20  # most times its size that a compressed archive may expand to
@@ -27,12 +28,16 @@ INFLATION = 20  # most times its size that a compressed archive may expand to
 def load_keras(path: StrPath, compile: bool = True) -> keras.Model:
     """Load the model in a `.keras` file, compiled as it was saved if `compile`.
 
+    Without `compile` a detector calculates in float32, whatever it was trained in.
+
     Raises:
         InputError: if there is no such file, or it is not a Keras model.
     """
     check_archive(path)
     try:
         model = load_model(path, compile=compile)
+        if not compile and isinstance(model, RetinaNet):
+            set_precision(model, "float32")
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except Exception as error:  # Keras raises many kinds of errors for a foreign file

@@ -1,6 +1,8 @@
 """The data set that every reader returns, and the check that comes before training."""
 
 import dataclasses
+import hashlib
+import os
 import warnings
 from collections.abc import Sequence
 
@@ -47,6 +49,20 @@ class Dataset:
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+
+def fingerprints(*datasets: Dataset | None) -> list[str | None]:
+    """Return a hash of each data set's file names, boxes and labels, whatever its folder."""
+    return [None if dataset is None else _fingerprint(dataset) for dataset in datasets]
+
+
+def _fingerprint(dataset: Dataset) -> str:
+    digest = hashlib.sha256("\n".join(dataset.class_names).encode())
+    for record in dataset.records:
+        digest.update(f"{os.path.basename(record.path)} {record.size}".encode())
+        for values in (record.boxes, record.labels, record.ignore):
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
 
 
 def make_record(

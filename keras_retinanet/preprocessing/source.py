@@ -163,6 +163,54 @@ def read_training(
     return train, with_classes(val, names) if val else None
 
 
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """The data of a training on disk, not yet read; `val_path` is as in `read_training`."""
+
+    source: DataSource
+    split: str | None = None
+    val_split: str | None = None
+    val_path: str | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.source.kind
+
+    def read(self, want_val: bool = True) -> tuple[Dataset, Dataset | None]:
+        """Return what `read_training` does."""
+        return read_training(self.source, self.split, self.val_split, self.val_path, want_val)
+
+    def described(self) -> dict[str, Any]:
+        """Return the fields for JSON, with absolute paths; `from_description` reads them."""
+        held = dataclasses.asdict(self)
+        classes = self.source.classes
+        if isinstance(classes, (str, os.PathLike)):
+            held["source"]["classes"] = os.path.abspath(classes)
+        for place, name in (("source", "path"), ("source", "images"), (None, "val_path")):
+            fields = held[place] if place else held
+            fields[name] = fields[name] and os.path.abspath(fields[name])
+        return held
+
+    @classmethod
+    def from_description(cls, held: Mapping[str, Any]) -> "TrainingData":
+        return cls(**{**held, "source": DataSource(**held["source"])})
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenData:
+    """The data of a training as data sets in memory."""
+
+    train: Dataset
+    val: Dataset | None = None
+    kind: str = "dataset"
+
+    def read(self, want_val: bool = True) -> tuple[Dataset, Dataset | None]:
+        return self.train, self.val
+
+    def described(self) -> None:
+        """Return None: data sets in memory cannot be read again."""
+
+
 def read_splits(
     source: DataSource,
     splits: Sequence[str] | None = None,

@@ -15,10 +15,16 @@ from ..models import RetinaNet
 from ..parts import PostProcess
 from ..preprocessing.dataset import Dataset
 from ..utils.gpu import scope
+from .averaging import averaged
 from .config import TrainConfig
+from .ending import EarlyStopping, TimeBudget
+from .figures import Figures
 from .plateau import Plateau
+from .run_folder import RunFolder
 from .snapshots import Snapshots
 from .stopping import Stop
+
+PATIENCE = 10  # epochs without a higher AP after which the rate falls on a plateau
 
 
 class Evaluation(keras.callbacks.Callback):
@@ -30,6 +36,7 @@ class Evaluation(keras.callbacks.Callback):
         weighted_average: also print Pascal VOC's AP of each class and their mean, weighted by the
             number of boxes, and log it as "mAP".
         strict: raise an InputError at an image that is broken.
+        every: epochs between two evaluations; the last of `epochs` is always evaluated.
     """
 
     def __init__(
@@ -38,8 +45,12 @@ class Evaluation(keras.callbacks.Callback):
         dataset: Dataset,
         weighted_average: bool = False,
         strict: bool = False,
+        every: int = 1,
+        epochs: int | None = None,
     ) -> None:
         super().__init__()
+        self.every = every
+        self.epochs = epochs
         self.make_detector = make_detector
         self.dataset = dataset
         self.weighted_average = weighted_average
@@ -50,9 +61,12 @@ class Evaluation(keras.callbacks.Callback):
         return self.make_detector()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        dataset, detections = detect_dataset(
-            self.detector, self.dataset, self.on_error, progress="evaluate"
-        )
+        if (epoch + 1) % self.every and epoch + 1 != self.epochs:
+            return
+        with averaged(self.model):
+            dataset, detections = detect_dataset(
+                self.detector, self.dataset, self.on_error, progress="evaluate"
+            )
         metrics = evaluate_coco(dataset, detections)
         print(summary(metrics), flush=True)
         figures = {name: metrics[name] for name in SUMMARY if metrics[name] is not None}
@@ -76,14 +90,14 @@ def create_callbacks(
     config: TrainConfig,
     model: RetinaNet,
     val: Dataset | None,
-    prefix: str,
+    folder: RunFolder | None,
     steps: int = 0,
     stop: Stop | None = None,
 ) -> list[keras.callbacks.Callback]:
-    """Return evaluation, the learning rate, snapshots and TensorBoard, in this order.
+    """Return evaluation, the learning rate, the end, snapshots and TensorBoard, in this order.
 
     Args:
-        prefix: of the snapshots' paths.
+        folder: of the run; None saves nothing.
         steps: the batches in an epoch.
         stop: asked by signals to end the training once it is saved.
     """
@@ -101,14 +115,21 @@ def create_callbacks(
                     no_resize=config.no_resize,
                 )
 
-        callbacks.append(Evaluation(make_detector, val, config.weighted_average, config.strict))
-    if config.reduce_lr_patience is not None:
-        monitor, mode = ("AP", "max") if judged else ("loss", "min")
-        factor, patience = config.reduce_lr_factor, config.reduce_lr_patience
+        how = config.weighted_average, config.strict, config.evaluate_every, config.epochs
+        callbacks.append(Evaluation(make_detector, val, *how))
+    monitor, mode = ("AP", "max") if judged else ("loss", "min")
+    if config.kind_of_schedule == "plateau":
+        patience = PATIENCE if config.reduce_lr_patience is None else config.reduce_lr_patience
+        factor = config.reduce_lr_factor
         callbacks.append(Plateau(monitor, factor, patience, verbose=1, mode=mode))
-    if config.snapshots:
+    callbacks.append(Figures(folder))
+    if config.early_stopping:
+        callbacks.append(EarlyStopping(monitor, config.early_stopping, mode))
+    if config.time_budget:
+        callbacks.append(TimeBudget(config.time_budget, stop))
+    if folder:
         before_end = judged or config.compute_val_loss
-        callbacks.append(Snapshots(prefix, "AP", steps, config.save_minutes, before_end, stop))
+        callbacks.append(Snapshots(folder, "AP", steps, config.save_minutes, before_end, stop))
     if config.tensorboard_dir:
         freq = config.tensorboard_freq
         callbacks.append(keras.callbacks.TensorBoard(config.tensorboard_dir, update_freq=freq))

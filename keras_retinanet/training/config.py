@@ -38,6 +38,9 @@ from ..parts import Heads, Inputs, Pyramid
 from ..presets import DETECTORS
 
 BACKBONE = "resnet50"  # by default
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("cosine", "step", "constant", "plateau")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def _sides(text: str) -> tuple[int, ...]:
@@ -228,8 +231,45 @@ class TrainConfig:
     lr: float | None = fit(
         None, "peak learning rate (the recipe's, by batch size)", float, within=POSITIVE
     )
+    optimizer: str = fit("adamw", "adamw or sgd", known=tuple(OPTIMIZERS), kept_by="snapshot")
+    momentum: float = fit(0.9, "momentum of SGD", float, within=SHARE, kept_by="snapshot")
+    schedule: str | None = fit(
+        None,
+        "course of the learning rate: cosine falls to --final-lr, step is divided by 10 after 2/3 "
+        "and 8/9 of the batches, constant stays, plateau falls when AP has not risen (cosine; with "
+        "--reduce-lr-patience: plateau)",
+        known=SCHEDULES,
+    )
+    warmup_steps: int | None = fit(
+        None,
+        "updates until the rate is at its peak (5 percent of all, at most 1000)",
+        int,
+        within=EPOCH,
+        metavar="N",
+    )
+    final_lr: float = fit(0.0, "rate at the end of the cosine", float, within="from 0 to 1000000")
+    backbone_lr_factor: float = fit(
+        1.0, "factor of the backbone's rate", float, within=SHARE, kept_by="snapshot"
+    )
+    average: float | None = fit(
+        None,
+        "evaluate and save a moving average of the weights with this decay for each update, such "
+        "as 0.999",
+        float,
+        within="between 0 and 1",
+        kept_by="snapshot",
+        metavar="DECAY",
+        aliases=("--ema",),
+    )
+    precision: str = fit(
+        "float32",
+        "to calculate in; weights, losses and boxes stay float32",
+        known=PRECISIONS,
+        kept_by="snapshot",
+    )
+    jit: bool | None = fit(None, "compile the training step with XLA (where it pays)", bool)
     weight_decay: float | None = fit(
-        None, "weight decay of AdamW (the recipe's)", float, within=SHARE, kept_by="snapshot"
+        None, "weight decay of kernels (0.0001)", float, within=SHARE, kept_by="snapshot"
     )
     accumulate: int = fit(1, "batches whose gradients make one optimizer step", **COUNTED)
     optimizer_clipnorm: float = fit(
@@ -241,7 +281,7 @@ class TrainConfig:
     )
     reduce_lr_patience: int | None = fit(
         None,
-        "instead of the cosine schedule, reduce the rate when AP has not risen this long",
+        "with --schedule plateau, epochs without a higher AP after which the rate falls (10)",
         int,
         within=EPOCH,
         metavar="EPOCHS",
@@ -253,7 +293,25 @@ class TrainConfig:
     multi_gpu: int = fit(0, "train on this many GPUs (TensorFlow)", int, within="from 0 to 256")
     multi_gpu_force: bool = fit(False, "accepted for old scripts", bool, hidden=True)
 
-    snapshot_path: str = result("./snapshots", "folder of the snapshots", metavar="DIR")
+    evaluate_every: int = result(
+        1, "evaluate after every this many epochs, and after the last", **COUNTED, metavar="EPOCHS"
+    )
+    early_stopping: int | None = result(
+        None, "end when AP has not risen for this many epochs", **COUNTED, metavar="EPOCHS"
+    )
+    time_budget: float | None = result(
+        None,
+        "save and stop after this time, as a signal does; --resume goes on",
+        float,
+        within=POSITIVE,
+        metavar="MINUTES",
+    )
+    snapshot_path: str = result("./snapshots", "folder of the runs", metavar="DIR")
+    run: str | None = result(
+        None,
+        "folder of this run in --snapshot-path (date, backbone and kind of data)",
+        metavar="NAME",
+    )
     snapshots: bool = result(True, "save snapshots", bool)
     save_minutes: float = result(
         10.0,
@@ -285,8 +343,12 @@ class TrainConfig:
         for one, other in EXCLUSIVE:
             if getattr(self, one) and getattr(self, other):
                 raise InputError(f"{one} and {other} exclude each other; give one of them.")
+        if self.reduce_lr_patience is not None and self.kind_of_schedule != "plateau":
+            raise InputError(f"reduce_lr_patience has no effect on the schedule {self.schedule}.")
         if (self.warmup_loss is None) != (self.warmup_loss_epochs is None):
             raise InputError("warmup_loss and warmup_loss_epochs must be given together.")
+        if self.run is not None and not re.fullmatch(r"(?!\.{1,2}$)[^/\\]+", self.run):
+            raise InputError(f"run must be the name of a folder, got {self.run!r}.")
         self.operations  # noqa: B018  checks them
 
     @property
@@ -300,6 +362,11 @@ class TrainConfig:
             return complete(chosen)
         except ValueError as error:
             raise InputError(f"augment: {error}") from None
+
+    @property
+    def kind_of_schedule(self) -> str:
+        """The name of the course of the learning rate."""
+        return self.schedule or ("cosine" if self.reduce_lr_patience is None else "plateau")
 
     @property
     def wants_val(self) -> bool:

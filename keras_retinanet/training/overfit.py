@@ -9,10 +9,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..models import RetinaNet
+from ..optimizers import AdamW, WarmupSchedule
 from ..preprocessing.best_recall import Recalls
 from ..preprocessing.loader import Batch, Loader
 from ..utils.text import listed
-from .optimizer import adamw, cosine
+from .optimizer import WARMUP
 from .phases import LossPhase
 
 Losses = dict[str, np.ndarray]  # {"loss" or output: (steps,)}
@@ -103,7 +104,8 @@ def overfit(
     """Return the losses of a copy of the model that is trained on one batch."""
     twin = type(model).from_config(model.get_config())
     twin.set_weights(model.get_weights())
-    twin.compile(adamw(cosine(rate, STEPS), 0.0, 10.0), *phase.made())
+    schedule = WarmupSchedule("cosine", rate, STEPS, round(WARMUP * STEPS))
+    twin.compile(AdamW(schedule, global_clipnorm=10.0), *phase.made())
     found: dict[str, list[float]] = {}
     for _ in range(STEPS):
         twin.reset_metrics()

@@ -40,13 +40,18 @@ class LossPhase:
         closures = {output: losses.get(config) for output, config in self.loss.items()}
         return closures, sampling.get(self.sampler)
 
-    def compile(self, model: RetinaNet, optimizer: keras.optimizers.Optimizer) -> None:
-        """Compile the model for this phase, unless it is already: the optimizer keeps its state."""
-        if model.compiled and model.optimizer is optimizer:
+    def compile(
+        self, model: RetinaNet, optimizer: keras.optimizers.Optimizer, jit: bool | None = None
+    ) -> None:
+        """Compile the model for this phase, unless it is already: the optimizer keeps its state.
+
+        `jit` compiles the step with XLA; None leaves the choice to Keras.
+        """
+        if model.compiled and model.optimizer is optimizer and jit is None:
             held = model.get_compile_config()
             if held.get("loss") == self.loss and held.get("sampler") == self.sampler:
                 return
-        model.compile(optimizer, *self.made())
+        model.compile(optimizer, *self.made(), jit_compile="auto" if jit is None else jit)
 
 
 def phases_of(config: TrainConfig, model: RetinaNet, train: Dataset) -> list[LossPhase]:

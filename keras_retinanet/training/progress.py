@@ -21,6 +21,11 @@ def first_step(model: RetinaNet, epoch: int, steps: int) -> int:
     return min(model.progress.get("step", 0), steps)
 
 
+def is_finished(model: RetinaNet, epochs: int) -> bool:
+    """Return True if a training of `epochs` has nothing left to do."""
+    return model.progress.get("epoch", 0) >= epochs or model.progress.get("finished", False)
+
+
 def state_of(model: keras.Model) -> dict[str, list]:
     """Return the sums of the metrics and the states of the random generators as plain values."""
     if hasattr(model, "jax_state_sync"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -15,12 +15,22 @@ from ..doctor.checks import glance
 from ..doctor.findings import sentence
 from ..errors import InputError
 from ..models import RetinaNet
+from ..models.precision import set_precision
 from ..preprocessing.best_recall import Recalls, best_recalls
-from ..preprocessing.dataset import Dataset, checked, with_classes
+from ..preprocessing.dataset import Dataset, checked, fingerprints, with_classes
 from ..preprocessing.readers.recognise import kind_of
-from ..preprocessing.source import DataSource, read_training
+from ..preprocessing.source import DataSource, OpenData, TrainingData
 from ..utils.gpu import scope, setup_gpu
 from ..utils.outputs import check_outputs, recorded_inputs
+from .arguments import (
+    Arguments,
+    changed,
+    check_unchanged,
+    read_arguments,
+    recording,
+    resumed,
+)
+from .averaging import swap_averages
 from .building import build_model, create_loaders, fitted_anchors, usual_anchors
 from .callbacks import create_callbacks
 from .config import BACKBONE, TrainConfig
@@ -29,23 +39,30 @@ from .epochs import fit_epochs
 from .optimizer import make_optimizer, peak_rate
 from .overfit import check_overfit, check_recalls, missed_classes
 from .phases import phases_of
-from .progress import first_step, restore_seeds
+from .progress import first_step, is_finished, restore_seeds
+from .run_folder import RunFolder, folder_of
 from .sanity import check_choices, check_heads
-from .snapshots import Snapshots, locked, snapshot_paths
 from .start import Start, load_start, settle
 from .stopping import stopping
 
 Datasets = tuple[Dataset, Dataset | None]  # to train on, to evaluate on
+MAY_CHANGE = (
+    *("epochs", "workers", "max_queue_size", "gpu", "multi_gpu", "save_minutes", "time_budget"),
+)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model, its snapshots, the best one first, and the checked data sets."""
+    """A trained model, its snapshots, the best one first, and its data.
+
+    `train` and `val` are checked; they are None if the training had finished before.
+    """
 
     model: RetinaNet
     snapshots: list[str]
-    train: Dataset
-    val: Dataset | None
+    data: TrainingData | OpenData
+    train: Dataset | None = None
+    val: Dataset | None = None
 
 
 def train(
@@ -86,30 +103,75 @@ def train(
         if useless:
             raise InputError(f"{useless[0]} has no effect on a Dataset; open it with open_dataset.")
         held_out = with_classes(val, data.class_names) if isinstance(val, Dataset) else None
-        return Detector(run(config, options, lambda: (data, held_out), kind or "dataset").model)
+        return Detector(run(config, options, OpenData(data, held_out, kind or "dataset")).model)
     path = os.fspath(data)
     val_path = None if val is None or isinstance(val, Dataset) else os.fspath(val)
     source = DataSource(kind or kind_of(path), path, classes, images)
-
-    def read() -> Datasets:
-        return read_training(source, split, val_split, val_path, config.wants_val)
-
-    return Detector(run(config, options, read, source.kind).model)
+    return Detector(run(config, options, TrainingData(source, split, val_split, val_path)).model)
 
 
-def run(
-    config: TrainConfig, given: Collection[str], read: Callable[[], Datasets], name: str
-) -> Trained:
+def run(config: TrainConfig, given: Collection[str], data: TrainingData | OpenData) -> Trained:
     """Train a detector.
 
     Args:
         given: the names of the options that the user gave.
-        read: reads the data sets to train on and to evaluate on, once every option is checked.
-        name: the kind of data, a part of the snapshots' file names.
+        data: read once every option is checked.
 
     Raises:
         InputError: for everything that the user can fix.
     """
+    config, start = prepare(config, given)
+    folder = None
+    if config.snapshots:
+        words = [config.backbone or BACKBONE, data.kind]
+        folder = folder_of(config.snapshot_path, config.run, config.snapshot, words)
+    with recorded_inputs() as files:
+        train, val = check_datasets(config, *data.read(config.wants_val))
+    check_writing(config, folder, files)
+    arguments = Arguments(data.described(), fingerprints(train, val), config, sorted(given))
+    with recording(folder, arguments):
+        return Trained(*fit(config, start, train, val, folder), data, train, val)
+
+
+def resume(folder: str | os.PathLike, **options: object) -> Detector:
+    """Go on with a training; the Python form of `retinanet-train --resume`.
+
+    Args:
+        folder: that of the run, such as "snapshots/cards".
+        **options: the options in `MAY_CHANGE` may differ from the run's.
+
+    Returns:
+        The trained `Detector`.
+
+    Raises:
+        InputError: for a folder that is not a run's, data that have changed, and other options.
+    """
+    return Detector(resume_run(os.fspath(folder), options).model)
+
+
+def resume_run(path: str, options: Mapping[str, object]) -> Trained:
+    """Go on with the training in a folder, with some options changed; see `resume`."""
+    folder = RunFolder(path)
+    held = changed(read_arguments(folder), options, MAY_CHANGE, path)
+    if held.data is None:
+        raise InputError(
+            f"{path} was trained on data sets in memory; pass them to train, and snapshot="
+            f"{folder.last!r}."
+        )
+    data = TrainingData.from_description(held.data)
+    config = resumed(held.config, folder)
+    config, start = prepare(config, () if config.snapshot else held.given)
+    if start.kind == "snapshot" and is_finished(start.model, config.epochs):
+        print(f"{path} is finished: {start.model.progress['epoch']} of {config.epochs} epochs.")
+        return Trained(start.model, folder.snapshots(), data)
+    train, val = check_datasets(config, *data.read(config.wants_val))
+    check_unchanged(held.fingerprints, fingerprints(train, val), folder)
+    with recording(folder, held):
+        return Trained(*fit(config, start, train, val, folder), data, train, val)
+
+
+def prepare(config: TrainConfig, given: Collection[str]) -> tuple[TrainConfig, Start]:
+    """Check the options before any work, and load the start of the training, which settles some."""
     if config.gpu is not None:
         setup_gpu(config.gpu)
     if config.tensorboard_dir and importlib.util.find_spec("tensorboard") is None:
@@ -125,17 +187,7 @@ def run(
         print(f"{start.path} decides these options, so they have no effect: {', '.join(ignored)}")
     if config.multiprocessing:
         print("multiprocessing has no effect: threads load the batches")
-    prefix = snapshot_prefix(config, name)
-    with recorded_inputs() as files:
-        train, val = check_datasets(config, *read())
-    check_writing(config, prefix, files)
-    with locked(prefix) if config.snapshots else contextlib.nullcontext():
-        return fit(config, start, train, val, prefix)
-
-
-def snapshot_prefix(config: TrainConfig, name: str) -> str:
-    """Return the path of the snapshots up to `_best.keras`."""
-    return os.path.join(config.snapshot_path, f"{config.backbone or BACKBONE}_{name}")
+    return config, start
 
 
 def check_datasets(config: TrainConfig, train: Dataset, val: Dataset | None) -> Datasets:
@@ -150,25 +202,29 @@ def check_datasets(config: TrainConfig, train: Dataset, val: Dataset | None) -> 
     return splits["train"], splits.get("val")
 
 
-def check_writing(config: TrainConfig, prefix: str, files: list[str | os.PathLike]) -> None:
+def check_writing(
+    config: TrainConfig, folder: RunFolder | None, files: list[str | os.PathLike]
+) -> None:
     """Check that the snapshots and logs can be written, and replace none of the files read."""
     named = [path for path in (config.weights, config.config) if path]  # not a resumed snapshot
-    if config.snapshots:
-        for path in reversed(snapshot_paths(prefix)):  # one by one: they may be one file
+    if folder:
+        for path in (folder.last, folder.best):  # one by one: they may be one file
             check_outputs({"snapshot_path": [path]}, [*named, *files])
     if config.tensorboard_dir:
         check_outputs({"tensorboard_dir": [os.path.join(config.tensorboard_dir, "train")]})
 
 
 def fit(
-    config: TrainConfig, start: Start, train: Dataset, val: Dataset | None, prefix: str
-) -> Trained:
-    """Build the model and train it on checked data sets."""
+    config: TrainConfig, start: Start, train: Dataset, val: Dataset | None, folder: RunFolder | None
+) -> tuple[RetinaNet, list[str]]:
+    """Build the model, train it on checked data sets, and return it and its snapshots."""
     keras.utils.set_random_seed(config.seed)
     with scope(config.multi_gpu):
         choose_anchors = fitted_anchors if config.fit_anchors else usual_anchors
         anchors = choose_anchors(config, start, train)
         model = build_model(config, start, train.class_names, anchors)
+        if start.kind != "snapshot":
+            set_precision(model, config.precision)
         training, validation = create_loaders(config, train, val, model)
         steps = config.steps or len(training)
         first = first_epoch(config, model)
@@ -186,26 +242,28 @@ def fit(
         within = f" and {done} of {steps} batches" if done else ""
         print(f"resuming {config.snapshot} after epoch {first} of {config.epochs}{within}")
     restore_seeds(model)
-    with stopping() if config.snapshots else contextlib.nullcontext() as stop:
-        callbacks = create_callbacks(config, model, val, prefix, steps, stop)
-        last_path = snapshot_paths(prefix)[1] if config.snapshots else None
-        callbacks.append(StopAtDivergence(training.images_of, steps, last_path))
+    with stopping() if folder else contextlib.nullcontext() as stop:
+        callbacks = create_callbacks(config, model, val, folder, steps, stop)
+        callbacks.append(
+            StopAtDivergence(training.images_of, steps, folder.last if folder else None)
+        )
         for phase in phases:
             until = min(phase.until or config.epochs, config.epochs)
             if first >= until:
                 continue
             with scope(config.multi_gpu):
-                phase.compile(model, optimizer)
-                model.optimizer.build(model.trainable_variables)  # else TensorFlow traces twice
+                phase.compile(model, optimizer, config.jit)
+                if not model.optimizer.built:  # else TensorFlow traces twice
+                    model.optimizer.build(model.trainable_variables)
             fit_epochs(config, model, training, validation, range(first, until), steps, callbacks)
             first = until
             if model.stop_training:
                 break
-    written = {path for each in callbacks if isinstance(each, Snapshots) for path in each.kept}
-    snapshots = [path for path in snapshot_paths(prefix) if path in written]
+    snapshots = folder.snapshots() if folder else []
     for path in snapshots:
         print(f"saved {path}")
-    return Trained(model, snapshots, train, val)
+    swap_averages(model)
+    return model, snapshots
 
 
 def first_epoch(config: TrainConfig, model: RetinaNet) -> int:

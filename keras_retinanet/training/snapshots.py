@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import glob
-import itertools
 import math
 import os
+import shlex
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
-from typing import TextIO
 
 import keras
 
 from ..errors import InputError
 from ..utils.outputs import replacing
+from .averaging import averaged
 from .progress import first_step, state_of
+from .run_folder import RunFolder
 from .stopping import Stop
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Save `<prefix>_last.keras` now and then, and `<prefix>_best.keras` when `monitor` improves.
+    """Save the last snapshot of a run now and then, and the best one when `monitor` improves.
 
     A snapshot carries the optimizer and `progress`, so that a run goes on from it exactly. It is
     saved every `minutes`, before an evaluation, at the end of an epoch, and when a signal comes,
     but never while the loss is not finite. A save that fails prints a warning and leaves the
     earlier file; the training goes on, and tries again at its end.
-
-    A new training moves the snapshots of an earlier one to `<prefix>_<which>.previous.keras`, the
-    next one to `.previous2.keras`, and prints it.
 
     Args:
         steps: the batches in an epoch.
@@ -46,7 +37,7 @@ class Snapshots(keras.callbacks.Callback):
 
     def __init__(
         self,
-        prefix: str,
+        folder: RunFolder,
         monitor: str = "AP",
         steps: int = 0,
         minutes: float = 10.0,
@@ -54,25 +45,15 @@ class Snapshots(keras.callbacks.Callback):
         stop: Stop | None = None,
     ) -> None:
         super().__init__()
-        self.prefix = prefix
+        self.folder = folder
         self.monitor = monitor
         self.steps = steps
         self.minutes = minutes
         self.before_end = before_end
         self.stop = stop or Stop()
-        self.kept: list[str] = []  # the paths that were written
         self.failed = False  # the latest save
         self.time = time.monotonic()  # of the latest save
         self.epoch = self.first = 0  # this epoch, and the batches of it that an earlier run did
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        progress = self.model.progress
-        if progress.get("epoch", 0) or progress.get("step", 0):
-            return
-        for path in filter(os.path.exists, snapshot_paths(self.prefix)):
-            place = free_place(path)
-            os.replace(path, place)
-            print(f"moved {path}, of an earlier training, to {place}")
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.epoch, self.first = epoch, first_step(self.model, epoch, self.steps)
@@ -112,7 +93,7 @@ class Snapshots(keras.callbacks.Callback):
         """
         self.stop.saved = None
         self.model.progress = {**self.model.progress, **state_of(self.model)}
-        last_path = snapshot_paths(self.prefix)[1]
+        last_path = self.folder.last
         try:
             self.write(improved)
         except InputError as error:
@@ -123,31 +104,18 @@ class Snapshots(keras.callbacks.Callback):
             warnings.warn(text, UserWarning, stacklevel=2)
         else:
             self.failed = False
-            self.stop.saved = f"Stopped {when}, and saved {last_path}."
+            self.stop.saved = (
+                f"Stopped {when}, and saved {last_path}. To go on: retinanet-train --resume "
+                f"{shlex.quote(self.folder.path)}"
+            )
         self.time = time.monotonic()
         if self.stop.asked:
             self.stop.ask()
 
     def write(self, improved: bool) -> None:
         """Write the files of a save, the best one first. Raises InputError if they cannot be."""
-        best_path, last_path = snapshot_paths(self.prefix)
+        best_path, last_path = self.folder.best, self.folder.last
         save_whole(self.model, last_path, best_path if improved else None)
-        for path in [best_path, last_path] if improved else [last_path]:
-            if path not in self.kept:
-                self.kept.append(path)
-
-
-def snapshot_paths(prefix: str) -> tuple[str, str]:
-    """Return the files of the best and the last snapshot."""
-    return f"{prefix}_best.keras", f"{prefix}_last.keras"
-
-
-def free_place(path: str) -> str:
-    """Return the first of `.previous.keras`, `.previous2.keras`, ... that does not exist yet."""
-    stem = path.removesuffix(".keras")
-    numbers = itertools.chain([""], itertools.count(2))
-    places = (f"{stem}.previous{number}.keras" for number in numbers)
-    return next(place for place in places if not os.path.lexists(place))
 
 
 def save_whole(
@@ -161,7 +129,7 @@ def save_whole(
     Raises:
         InputError: it cannot be written, such as on a full disk.
     """
-    with replacing(path) as part:
+    with averaged(model), replacing(path) as part:
         model.save(part)
         sync(part)
         if link is not None:
@@ -201,50 +169,3 @@ def room(path: str) -> str:
 def without(error: InputError) -> str:
     """Return an error's sentence without its full stop."""
     return str(error).removesuffix(".")
-
-
-def _locked_file(path: str) -> TextIO:
-    """Open and lock a file; OSError if another process holds the lock.
-
-    The holder removes the file before it lets go. Whoever opened it in between has the lock of a
-    file that is no longer at the path, and tries again.
-    """
-    while True:
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115  `locked` closes it
-        try:
-            if fcntl:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-                    return file
-        except OSError:
-            file.close()
-            raise
-        file.close()
-
-
-@contextlib.contextmanager
-def locked(prefix: str) -> Iterator[None]:
-    """Keep other trainings from writing the same snapshots; remove files of killed trainings.
-
-    Raises:
-        InputError: when another training writes them.
-    """
-    os.makedirs(os.path.dirname(prefix) or ".", exist_ok=True)
-    path = f"{prefix}.lock"
-    try:
-        file = _locked_file(path)
-    except OSError:
-        raise InputError(
-            f"{prefix}_last.keras is being written by another training; choose another "
-            "snapshot_path."
-        ) from None
-    with file:
-        folder, name = os.path.split(glob.escape(prefix))
-        for unfinished in glob.glob(os.path.join(folder, f".{name}_*.unfinished.keras")):
-            os.remove(unfinished)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(FileNotFoundError):  # someone removed the folder
-                os.remove(path)

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 COLOURS = {"error": "1;31", "warning": "33", "note": "36", "good": "32"}  # ANSI codes
 MOST = 200  # characters of a word
@@ -26,6 +26,38 @@ def silenced() -> Iterator[None]:
         os.dup2(terminal, 2)
         os.close(terminal)
         os.close(silence)
+
+
+class Copied:
+    """A stream that also writes whole lines to a log, without colours and redrawn lines."""
+
+    def __init__(self, stream: TextIO, log: TextIO) -> None:
+        self.stream = stream
+        self.log = log
+        self.line = ""  # what has been written of it
+
+    def write(self, text: str) -> int:
+        *lines, self.line = f"{self.line}{text}".split("\n")
+        for line in lines:
+            seen = re.sub("\x1b\\[[0-9;]*m", "", line).rpartition("\r")[2]
+            with contextlib.suppress(OSError, ValueError):  # the disk is full, or the log closed
+                self.log.write(f"{seen}\n")
+        return self.stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
+def logged(path: str | os.PathLike) -> Iterator[None]:
+    """Copy what the block prints to the end of a file."""
+    earlier = sys.stdout, sys.stderr
+    with open(path, "a", encoding="utf-8", errors="backslashreplace", buffering=1) as log:
+        sys.stdout, sys.stderr = (Copied(stream, log) for stream in earlier)
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = earlier
 
 
 def paint(text: str, tone: str, stream: TextIO | None = None) -> str:

@@ -47,11 +47,11 @@ def train_tiny(tiny):
 def fit(train_tiny, tmp_path):
     """Trains a tiny model, and gives the folder of its snapshots."""
 
-    def run(*args):
-        train_tiny("--snapshot-path", tmp_path / "snapshots", *args)
-        return tmp_path / "snapshots"
+    def fit(*args, run="snapshots"):
+        train_tiny("--snapshot-path", tmp_path, "--run", run, *args)
+        return tmp_path / run
 
-    return run
+    return fit
 
 
 @pytest.fixture
@@ -61,7 +61,16 @@ def refuse_training(refuse, tiny, tmp_path):
     def run(*args):
         quick = ["--epochs", "1", "--steps", "1", "--augmentation", "light"]
         folder = tmp_path / "snapshots"
-        return refuse(train.main, *tiny, "--snapshot-path", folder, *quick, *started(args))
+        return refuse(
+            train.main,
+            *tiny,
+            "--snapshot-path",
+            folder.parent,
+            "--run",
+            folder.name,
+            *quick,
+            *started(args),
+        )
 
     return run
 

@@ -5,6 +5,7 @@ import argparse
 import pytest
 
 from keras_retinanet.bin import data_options, evaluate, train
+from keras_retinanet.preprocessing.source import TrainingData
 
 
 def parse(*argv, use="look", last=None):
@@ -120,6 +121,12 @@ def test_help_of_a_kind_lists_its_own_arguments(capsys):
         assert "--skip-difficult" in capsys.readouterr().out
 
 
+def data_of(*argv):
+    args = parse(*argv, use="train")
+    splits = args.train_split, args.val_split, args.val_annotations
+    return TrainingData(data_options.source_of(args), *splits)
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -135,7 +142,7 @@ def test_help_of_a_kind_lists_its_own_arguments(capsys):
     ],
 )
 def test_validation_data_are_named_for_retinanet_evaluate(argv, words):
-    found = data_options.evaluation_words(parse(*argv, use="train"))
+    found = data_options.evaluation_words(data_of(*argv))
     assert found[:2] == words[:2]
     assert sorted(found) == sorted(words)
     last = {"model": {"metavar": "MODEL"}}
@@ -144,7 +151,7 @@ def test_validation_data_are_named_for_retinanet_evaluate(argv, words):
 
 
 def test_usual_validation_split_is_named(coco_folder):
-    [*_, option, split] = data_options.evaluation_words(parse(coco_folder, use="train"))
+    [*_, option, split] = data_options.evaluation_words(data_of(coco_folder))
     assert (option, split) == ("--split", "val2017")
 
 

@@ -1,5 +1,6 @@
 """retinanet-train --weights with a `.keras` file: a detector of other classes, or a backbone."""
 
+import os
 from dataclasses import replace
 
 import keras
@@ -34,7 +35,9 @@ def tune(tmp_path, eggs, capsys):
         args = [start, file, *quick, "--snapshot-path", tmp_path / "snapshots", *args, *eggs]
         capsys.readouterr()
         train.main([str(arg) for arg in args])
-        return next((tmp_path / "snapshots").glob("*_last.keras")), capsys.readouterr().out
+        return max(
+            (tmp_path / "snapshots").glob("*/last.keras"), key=os.path.getmtime
+        ), capsys.readouterr().out
 
     return run
 
@@ -226,8 +229,10 @@ def test_weights_that_do_not_fit(refuse_weights, snapshot, other_keras_file, tmp
     model.backbone_name = "resnet50"  # a custom backbone may be called as one of ours
     message = refuse_weights(saved(model, tmp_path / "named.keras"), "--freeze-stages", "2")
     assert "--freeze-stages needs a backbone by name, not resnet50" in message
-    message = refuse_weights(snapshot, *small, "--snapshot-path", snapshot.parent)
-    assert f"--snapshot-path {snapshot} would overwrite an input file" in message
+    message = refuse_weights(
+        snapshot, *small, "--snapshot-path", snapshot.parent.parent, "--run", snapshot.parent.name
+    )
+    assert f"{snapshot.parent} holds a training" in message
     assert snapshot.exists()
     message = refuse_weights(snapshot, "--box-loss", "dfl")
     assert "dfl needs a box coder with bins" in message

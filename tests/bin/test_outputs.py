@@ -252,12 +252,12 @@ def test_convert_model_keeps_its_model_and_anchors(refuse, tmp_path):
 
 
 def test_training_keeps_the_weights_it_starts_from(refuse, tiny, snapshot, tmp_path):
-    weights = shutil.copy(snapshot, tmp_path / "resnet10_0.25_csv_last.keras")
+    weights = shutil.copy(snapshot, tmp_path / "last.keras")
     before = weights.read_bytes()
     rows = [tiny[tiny.index("--config") + 1].replace("anchors.ini", n) for n in CSV_FILES]
-    options = ["--weights", weights, "--snapshot-path", tmp_path]
+    options = ["--weights", weights, "--snapshot-path", tmp_path.parent, "--run", tmp_path.name]
     message = refuse(train.main, *tiny, *options, "csv", *rows)
-    assert f"{weights} would overwrite an input file" in message
+    assert f"{tmp_path} holds a training" in message
     assert weights.read_bytes() == before
 
 
@@ -304,7 +304,7 @@ def test_convert_dataset_keeps_linked_and_read_files(refuse, sample, tmp_path):
 
 def test_training_does_not_replace_links(refuse_training, sample, tmp_path):
     (tmp_path / "mine.keras").write_text("kept")
-    path = tmp_path / "snapshots" / "resnet10_0.25_csv_last.keras"
+    path = tmp_path / "snapshots" / "best.keras"
     path.parent.mkdir()
     path.symlink_to(tmp_path / "mine.keras")
     message = refuse_training("csv", sample / "train.csv", sample / "classes.csv")

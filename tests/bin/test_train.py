@@ -19,9 +19,18 @@ from keras_retinanet.errors import InputError
 from keras_retinanet.models.loading import load_retinanet
 from keras_retinanet.preprocessing import source
 from keras_retinanet.training.callbacks import Evaluation
-from keras_retinanet.training.snapshots import Snapshots, locked
+from keras_retinanet.training.run_folder import RunFolder, locked
+from keras_retinanet.training.snapshots import Snapshots
 from keras_retinanet.training.start import Start, settle
 
+WRITTEN = {
+    "last.keras",
+    "arguments.json",
+    "environment.json",
+    "log.txt",
+    "metrics.csv",
+    "metrics.jsonl",
+}
 QUICK = ["--epochs", "1", "--steps", "1", "--augmentation", "light"]
 
 
@@ -34,7 +43,7 @@ def weights_of(path):
 
 def test_a_training_leaves_its_best_and_its_last_snapshot(trained):
     names = {path.name for path in trained.iterdir()}
-    assert names == {"resnet10_0.25_csv_best.keras", "resnet10_0.25_csv_last.keras"}
+    assert names == WRITTEN | {"best.keras"}
 
 
 def test_a_snapshot_knows_all_that_it_was_made_with(snapshot):
@@ -57,13 +66,13 @@ def test_coco_and_pascal_folders_are_trained_on(kind, request, fit, capsys):
     folder = request.getfixturevalue(f"{kind}_folder")
     snapshots = fit(*QUICK, kind, folder)
     names = {path.name for path in snapshots.iterdir()}
-    assert names == {f"resnet10_0.25_{kind}_{which}.keras" for which in ("best", "last")}
-    model = load_retinanet(str(snapshots / f"resnet10_0.25_{kind}_last.keras"))
+    assert names == WRITTEN | {"best.keras"}
+    model = load_retinanet(str(snapshots / "last.keras"))
     assert sorted(model.class_names) == ["ball", "crate", "star", "tent"]
     printed = capsys.readouterr().out
     assert "6 images to train on, 4 to evaluate on" in printed
     assert "AP50" in printed
-    best = snapshots / f"resnet10_0.25_{kind}_best.keras"
+    best = snapshots / "best.keras"
     assert f"saved {best}\n" in printed
     detecting, evaluating = (shlex.split(line) for line in printed.splitlines()[-2:])
     assert detecting[:2] == ["retinanet-detect", str(best)]
@@ -91,14 +100,14 @@ def test_the_coverage_of_the_anchors_is_printed_for_each_class(fit, data, capsys
 
 def test_an_epoch_is_the_data_set(fit, data):
     folder = fit("--epochs", "1", *data)
-    model = load_retinanet(str(folder / "resnet10_0.25_csv_last.keras"))
+    model = load_retinanet(str(folder / "last.keras"))
     assert int(model.optimizer.iterations) == 2  # 6 images in batches of 3
-    assert not (folder / "resnet10_0.25_csv_best.keras").exists()  # nothing told which is best
+    assert not (folder / "best.keras").exists()  # nothing told which is best
 
 
 def test_one_image_fills_a_batch(fit, csv_data):
     folder = fit("--epochs", "1", "--batch-size", "2", *csv_data("a.jpg,5,5,40,40,ball"))
-    model = load_retinanet(str(folder / "resnet10_0.25_csv_last.keras"))
+    model = load_retinanet(str(folder / "last.keras"))
     assert int(model.optimizer.iterations) == 1
 
 
@@ -109,7 +118,7 @@ def test_no_snapshots_leaves_none(fit, data):
 def test_no_evaluation_prints_no_figures(fit, held_out, capsys):
     folder = fit(*QUICK, "--no-evaluation", *held_out)
     assert "AP50" not in capsys.readouterr().out
-    assert {path.name for path in folder.iterdir()} == {"resnet10_0.25_csv_last.keras"}
+    assert {path.name for path in folder.iterdir()} == WRITTEN
 
 
 def test_held_out_images_without_boxes_are_evaluated(fit, data, csv_data, capsys):
@@ -117,7 +126,7 @@ def test_held_out_images_without_boxes_are_evaluated(fit, data, csv_data, capsys
     val = csv_data("a.jpg,,,,,\n", name="empty.csv")[1]
     folder = fit(*QUICK, "--reduce-lr-patience", "1", *data, "--val-annotations", val)
     assert "AP     -" in capsys.readouterr().out
-    assert (folder / "resnet10_0.25_csv_last.keras").exists()
+    assert (folder / "last.keras").exists()
 
 
 def test_logs_for_tensorboard(fit, refuse_training, data, tmp_path):
@@ -141,7 +150,7 @@ def test_all_the_other_options_together(fit, held_out, capsys):
     printed = capsys.readouterr().out
     assert "val_loss" in printed
     assert "mAP" in printed
-    model = load_retinanet(str(folder / "resnet10_0.25_csv_last.keras"))
+    model = load_retinanet(str(folder / "last.keras"))
     trained = {weight.path.split("/")[0] for weight in model.trainable_weights}
     backbone = {layer.name for layer in model.layers if layer.name.startswith("conv")}
     assert {"C3_reduced", "P3", "pyramid_classification"} <= trained
@@ -151,33 +160,41 @@ def test_all_the_other_options_together(fit, held_out, capsys):
 
 def test_without_resizing_the_model_remembers_it(fit, data):
     folder = fit(*QUICK, "--no-resize", *data)
-    model = load_retinanet(str(folder / "resnet10_0.25_csv_last.keras"))
+    model = load_retinanet(str(folder / "last.keras"))
     assert model.image_min_side is None
 
 
 # going on
 
 
+AVERAGED = "--optimizer sgd --schedule step --average 0.9 --accumulate 2 --backbone-lr-factor 0.1"
+
+
 @pytest.mark.parametrize(
-    ("schedule", "place", "done"),
+    ("schedule", "place", "done", "resume"),
     [
-        ([], (Snapshots, "on_train_batch_end"), 1),
-        (["--reduce-lr-patience", "1"], (Evaluation, "on_epoch_end"), 2),
+        ("", (Snapshots, "on_train_batch_end"), 1, "--snapshot"),
+        ("--reduce-lr-patience 1 --lr 0.001", (Evaluation, "on_epoch_end"), 2, "--resume"),
+        (AVERAGED, (Snapshots, "on_train_batch_end"), 1, "--resume"),
+        ("--precision mixed_float16", (Snapshots, "on_train_batch_end"), 1, "--resume"),
     ],
-    ids=["a batch, cosine", "an evaluation, plateau"],
+    ids=["a batch, cosine", "an evaluation, plateau", "averages of SGD", "float16"],
 )
 def test_a_run_stopped_by_a_signal_goes_on_as_if_it_had_not_been(
-    train_tiny, held_out, tmp_path, monkeypatch, capsys, schedule, place, done
+    train_tiny, held_out, tmp_path, monkeypatch, capsys, schedule, place, done, resume
 ):
-    how = ["--epochs", "2", "--augmentation", "strong", *schedule]
+    how = ["--epochs", "2", "--augmentation", "strong", *schedule.split()]
 
     def run(folder, *args):
         """Return the figures that a run prints."""
-        train_tiny(*how, "--snapshot-path", tmp_path / folder, *args, *held_out)
+        if resume in args and resume == "--resume":
+            train.main(args)
+        else:
+            train_tiny(*how, "--snapshot-path", tmp_path, "--run", folder, *args, *held_out)
         printed = capsys.readouterr().out
         return re.findall(r"(?:loss|AP\w*|AR\w*): [0-9.e+-]+", printed), printed
 
-    last = "resnet10_0.25_csv_last.keras"
+    last = "last.keras"
     expected, _ = run("whole")
     act = getattr(*place)
 
@@ -190,13 +207,70 @@ def test_a_run_stopped_by_a_signal_goes_on_as_if_it_had_not_been(
         _, printed = run("parts")
     half = tmp_path / "parts" / last
     assert f"Stopped in epoch 1, after {done} of 2 batches, and saved {half}." in printed
-    found, printed = run("parts", "--snapshot", str(half))
+    assert f"To go on: retinanet-train --resume {half.parent}\n" in printed
+    found, printed = run("parts", resume, str(half if resume == "--snapshot" else half.parent))
     assert f"after epoch 0 of 2 and {done} of 2 batches" in printed
     assert found == expected
     whole, parts = (load_retinanet(str(tmp_path / name / last)) for name in ("whole", "parts"))
     assert parts.progress == whole.progress
     for one, other in zip(state(whole), state(parts), strict=True):
         np.testing.assert_array_equal(one, other)
+    for name in ("metrics.jsonl", "metrics.csv"):
+        texts = {(tmp_path / folder / name).read_text() for folder in ("whole", "parts")}
+        assert len(texts) == 1
+    train.main(["--resume", str(half.parent)])
+    assert f"{half.parent} is finished: 2 of 2 epochs." in capsys.readouterr().out
+
+
+def test_a_resumed_run_refuses_other_options_and_data(refuse, fit, csv_data):
+    rows = "a.jpg,1,1,30,30,ball\nb.jpg,1,1,30,30,tent\n"
+    data = csv_data(rows)
+    folder = fit(*QUICK, *data)
+    assert "lr is None in" in refuse(train.main, "--resume", folder, "--lr", "0.5")
+    assert "remove csv" in refuse(train.main, "--resume", folder, *data)
+    assert "arguments.json" in refuse(train.main, "--resume", folder.parent)
+    csv_data(rows.replace("1,1,30", "2,1,30"))
+    message = refuse(train.main, "--resume", folder, "--epochs", "2")
+    assert "The training data have changed" in message
+
+
+def test_mixed_precision_trains_and_goes_on(fit, data):
+    how = ["--precision", "mixed_float16", "--accumulate", "2", "--steps", "2", *QUICK[4:]]
+    folder = fit("--epochs", "1", *how, *data)
+    train.main(["--resume", str(folder), "--epochs", "2"])
+    model = load_retinanet(str(folder / "last.keras"))
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert model.progress["epoch"] == 2
+    policies = {layer.dtype_policy.name for layer in model._flatten_layers()}
+    assert policies == {"float32", "mixed_float16"}
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    [boxes, scores] = model.output
+    assert (boxes.dtype, scores.dtype) == ("float32", "float32")
+    read = load_retinanet(str(folder / "last.keras"), compile=False)
+    assert {layer.dtype_policy.name for layer in read._flatten_layers()} == {"float32"}
+
+
+def test_a_training_ends_when_nothing_gets_better(fit, held_out, capsys):
+    folder = fit(*QUICK[2:], "--epochs", "9", "--lr", "1e-9", "--early-stopping", "2", *held_out)
+    rows = (folder / "metrics.jsonl").read_text().splitlines()
+    assert len(rows) == 3  # none was better than the first
+    assert "no better AP since epoch 1" in capsys.readouterr().out
+    train.main(["--resume", str(folder)])
+    assert "is finished: 3 of 9 epochs" in capsys.readouterr().out
+
+
+def test_a_training_is_evaluated_every_few_epochs_and_at_its_end(fit, held_out):
+    folder = fit(*QUICK[2:], "--epochs", "3", "--evaluate-every", "2", *held_out)
+    header, *rows = (folder / "metrics.csv").read_text().splitlines()
+    at = header.split(",").index("AP")
+    assert [bool(row.split(",")[at]) for row in rows] == [False, True, True]
+
+
+def test_a_training_stops_when_its_time_is_over(fit, data, capsys):
+    folder = fit(*QUICK[2:], "--epochs", "9", "--time-budget", "0.0001", *data)
+    assert f"saved {folder / 'last.keras'}" in capsys.readouterr().out
+    train.main(["--resume", str(folder), "--epochs", "1", "--time-budget", "10"])
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1
 
 
 def state(model):
@@ -206,7 +280,7 @@ def state(model):
 
 def test_a_resumed_run_goes_on_from_its_best(trained, fit, held_out, snapshot):
     folder = fit("--epochs", "3", "--steps", "1", "--snapshot", snapshot, *held_out)
-    model = load_retinanet(str(folder / "resnet10_0.25_csv_last.keras"))
+    model = load_retinanet(str(folder / "last.keras"))
     before = load_retinanet(str(snapshot))
     assert model.progress["epoch"] == 3
     assert model.progress["best"] >= before.progress["best"]
@@ -218,7 +292,7 @@ def test_a_schedule_may_be_given_up_but_the_losses_stay(fit, data, snapshot):
         *("--epochs", "3", "--steps", "1", "--reduce-lr-patience", "1", "--snapshot", snapshot),
         *data,
     )
-    model = load_retinanet(str(folder / "resnet10_0.25_csv_last.keras"))
+    model = load_retinanet(str(folder / "last.keras"))
     assert model.get_compile_config()["loss"]["regression"]["name"] == "giou"
 
 
@@ -238,7 +312,7 @@ def test_broken_pictures_are_left_out_and_the_rest_trained_on(
     assert len(counted) == 2
     assert "c.jpg" in counted[0]  # cut off: seen before training
     assert "b.jpg" in counted[1]  # broken in the middle: seen when it is read
-    assert (folder / "resnet10_0.25_csv_last.keras").exists()
+    assert (folder / "last.keras").exists()
 
 
 def test_broken_pictures_stop_a_strict_training(refuse_training, csv_data, break_picture, tmp_path):
@@ -523,13 +597,21 @@ def test_python_trains_as_the_command(sample, tiny, data, tmp_path, train_tiny):
     detector = kr.train(
         sample / "train.csv",
         classes=sample / "classes.csv",
-        snapshot_path=str(tmp_path / "python"),
+        snapshot_path=str(tmp_path),
+        run="python",
         **options,
     )
-    train_tiny("--epochs=1", "--steps=1", "--box-loss=giou", f"--snapshot-path={tmp_path}", *data)
-    last = "resnet10_0.25_csv_last.keras"
+    train_tiny(
+        "--epochs=1",
+        "--steps=1",
+        "--box-loss=giou",
+        f"--snapshot-path={tmp_path}",
+        "--run=command",
+        *data,
+    )
+    last = "last.keras"
     for one, other in zip(
-        weights_of(tmp_path / "python" / last), weights_of(tmp_path / last), strict=True
+        weights_of(tmp_path / "python" / last), weights_of(tmp_path / "command" / last), strict=True
     ):
         np.testing.assert_array_equal(one, other)
     found = detector(sample / "images" / "val" / "00000.jpg")
@@ -578,6 +660,6 @@ def test_losses_without_sense_are_refused_before_a_download(refuse, data, monkey
 
 
 def test_a_second_training_of_the_same_snapshots_is_refused(refuse_training, data, tmp_path):
-    with locked(str(tmp_path / "snapshots" / "resnet10_0.25_csv")):
+    with locked(RunFolder(str(tmp_path / "snapshots"))):
         message = refuse_training(*data)
-    assert "resnet10_0.25_csv_last.keras" in message
+    assert f"{tmp_path / 'snapshots'} is being written" in message

@@ -14,9 +14,10 @@ from keras_retinanet.models.loading import load_retinanet
 def test_anchors_are_fitted_and_kept_with_the_model(tiny, data, tmp_path, capsys):
     at = tiny.index("--config")
     options = [*tiny[:at], *tiny[at + 2 :], "--no-weights", "--snapshot-path", str(tmp_path)]
+    options += ["--run", "fitted"]
     train.main([*options, "--fit-anchors", "--epochs=1", "--steps=1", *data])
     assert "fitted anchors reach " in capsys.readouterr().out
-    model = load_retinanet(str(tmp_path / "resnet10_0.25_csv_last.keras"))
+    model = load_retinanet(str(tmp_path / "fitted" / "last.keras"))
     assert model.anchor_params.sizes[0] < 32  # that of the defaults
 
 
@@ -25,7 +26,7 @@ def test_mixtures_scales_repetitions_and_threads_together(fit, data, capsys):
     more += ["--multi-scale=48,64", "--repeat-threshold=0.9"]
     more += ["--multiprocessing", "--workers=2", "--max-queue-size=2"]
     folder = fit(*more, "--epochs=1", "--steps=2", *data)
-    assert (folder / "resnet10_0.25_csv_last.keras").is_file()
+    assert (folder / "last.keras").is_file()
     assert capsys.readouterr().out.count("multiprocessing has no effect") == 1
 
 

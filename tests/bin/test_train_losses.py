@@ -11,7 +11,7 @@ from keras_retinanet.models.loading import load_retinanet
 from keras_retinanet.training import run
 from keras_retinanet.training.snapshots import Snapshots
 
-LAST = "resnet10_0.25_csv_last.keras"
+LAST = "last.keras"
 STEP = ("--epochs", "1", "--steps", "1", "--augmentation", "none")
 
 
@@ -28,7 +28,8 @@ def gfl(tiny, data, tmp_path_factory):
     """A snapshot of `--detector gfl`, with the anchors that come with it."""
     folder = tmp_path_factory.mktemp("gfl")
     *options, _, _ = tiny  # but for --config
-    start = ["--detector", "gfl", "--no-weights", "--snapshot-path", str(folder)]
+    start = ["--detector", "gfl", "--no-weights", "--snapshot-path", str(folder.parent)]
+    start += ["--run", folder.name]
     train.main([*options, *start, *STEP, *data])
     return folder / LAST
 
@@ -48,7 +49,7 @@ def test_gfl_is_what_it_is_named_after(gfl):
 
 def test_gfl_goes_on_from_its_snapshot(gfl, data, tmp_path, monkeypatch):
     assigners = []
-    keep = ["--batch-size", "3", "--snapshot-path", str(tmp_path)]
+    keep = ["--batch-size", "3", "--snapshot-path", str(tmp_path), "--run", "more"]
     create = run.create_loaders
 
     def create_loaders(*args):
@@ -58,7 +59,7 @@ def test_gfl_goes_on_from_its_snapshot(gfl, data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(run, "create_loaders", create_loaders)
     train.main([*keep, "--snapshot", str(gfl), "--epochs", "2", "--steps", "1", *data])
-    before, after = (load_retinanet(str(path)) for path in (gfl, tmp_path / LAST))
+    before, after = (load_retinanet(str(path)) for path in (gfl, tmp_path / "more" / LAST))
     assert after.get_compile_config()["loss"] == before.get_compile_config()["loss"]
     assert after.progress["assigner"] == {"name": "atss"}
     assert assigners == ["keras_retinanet.assigners.atss"]
@@ -165,8 +166,8 @@ def warm(train_tiny, data, tmp_path):
     backbone stays as it is, for every weight that moves takes time."""
 
     def run(name, *options, epochs=3):
-        how = ["--epochs", epochs, "--augmentation", "light", "--snapshot-path", tmp_path / name]
-        train_tiny(*how, "--batch-size", 6, "--freeze-backbone", *options, *data)
+        how = ["--epochs", epochs, "--augmentation", "light", "--snapshot-path", tmp_path]
+        train_tiny(*how, "--run", name, "--batch-size", 6, "--freeze-backbone", *options, *data)
         return tmp_path / name
 
     return run
@@ -216,7 +217,7 @@ def test_a_run_resumed_in_or_after_the_warm_up_ends_as_an_uninterrupted_one(
 
     def keep(self, epoch, logs=None):
         on_epoch_end(self, epoch, logs)
-        shutil.copy(f"{self.prefix}_last.keras", tmp_path / f"{epoch + 1}.keras")
+        shutil.copy(self.folder.last, tmp_path / f"{epoch + 1}.keras")
 
     with monkeypatch.context() as patch:
         patch.setattr(Snapshots, "on_epoch_end", keep)

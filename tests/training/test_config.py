@@ -29,6 +29,9 @@ OTHERS = {  # option: (text, value) that is no default
     "assigner": ("atss:top_k=4", {"name": "atss", "top_k": 4}),
     "coder": ("distances:bins=8", {"name": "distances", "bins": 8}),
     "tensorboard_freq": ("7", 7),
+    "optimizer": ("sgd", "sgd"),
+    "schedule": ("step", "step"),
+    "precision": ("mixed_bfloat16", "mixed_bfloat16"),
 }
 TOGETHER = {"warmup_loss": ["--warmup-loss-epochs=1"], "warmup_loss_epochs": ["--warmup-loss=l"]}
 
