@@ -67,6 +67,58 @@ THREE_DEVICES = """
 """
 
 
+UNEVEN = """
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    devices = tf.config.list_logical_devices
+    tf.config.list_logical_devices = lambda kind: devices("CPU")  # used as GPUs
+
+    import keras
+    import numpy as np
+
+    from keras_retinanet import losses
+    from keras_retinanet.models import backbone
+    from keras_retinanet.parts import Design, Heads, Pyramid
+    from keras_retinanet.utils.gpu import scope
+
+    random = np.random.default_rng(0)
+    images = random.uniform(0, 255, (4, 64, 64, 3)).astype("float32")
+    design = Design(Pyramid(levels=(3, 4), width=8), Heads(depth=1))
+    count = 9 * (64 + 16)
+    state = np.zeros((4, count, 1), "float32")
+    state[0, :20] = 1  # the first replica has 20 objects, the second one
+    state[2, 5] = 1
+    state[3, 100:200] = -1
+    classes = np.concatenate([state > 0, state], axis=-1).astype("float32")
+    boxes = np.concatenate([random.normal(size=(4, count, 4)), state], axis=-1).astype("float32")
+    batches = tf.data.Dataset.from_tensors((images, (boxes, classes))).repeat()
+
+    def trained(devices, box_loss):
+        with scope(devices):
+            keras.utils.set_random_seed(0)
+            model = backbone("resnet10_0.25").detector(["a"], None, design, norm="group")
+            model.compile(keras.optimizers.SGD(0.05), [losses.get(box_loss), losses.focal()])
+        history = model.fit(batches, steps_per_epoch=5, verbose=0)
+        return history.history["loss"], model.get_weights()
+
+    for box_loss in ("smooth_l1", "giou"):
+        one, two = trained(1, box_loss), trained(2, box_loss)
+        np.testing.assert_allclose(two[0], one[0], rtol=1e-4)
+        for ours, theirs in zip(two[1], one[1], strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+"""
+
+
+@pytest.mark.slow
+def test_losses_on_two_devices_count_the_objects_of_both():
+    pytest.importorskip("tensorflow")
+    script = textwrap.dedent(UNEVEN)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_synchronized_batch_norm_on_three_devices_equals_one_device():
     pytest.importorskip("tensorflow")
     script = textwrap.dedent(THREE_DEVICES)
