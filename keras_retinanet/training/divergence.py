@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -12,8 +13,22 @@ from ..utils.text import listed
 from .progress import first_step
 
 
+class Diverged(InputError):
+    """A loss that is NaN or infinite.
+
+    Attributes:
+        peak: the peak learning rate of the training.
+        record: the batch: its epoch, number, images, learning rate and losses.
+    """
+
+    def __init__(self, sentence: str, peak: float, record: dict[str, Any]) -> None:
+        super().__init__(sentence)
+        self.peak = peak
+        self.record = record
+
+
 class StopAtDivergence(keras.callbacks.Callback):
-    """Raise an InputError at the first batch whose loss is NaN or infinite, and name its images.
+    """Raise `Diverged` at the first batch whose loss is NaN or infinite, and name its images.
 
     Args:
         images_of: returns the paths of the images of a step, counted over all epochs.
@@ -38,15 +53,24 @@ class StopAtDivergence(keras.callbacks.Callback):
         if math.isfinite(loss):
             return
         step = self.first + batch
-        images = listed(self.images_of(self.epoch * self.steps + step), 8)
+        images = self.images_of(self.epoch * self.steps + step)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         progress = self.model.progress
         saved = progress.get("epoch") or progress.get("step")
         kept = (
             f" {self.snapshot} holds the training before that." if self.snapshot and saved else ""
         )
-        raise InputError(
+        record = {
+            "epoch": self.epoch + 1,
+            "batch": step + 1,
+            "images": images,
+            "learning_rate": rate,
+            "losses": {name: str(float(value)) for name, value in (logs or {}).items()},
+        }
+        raise Diverged(
             f"The loss is {loss} since batch {step + 1} of epoch {self.epoch + 1}, with the "
-            f"images {images}, at the learning rate {rate:.3g}. Pass a lower lr, or check these "
-            f"images and their boxes.{kept}"
+            f"images {listed(images, 8)}, at the learning rate {rate:.3g}. Pass a lower lr, or "
+            f"check these images and their boxes.{kept}",
+            progress.get("peak_rate", rate),
+            record,
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 
@@ -21,7 +22,7 @@ from ..preprocessing.dataset import Dataset, checked, fingerprints, with_classes
 from ..preprocessing.readers.recognise import kind_of
 from ..preprocessing.source import DataSource, OpenData, TrainingData
 from ..utils.gpu import scope, setup_gpu
-from ..utils.outputs import check_outputs, recorded_inputs
+from ..utils.outputs import check_outputs, recorded_inputs, write_text
 from .arguments import (
     Arguments,
     changed,
@@ -29,12 +30,13 @@ from .arguments import (
     read_arguments,
     recording,
     resumed,
+    write_arguments,
 )
 from .averaging import swap_averages
 from .building import build_model, create_loaders, fitted_anchors, usual_anchors
 from .callbacks import create_callbacks
 from .config import BACKBONE, TrainConfig
-from .divergence import StopAtDivergence
+from .divergence import Diverged, StopAtDivergence
 from .epochs import fit_epochs
 from .optimizer import make_optimizer, peak_rate
 from .overfit import check_overfit, check_recalls, missed_classes
@@ -46,6 +48,7 @@ from .start import Start, load_start, settle
 from .stopping import stopping
 
 Datasets = tuple[Dataset, Dataset | None]  # to train on, to evaluate on
+RETRIES = 3  # at half the rate each, when the loss diverges
 MAY_CHANGE = (
     *("epochs", "workers", "max_queue_size", "gpu", "multi_gpu", "save_minutes", "time_budget"),
 )
@@ -130,7 +133,8 @@ def run(config: TrainConfig, given: Collection[str], data: TrainingData | OpenDa
     check_writing(config, folder, files)
     arguments = Arguments(data.described(), fingerprints(train, val), config, sorted(given))
     with recording(folder, arguments):
-        return Trained(*fit(config, start, train, val, folder), data, train, val)
+        fitted = fit_with_retries(arguments, config, start, train, val, folder)
+    return Trained(*fitted, data, train, val)
 
 
 def resume(folder: str | os.PathLike, **options: object) -> Detector:
@@ -167,7 +171,8 @@ def resume_run(path: str, options: Mapping[str, object]) -> Trained:
     train, val = check_datasets(config, *data.read(config.wants_val))
     check_unchanged(held.fingerprints, fingerprints(train, val), folder)
     with recording(folder, held):
-        return Trained(*fit(config, start, train, val, folder), data, train, val)
+        fitted = fit_with_retries(held, config, start, train, val, folder)
+    return Trained(*fitted, data, train, val)
 
 
 def prepare(config: TrainConfig, given: Collection[str]) -> tuple[TrainConfig, Start]:
@@ -212,6 +217,37 @@ def check_writing(
             check_outputs({"snapshot_path": [path]}, [*named, *files])
     if config.tensorboard_dir:
         check_outputs({"tensorboard_dir": [os.path.join(config.tensorboard_dir, "train")]})
+
+
+def fit_with_retries(
+    arguments: Arguments,
+    config: TrainConfig,
+    start: Start,
+    train: Dataset,
+    val: Dataset | None,
+    folder: RunFolder | None,
+) -> tuple[RetinaNet, list[str]]:
+    """Train as `fit` does; when the loss diverges, go back to the last snapshot at half the rate.
+
+    Raises:
+        Diverged: for the last of `RETRIES` times, or without a folder.
+    """
+    for left in reversed(range(RETRIES + 1)):
+        try:
+            return fit(config, start, train, val, folder)
+        except Diverged as error:
+            if folder is None:
+                raise
+            write_text(folder.divergence, json.dumps(error.record, indent=2) + "\n")
+            if not left:
+                raise
+            rate = error.peak / 2
+            print(f"{error} Going back to the last snapshot, at half the rate: lr {rate:.3g}.")
+            arguments = replace(arguments, config=replace(arguments.config, lr=rate))
+        write_arguments(folder, arguments)
+        config = resumed(arguments.config, folder)
+        config, start = prepare(config, () if config.snapshot else arguments.given)
+    raise AssertionError("unreachable")
 
 
 def fit(

@@ -31,6 +31,7 @@ class RunFolder:
         metrics: one line of JSON for each epoch.
         table: the same figures as CSV.
         log: everything that the run printed.
+        divergence: JSON of the batch at which the loss stopped being a number.
     """
 
     path: str
@@ -58,6 +59,10 @@ class RunFolder:
     @property
     def table(self) -> str:
         return os.path.join(self.path, "metrics.csv")
+
+    @property
+    def divergence(self) -> str:
+        return os.path.join(self.path, "divergence.json")
 
     @property
     def log(self) -> str:

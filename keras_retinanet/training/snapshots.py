@@ -11,6 +11,7 @@ import time
 import warnings
 
 import keras
+import numpy as np
 
 from ..errors import InputError
 from ..utils.outputs import replacing
@@ -25,8 +26,8 @@ class Snapshots(keras.callbacks.Callback):
 
     A snapshot carries the optimizer and `progress`, so that a run goes on from it exactly. It is
     saved every `minutes`, before an evaluation, at the end of an epoch, and when a signal comes,
-    but never while the loss is not finite. A save that fails prints a warning and leaves the
-    earlier file; the training goes on, and tries again at its end.
+    but never while the loss or a weight is not finite. A save that fails prints a warning and
+    leaves the earlier file; the training goes on, and tries again at its end.
 
     Args:
         steps: the batches in an epoch.
@@ -92,6 +93,8 @@ class Snapshots(keras.callbacks.Callback):
             Stopped: says `when`.
         """
         self.stop.saved = None
+        if not is_finite(self.model):
+            return
         self.model.progress = {**self.model.progress, **state_of(self.model)}
         last_path = self.folder.last
         try:
@@ -116,6 +119,13 @@ class Snapshots(keras.callbacks.Callback):
         """Write the files of a save, the best one first. Raises InputError if they cannot be."""
         best_path, last_path = self.folder.best, self.folder.last
         save_whole(self.model, last_path, best_path if improved else None)
+
+
+def is_finite(model: keras.Model) -> bool:
+    """Return True if no weight of a model is NaN or infinite."""
+    return all(
+        np.isfinite(keras.ops.convert_to_numpy(weight.value)).all() for weight in model.weights
+    )
 
 
 def save_whole(

@@ -2,6 +2,7 @@
 
 import glob
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from keras_retinanet.errors import InputError
 from keras_retinanet.models.loading import load_retinanet
 from keras_retinanet.preprocessing import source
 from keras_retinanet.training.callbacks import Evaluation
+from keras_retinanet.training.divergence import StopAtDivergence
 from keras_retinanet.training.run_folder import RunFolder, locked
 from keras_retinanet.training.snapshots import Snapshots
 from keras_retinanet.training.start import Start, settle
@@ -84,10 +86,49 @@ def test_coco_and_pascal_folders_are_trained_on(kind, request, fit, capsys):
 
 
 def test_a_loss_that_is_nan_at_once_is_an_error(refuse_training, data):
-    message = refuse_training("--epochs=1", "--steps=2", "--lr=9e5", *data)
+    message = refuse_training("--epochs=1", "--steps=2", "--lr=9e5", "--no-snapshots", *data)
     assert " since batch 2 of epoch 1, with the images" in message
     assert message.count(".jpg") == 3  # a batch
     assert "Pass a lower lr" in message
+
+
+def test_a_training_that_diverges_goes_back_to_its_snapshot_at_half_the_rate(
+    fit, data, monkeypatch, capsys
+):
+    seen = []
+
+    def end(self, batch, logs=None):
+        """Find an infinite loss in the second epoch until the rate is a quarter."""
+        rate = self.model.progress["peak_rate"]
+        if self.epoch == 1 and rate > 0.001:
+            seen.append((rate, self.model.progress["epoch"]))
+            logs = {"loss": float("inf")}
+        act(self, batch, logs)
+
+    act = StopAtDivergence.on_train_batch_end
+    monkeypatch.setattr(StopAtDivergence, "on_train_batch_end", end)
+    folder = fit("--epochs=2", *QUICK[2:], "--lr=0.004", *data)
+    assert seen == [(0.004, 1), (0.002, 1)]
+    assert "at half the rate: lr 0.002." in capsys.readouterr().out
+    model = load_retinanet(str(folder / "last.keras"))
+    assert (model.progress["epoch"], model.progress["peak_rate"]) == (2, 0.001)
+    record = json.loads((folder / "divergence.json").read_text())
+    assert (record["epoch"], record["batch"], len(record["images"])) == (2, 1, 3)
+    assert json.loads((folder / "arguments.json").read_text())["config"]["lr"] == 0.001
+
+
+def test_a_training_that_keeps_diverging_gives_up(refuse_training, data, monkeypatch):
+    rates = []
+
+    def end(self, batch, logs=None):
+        rates.append(self.model.progress["peak_rate"])
+        act(self, batch, {"loss": float("nan")})
+
+    act = StopAtDivergence.on_train_batch_end
+    monkeypatch.setattr(StopAtDivergence, "on_train_batch_end", end)
+    message = refuse_training("--lr=0.008", *data)
+    assert rates == [0.008, 0.004, 0.002, 0.001]
+    assert "with the images" in message
 
 
 def test_the_coverage_of_the_anchors_is_printed_for_each_class(fit, data, capsys):
