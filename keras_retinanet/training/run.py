@@ -230,24 +230,20 @@ def fit_with_retries(
     """Train as `fit` does; when the loss diverges, go back to the last snapshot at half the rate.
 
     Raises:
-        Diverged: for the last of `RETRIES` times, or without a folder.
+        Diverged: again after `RETRIES` returns, or at once without a folder.
     """
-    for left in reversed(range(RETRIES + 1)):
+    for _ in range(RETRIES if folder else 0):
         try:
             return fit(config, start, train, val, folder)
         except Diverged as error:
-            if folder is None:
-                raise
             write_text(folder.divergence, json.dumps(error.record, indent=2) + "\n")
-            if not left:
-                raise
             rate = error.peak / 2
             print(f"{error} Going back to the last snapshot, at half the rate: lr {rate:.3g}.")
-            arguments = replace(arguments, config=replace(arguments.config, lr=rate))
+        arguments = replace(arguments, config=replace(arguments.config, lr=rate))
         write_arguments(folder, arguments)
         config = resumed(arguments.config, folder)
         config, start = prepare(config, () if config.snapshot else arguments.given)
-    raise AssertionError("unreachable")
+    return fit(config, start, train, val, folder)
 
 
 def fit(
