@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from ..options import EPOCH
+from ..options import SEED
 from .arguments import number
 
 RESAMPLES = "from 1 to 100000"
@@ -33,7 +33,7 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
     """Add --seed, which draws the resamples."""
     parser.add_argument(
         "--seed",
-        type=number(int, EPOCH),
+        type=number(int, SEED),
         default=0,
         metavar="N",
         help="draws other resamples (%(default)s)",

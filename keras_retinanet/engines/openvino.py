@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 
 import numpy as np
-import openvino
 
 from ..errors import InputError
 from ..model_info import KEY
 from ..typing import StrPath
 from ..utils.threads import usable_threads
+from ..utils.usage import unreported
 from .engine import NAMES, Engine, Outputs, Settings, check_outputs, damaged, read_info
+
+with unreported():
+    import openvino
 
 PRECISIONS = {  # name: (OpenVINO's type, OpenVINO's name for a processor's capability)
     "float32": ("f32", "FP32"),

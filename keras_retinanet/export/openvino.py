@@ -11,6 +11,7 @@ import numpy as np
 from ..model_info import KEY
 from ..models import RetinaNet
 from ..utils.outputs import filling
+from ..utils.usage import unreported
 from .candidates import (
     candidates_function,
     candidates_info,
@@ -33,13 +34,14 @@ def export_openvino(model: RetinaNet, path: str | os.PathLike, target: Target = 
     """
     check_backend("OpenVINO files")
     check_installed("openvino", "openvino", "Writing OpenVINO files")
-    import openvino
+    with unreported():
+        import openvino
 
     function = candidates_function(model)
-    with quiet("tensorflow"):
+    with quiet("tensorflow"), unreported():
         graph = openvino.convert_model(function.get_concrete_function())
-    if target.precision == "int8":
-        graph = quantized(graph, target.images)
+        if target.precision == "int8":
+            graph = quantized(graph, target.images)
     graph.set_rt_info(candidates_info(model, target).to_json(), [KEY])
     folder, name = os.path.split(os.path.abspath(path))
     with filling(folder) as part:

@@ -26,6 +26,7 @@ from ..options import (
     DEPTH,
     EPOCH,
     POSITIVE,
+    SEED,
     SHARE,
     SIDE,
     WIDTH,
@@ -118,7 +119,7 @@ class TrainConfig:
     strict: bool = data(
         False, "stop at images and boxes that cannot be used instead of dropping them", bool
     )
-    seed: int = data(0, "random seed", int, within="from 0 to 4294967295")
+    seed: int = data(0, "random seed", int, within=SEED)
     workers: int = data(1, "threads that load batches", int, within="from 0 to 256")
     max_queue_size: int = data(10, "batches loaded ahead", int, within="from 1 to 1024")
     multiprocessing: bool = data(

@@ -1,6 +1,10 @@
 """ONNX, OpenVINO and LiteRT files, run by their runtimes, against the model's candidates."""
 
 import json
+import os
+import subprocess
+import sys
+import textwrap
 
 import keras
 import numpy as np
@@ -141,6 +145,23 @@ def test_nms_of_runtime_keeps_boxes_of_model(snapshot, detector, images, tmp_pat
         np.testing.assert_array_equal(found[2][0][: sure.sum()], expected[2][0][sure])
         np.testing.assert_allclose(found[1][0][: sure.sum()], expected[1][0][sure], atol=1e-4)
         np.testing.assert_allclose(found[0][0][: sure.sum()], expected[0][0][sure], atol=1e-2)
+
+
+def test_openvino_files_are_written_without_statistics_of_use(detector, tmp_path):
+    pytest.importorskip("openvino")
+    script = f"""
+    import os
+    from openvino_telemetry.utils import sender
+    sent = []
+    sender.TelemetrySender.send = lambda *message: sent.append(message)
+    from keras_retinanet.bin import convert_model
+    convert_model.main([{str(detector)!r}, {str(tmp_path / "model.xml")!r}, ])
+    print("sent", len(sent), os.environ.get("CI"))
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert "sent 0 None" in done.stdout, done.stderr
 
 
 def test_format_is_that_of_suffix():
