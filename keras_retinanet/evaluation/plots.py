@@ -164,8 +164,8 @@ def _calibration(axes: Axes, explanation: Explanation) -> None:
     bins = explanation.calibration
     used = bins.count > 0
     axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1, label="calibrated")
-    line = {"color": COLOURS[0], "markersize": 4, "label": "detector"}
-    axes.plot(bins.score[used], bins.precision[used], "o-", **line)
+    points = bins.score[used], bins.precision[used]
+    axes.plot(*points, "o-", color=COLOURS[0], markersize=4, label="detector")
     axes.bar(
         (np.arange(len(bins.count)) + 0.5) / len(bins.count),
         0.25 * bins.count / max(bins.count.max(), 1),
