@@ -139,3 +139,8 @@ class SGD(ByVariable, keras.optimizers.SGD):
 
 
 OPTIMIZERS = {"adamw": AdamW, "sgd": SGD}
+
+
+def unscaled(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Return the optimizer inside one that scales the loss."""
+    return getattr(optimizer, "inner_optimizer", optimizer)

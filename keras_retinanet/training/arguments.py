@@ -48,7 +48,7 @@ def read_arguments(folder: RunFolder) -> Arguments:
     """Return what a run was started with.
 
     Raises:
-        InputError: the folder is not that of a run.
+        InputError: the folder does not belong to a run.
     """
     try:
         with open(folder.arguments, encoding="utf-8") as file:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import keras
 from keras import ops
 
-from ..optimizers import ByVariable
+from ..optimizers import ByVariable, unscaled
 
 
 @contextlib.contextmanager
@@ -27,8 +27,7 @@ def averaged(model: keras.Model) -> Iterator[None]:
 
 def swap_averages(model: keras.Model) -> None:
     """Exchange a model's weights and their averages, if its optimizer keeps averages."""
-    optimizer = getattr(model, "optimizer", None)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # that of a scaled loss
+    optimizer = unscaled(getattr(model, "optimizer", None))
     if not isinstance(optimizer, ByVariable) or optimizer.average is None:
         return
     if not optimizer.built or int(optimizer.iterations) == 0:  # there are no averages yet

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from ..errors import InputError
-from ..optimizers import OPTIMIZERS, WarmupSchedule
+from ..optimizers import OPTIMIZERS, WarmupSchedule, unscaled
 from ..weights.transfer import backbone_of
 from .averaging import swap_averages
 from .config import TrainConfig
@@ -113,8 +113,3 @@ def make_optimizer(
         optimizer.learning_rate = rate
     swap_averages(model)
     return model.optimizer
-
-
-def unscaled(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """Return the optimizer inside one that scales the loss."""
-    return getattr(optimizer, "inner_optimizer", optimizer)

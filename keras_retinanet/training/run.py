@@ -141,7 +141,7 @@ def resume(folder: str | os.PathLike, **options: object) -> Detector:
     """Go on with a training; the Python form of `retinanet-train --resume`.
 
     Args:
-        folder: that of the run, such as "snapshots/cards".
+        folder: the run's, such as "snapshots/cards".
         **options: the options in `MAY_CHANGE` may differ from the run's.
 
     Returns:
