@@ -103,7 +103,7 @@ def detect_with_ray(
         address: the address of the cluster, or "local" for a cluster on this machine.
 
     Raises:
-        InputError: if Ray is not installed, or no cluster answers at the address.
+        InputError: if Ray is not installed, or no cluster starts or answers at the address.
     """
     if importlib.util.find_spec("ray") is None:
         raise InputError("Detecting with Ray needs Ray: pip install 'keras-retinanet[ray]'.")
@@ -117,8 +117,8 @@ def detect_with_ray(
         return Totals()
     try:
         ray.init(address, log_to_driver=False, ignore_reinit_error=True)
-    except (ConnectionError, ValueError) as error:
-        raise InputError(f"No Ray cluster answers at {address}: {error}") from None
+    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+        raise InputError(f"No Ray cluster starts or answers at {address}: {error}") from None
     try:
         resources = ray.cluster_resources()
         kind = "num_gpus" if resources.get("GPU") else "num_cpus"
