@@ -15,8 +15,7 @@ class UpSampleLike(keras.layers.Layer):
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         source, target = inputs
         for axis in (1, 2):
-            size, wanted = ops.shape(source)[axis], ops.shape(target)[axis]
-            source = ops.take(source, ops.arange(wanted) * size // wanted, axis=axis)
+            source = resized(source, target, axis)
         return source
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
@@ -29,3 +28,16 @@ class UpSampleLike(keras.layers.Layer):
 
 
 UpsampleLike = UpSampleLike
+
+
+def resized(source: Tensor, target: Tensor, axis: int) -> Tensor:
+    """Return `source` with the size of `target` on one axis.
+
+    The gradient of a gather is a scatter, which is slow on a GPU; the gradient of a repeat is a
+    sum. So a side that is known to double is repeated.
+    """
+    known = source.shape[axis], target.shape[axis]
+    if None not in known and known[1] == 2 * known[0]:
+        return ops.repeat(source, 2, axis=axis)
+    size, wanted = ops.shape(source)[axis], ops.shape(target)[axis]
+    return ops.take(source, ops.arange(wanted) * size // wanted, axis=axis)

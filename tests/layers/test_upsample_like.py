@@ -27,6 +27,22 @@ def test_odd_sizes(height, width):
     np.testing.assert_array_equal(ops.convert_to_numpy(result), source[:, rows][:, :, columns])
 
 
+def test_gradient_of_doubling_on_jax_has_no_scatter():
+    if keras.backend.backend() != "jax":
+        pytest.skip("the graph of JAX")
+    import jax
+
+    source, target = np.ones((1, 3, 5, 2), "float32"), np.zeros((1, 6, 10, 2), "float32")
+
+    def gradient(source, target):
+        return jax.grad(lambda x: (UpSampleLike()([x, target]) ** 2).sum())(source)
+
+    np.testing.assert_array_equal(gradient(source, target), 8 * source)  # 4 pixels, d x² = 2
+    for wide, moved in [(target, False), (target[:, :5], True)]:  # 5 rows of 3 are gathered
+        graph = jax.jit(gradient).lower(source, wide).as_text()
+        assert ("gather" in graph, "scatter" in graph) == (moved, moved)
+
+
 def test_channels_and_dtype_are_the_sources():
     source, target = ops.ones((2, 1, 1, 3), "float16"), ops.zeros((2, 5, 4, 8), "float16")
     result = UpSampleLike(dtype="float16")([source, target])
