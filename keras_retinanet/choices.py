@@ -92,7 +92,9 @@ GROUPINGS = ("bucket", "ratio", "random", "none")  # rules that choose the image
 INVERSE_FREQUENCY = "inverse_frequency"  # the value of alpha that is computed from the data set
 ARGUMENT = re.compile(r"\w+=(?:\([^()]*\)|[^,()]+)")  # name=value, the value perhaps a tuple
 SIGNED = (("focal_star", "beta"), ("corners", "mean"))  # the arguments that may be below 0
-SHARES = ("cutoff", "overlap", "share", "positive_overlap", "negative_overlap")  # 0 to 1
+SHARES = (  # 0 to 1
+    *("cutoff", "label_smoothing", "overlap", "share", "positive_overlap", "negative_overlap"),
+)
 POSITIVE = ("share", "positive_overlap", "top_k")
 SWITCHES = ("best_anchor", "log")  # True or False
 WORDS = ("name", "alpha", "clamp")

@@ -87,7 +87,8 @@ class Option:
         """Raise an InputError unless `value` has the type and range of the option."""
         if value is None:
             return
-        for each in value if isinstance(value, tuple) else (value,):
+        many = isinstance(value, tuple) and (self.several or self.read is not None)
+        for each in value if many else (value,):
             if self.within:
                 check_number(name, each, self.within, self.kind)
             elif self.read is None:
@@ -149,11 +150,19 @@ def read_options(config: type, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(option: Option, value: Any) -> Any:
+    value = _with_tuples(value)
     if option.several and not isinstance(value, str):
         return tuple(_value(dataclasses.replace(option, several=False), each) for each in value)
-    if isinstance(value, str) and option.kind is not str:
+    if isinstance(value, str) and option.kind not in (str, bool):
         value = option.reader(value)
     return (value,) if option.several else value
+
+
+def _with_tuples(value: Any) -> Any:
+    """Return a value with tuples for its lists, which JSON has instead."""
+    if isinstance(value, dict):
+        return {name: _with_tuples(each) for name, each in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 def check_sides(

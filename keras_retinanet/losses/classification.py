@@ -92,17 +92,32 @@ def modulation(positive: Tensor, logits: Tensor, gamma: float) -> Tensor:
     return ops.exp(gamma * ops.log_sigmoid(ops.where(positive, -logits, logits)))
 
 
-def cross_entropy(alpha: Alpha = None, from_logits: bool = False) -> Loss:
-    """Cross entropy, CE(p_t) = -α_t log(p_t), unweighted without `alpha`. Range: [0, inf)."""
+def smoothed(labels: Tensor, share: float) -> Tensor:
+    """Return y (1 - share) + share / 2. Szegedy et al. 2016, arXiv 1512.00567."""
+    return labels * (1 - share) + share / 2
+
+
+def cross_entropy(
+    alpha: Alpha = None, from_logits: bool = False, label_smoothing: float = 0.0
+) -> Loss:
+    """Cross entropy, CE(p_t) = -α_t log(p_t), unweighted without `alpha`. Range: [0, inf).
+
+    `label_smoothing` is a share of 0 to 1, see `smoothed`.
+    """
 
     def formula(labels: Tensor, logits: Tensor) -> Tensor:
-        return balance(labels > 0.5, alpha) * entropy(labels, logits)
+        return balance(labels > 0.5, alpha) * entropy(smoothed(labels, label_smoothing), logits)
 
-    return closure(formula, from_logits, "cross_entropy", alpha=alpha)
+    arguments = {"alpha": alpha, "label_smoothing": label_smoothing}
+    return closure(formula, from_logits, "cross_entropy", **arguments)
 
 
 def focal(
-    alpha: Alpha = 0.25, gamma: float = 2.0, cutoff: float = 0.5, from_logits: bool = False
+    alpha: Alpha = 0.25,
+    gamma: float = 2.0,
+    cutoff: float = 0.5,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
 ) -> Loss:
     """Focal loss, FL(p_t) = -α_t (1 - p_t)^γ log(p_t). Range: [0, inf).
 
@@ -114,6 +129,8 @@ def focal(
         gamma: Exponent that lowers the loss of easy examples.
         cutoff: Labels above it count as objects in α_t and in the modulating factor.
         from_logits: True if y_pred holds logits.
+        label_smoothing: share of 0 to 1 by which the cross entropy's labels, but not α_t and the
+            modulating factor, move towards 1/2.
 
     Returns:
         A loss (y_true (B, N, K + 1), y_pred (B, N, K)) -> scalar.
@@ -128,9 +145,10 @@ def focal(
     def formula(labels: Tensor, logits: Tensor) -> Tensor:
         positive = labels > cutoff  # (B, N, K)
         weight = balance(positive, alpha) * modulation(positive, logits, gamma)
-        return weight * entropy(labels, logits)
+        return weight * entropy(smoothed(labels, label_smoothing), logits)
 
-    return closure(formula, from_logits, "focal", alpha=alpha, gamma=gamma, cutoff=cutoff)
+    arguments = {"gamma": gamma, "cutoff": cutoff, "label_smoothing": label_smoothing}
+    return closure(formula, from_logits, "focal", alpha=alpha, **arguments)
 
 
 def softmax_focal(alpha: Alpha = 0.25, gamma: float = 2.0, from_logits: bool = False) -> Loss:

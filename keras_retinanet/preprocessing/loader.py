@@ -45,6 +45,7 @@ class Loader:
             that do not contain their normalization.
         seed: with epoch and index, decides all random changes.
         strict: raise an InputError at a broken image instead of leaving it out with a warning.
+        mixed_until: the step from which on mosaic and mixup are left out, None for never.
         failure: the InputError that ended a stream; TensorFlow passes on only its text.
     """
 
@@ -56,6 +57,7 @@ class Loader:
     normalize: Callable[[np.ndarray], np.ndarray] | None = None
     seed: int = 0
     strict: bool = False
+    mixed_until: int | None = None
     failure: InputError | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -113,7 +115,8 @@ class Loader:
         epoch, index = divmod(step, len(self))
         group, side = self.groups_of(epoch)[index], self.side_of(epoch, index)
         seeds = [(self.seed, epoch, image, row) for row, image in enumerate(group)]
-        examples = [self.example(*pair, side) for pair in zip(group, seeds, strict=True)]
+        mix = self.mixed_until is None or step < self.mixed_until
+        examples = [self.example(*pair, side, mix) for pair in zip(group, seeds, strict=True)]
         images, annotations = zip(*examples, strict=True)
         size = np.max([self.bucket_of(image, side) for image in group], axis=0)
         width, height = map(int, size)
@@ -123,7 +126,9 @@ class Loader:
             compact_targets(sizes, annotations, (height, width), self.anchoring, self.most_boxes),
         )
 
-    def example(self, index: int, seed: tuple[int, ...], side: int | None = None) -> Example:
+    def example(
+        self, index: int, seed: tuple[int, ...], side: int | None = None, mix: bool = True
+    ) -> Example:
         """Return an image (H, W, 3), augmented and resized, and its annotations.
 
         A broken image gives an array without pixels: its row of the batch stays black, and all of
@@ -132,6 +137,7 @@ class Loader:
         Args:
             seed: decides the augmentation.
             side: px of the short side; None takes the side of `sizing`.
+            mix: False leaves out the operations that add other images.
         """
         record = self.dataset.records[index]
         annotations = annotations_of(record)
@@ -149,7 +155,8 @@ class Loader:
             return second, annotations_of(self.dataset.records[chosen])
 
         size = self.sizing.fit(record.size, side).size
-        changed, moved = augment(image, annotations, rng, size, other, **self.operations)
+        others = other if mix else None
+        changed, moved = augment(image, annotations, rng, size, others, **self.operations)
         if self.normalize is not None:
             changed = np.asarray(self.normalize(changed[..., ::-1]), "float32")
         return changed, moved

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 from .. import __version__
 from ..errors import InputError
@@ -53,7 +52,7 @@ def read_arguments(folder: RunFolder) -> Arguments:
     try:
         with open(folder.arguments, encoding="utf-8") as file:
             held = json.load(file)
-        config = TrainConfig.of(**with_tuples(held["config"]))
+        config = TrainConfig(**read_options(TrainConfig, held["config"]))
         return Arguments(held["data"], held["fingerprints"], config, held["given"])
     except FileNotFoundError:
         raise InputError(
@@ -61,13 +60,6 @@ def read_arguments(folder: RunFolder) -> Arguments:
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder.arguments} cannot be read: {error}.") from None
-
-
-def with_tuples(value: Any) -> Any:
-    """Return a value of JSON with tuples for its lists."""
-    if isinstance(value, dict):
-        return {name: with_tuples(each) for name, each in value.items()}
-    return tuple(map(with_tuples, value)) if isinstance(value, list) else value
 
 
 def changed(

@@ -210,6 +210,7 @@ def create_loaders(
     )
     rest = normalize_of(model), config.seed, config.strict
     training = Loader(train, sizing, anchoring, batching, config.operations, *rest)
+    training.mixed_until = (config.epochs - config.last_unmixed) * (config.steps or len(training))
     if val is None:
         return training, None
     sizing = replace(sizing, multi_scale=())

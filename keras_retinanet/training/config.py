@@ -37,6 +37,7 @@ from ..options import (
 )
 from ..parts import Heads, Inputs, Pyramid
 from ..presets import DETECTORS
+from .recipes import RECIPES, recipe_options
 
 BACKBONE = "resnet50"  # by default
 OPTIMIZERS = ("adamw", "sgd")
@@ -80,6 +81,12 @@ class TrainConfig:
         metavar="FILE",
     )
     no_weights: bool = start(False, "start from scratch", bool)
+    recipe: str | None = start(
+        None,
+        f"options that go together: {', '.join(RECIPES)}, or a JSON file of options, such as the "
+        "arguments.json of a run; other options that are given win",
+        metavar="NAME",
+    )
 
     batch_size: int = data(1, "images in a batch", int, within=BATCH)
     image_min_side: int = data(
@@ -99,6 +106,13 @@ class TrainConfig:
         known=OPERATIONS,
         metavar="NAME",
         several=True,
+    )
+    close_mosaic: int | None = data(
+        None,
+        "epochs at the end without mosaic and mixup (a tenth of all)",
+        int,
+        within=EPOCH,
+        metavar="EPOCHS",
     )
     multi_scale: tuple[int, ...] = data(
         (),
@@ -335,8 +349,21 @@ class TrainConfig:
 
     @classmethod
     def of(cls, **options: object) -> TrainConfig:
-        """Return a config of options by name, choices as dicts or as text."""
-        return cls(**read_options(cls, options))
+        """Return a config of options by name, choices as dicts or as text.
+
+        The options of a recipe hold unless they are given, or exclude one that is.
+        """
+        given = read_options(cls, options)
+        recipe = given.get("recipe")
+        if not recipe:
+            return cls(**given)
+        try:
+            shared = cls(**read_options(cls, recipe_options(recipe)))
+        except InputError as error:
+            raise InputError(str(error) if recipe in str(error) else f"{recipe}: {error}") from None
+        excluded = {b for pair in EXCLUSIVE for a, b in (pair, pair[::-1]) if given.get(a)}
+        kept = {name: value for name, value in vars(shared).items() if name not in excluded}
+        return cls(**{**kept, **given})
 
     def __post_init__(self) -> None:
         for name, rule in options_of(self).items():
@@ -363,6 +390,11 @@ class TrainConfig:
             return complete(chosen)
         except ValueError as error:
             raise InputError(f"augment: {error}") from None
+
+    @property
+    def last_unmixed(self) -> int:
+        """The number of epochs at the end without mosaic and mixup."""
+        return self.epochs // 10 if self.close_mosaic is None else self.close_mosaic
 
     @property
     def kind_of_schedule(self) -> str:

@@ -128,7 +128,8 @@ def test_alpha_by_the_inverse_frequency_of_the_classes(fit, csv_data):
     model = load_retinanet(str(folder / LAST))
     config = model.get_compile_config()
     np.testing.assert_allclose(config["loss"]["classification"].pop("alpha"), [5 / 17, 5 / 8, 0.5])
-    expected = {"name": "focal", "gamma": 1, "cutoff": 0.5, "from_logits": True}
+    expected = {"name": "focal", "gamma": 1, "cutoff": 0.5, "label_smoothing": 0}
+    expected["from_logits"] = True
     assert config["loss"]["classification"] == expected
     assert config["sampler"] == {"name": "hard_negative", "ratio": 3.0}
 
@@ -288,7 +289,7 @@ def test_options_that_make_no_sense(refuse_training, data, options, message):
     [
         (
             "--classification-loss focal:gama=1",
-            "'gama'; known: alpha, gamma, cutoff.",
+            "'gama'; known: alpha, gamma, cutoff, label_smoothing.",
         ),
         (
             "--classification-loss focal:alpha=(0.2,0.5,0.9)",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_retinanet import losses
 from keras_retinanet.losses import focal, iou_entropy, softmax_focal, varifocal
 from keras_retinanet.losses.classification import (
     inverse_frequency,
@@ -94,6 +95,19 @@ def test_cutoff():
     for cutoff, weight in ((0.5, 0.25), (0.6001, 0.75)):
         value = number(focal(cutoff=cutoff), *batch)
         assert math.isclose(value, weight * 0.25 * math.log(2), rel_tol=1e-5)
+
+
+def test_label_smoothing_changes_the_cross_entropy_and_not_the_weights():
+    # a smoothing of 0.2 makes 0.9 of the label 1 and 0.1 of 0; the second class has p = 0.1
+    other = -0.1 * math.log(0.1) - 0.9 * math.log(0.9)
+    for label, smooth, alpha, p_t in ((1, 0.9, 0.25, 0.8), (0, 0.1, 0.75, 0.2)):
+        entropy = -smooth * math.log(0.8) - (1 - smooth) * math.log(0.2)
+        batch = a_batch([[label, 0]], [label], [[0.8, 0.1]])
+        value = number(losses.cross_entropy(label_smoothing=0.2), *batch)
+        assert math.isclose(value, entropy + other, rel_tol=1e-5)
+        value = number(focal(label_smoothing=0.2), *batch)
+        expected = alpha * (1 - p_t) ** 2 * entropy + 0.75 * 0.1**2 * other
+        assert math.isclose(value, expected, rel_tol=1e-5)
 
 
 def test_divides_by_the_objects_of_the_whole_batch():

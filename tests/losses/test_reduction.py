@@ -47,7 +47,10 @@ def test_only():
 @pytest.mark.parametrize(
     "config",
     [
-        {"name": "focal", "alpha": 0.3, "gamma": 1.5, "cutoff": 0.4, "from_logits": True},
+        {
+            **{"name": "focal", "alpha": 0.3, "gamma": 1.5, "cutoff": 0.4},
+            **{"label_smoothing": 0.1, "from_logits": True},
+        },
         {"name": "smooth_l1", "sigma": 2.0},
         {"name": "giou"},
     ],

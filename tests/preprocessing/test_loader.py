@@ -272,6 +272,15 @@ def test_mixtures_show_boxes_of_several_images(dataset):
     assert max(counts) > 2
 
 
+def test_mixtures_end_at_a_step(dataset):
+    mixtures = {"mosaic": {"chance": 1}, "mixup": {"chance": 1}}
+    mixed, plain = loader(dataset, augmentation=mixtures), loader(dataset)
+    ending = loader(dataset, augmentation=mixtures, mixed_until=2)
+    assert equal(ending.batch_at(1), mixed.batch_at(1))
+    assert not equal(mixed.batch_at(2), ending.batch_at(2))
+    np.testing.assert_array_equal(ending.batch_at(2)[0], plain.batch_at(2)[0])
+
+
 def test_a_copy_without_augmentation_has_the_same_batches_unchanged(dataset):
     made = loader(dataset, augmentation={"mosaic": {"chance": 1}})
     plain = dataclasses.replace(made, augmentation={})

@@ -31,6 +31,7 @@ OTHERS = {  # option: (text, value) that is no default
     "tensorboard_freq": ("7", 7),
     "optimizer": ("sgd", "sgd"),
     "schedule": ("step", "step"),
+    "recipe": ("published", "published"),
     "precision": ("mixed_bfloat16", "mixed_bfloat16"),
 }
 TOGETHER = {"warmup_loss": ["--warmup-loss-epochs=1"], "warmup_loss_epochs": ["--warmup-loss=l"]}
