@@ -33,9 +33,7 @@ def images(sample, tmp_path_factory):
     return folder
 
 
-def test_each_image_is_detected_once_and_a_second_run_goes_on(
-    images, snapshot, tmp_path
-):
+def test_each_image_is_detected_once_and_a_second_run_goes_on(images, snapshot, tmp_path):
     pytest.importorskip("ray")
     found, few = tmp_path / "found", str(images / "0[0-4].jpg")
 

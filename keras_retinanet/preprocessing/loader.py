@@ -1,6 +1,8 @@
 """The training loader: batches of images with matched anchors, each a function of its step."""
 
 import itertools
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -47,6 +49,7 @@ class Loader:
         strict: raise an InputError at a broken image instead of leaving it out with a warning.
         mixed_until: the step from which on mosaic and mixup are left out, None for never.
         failure: the InputError that ended a stream; TensorFlow passes on only its text.
+        arrivals: the times at which the batches of the latest stream were ready, see `arrival`.
     """
 
     dataset: Dataset
@@ -59,6 +62,7 @@ class Loader:
     strict: bool = False
     mixed_until: int | None = None
     failure: InputError | None = field(default=None, init=False)
+    arrivals: deque[float] = field(default_factory=deque, init=False)
 
     def __post_init__(self) -> None:
         unknown = [record.path for record in self.dataset.records if record.size is None]
@@ -88,9 +92,17 @@ class Loader:
         """
         import keras  # only here: batches need no backend
 
+        # in TensorFlow batches wait for the trainer; others ask for one when they need it
+        arrivals: deque[float] = deque(
+            maxlen=None if keras.backend.backend() == "tensorflow" else 1
+        )
+        self.arrivals = arrivals
+
         def batches() -> Iterator[Batch]:
             try:
-                yield from prefetch(self.batch_at, itertools.count(start), workers, ahead)
+                for batch in prefetch(self.batch_at, itertools.count(start), workers, ahead):
+                    arrivals.append(time.monotonic())
+                    yield batch
             except InputError as error:
                 self.failure = error
                 raise
@@ -109,6 +121,13 @@ class Loader:
             },
         )
         return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+
+    def arrival(self) -> float:
+        """Return when the next batch of the latest stream was ready, in `time.monotonic` seconds.
+
+        Call it once for each batch, after training on it.
+        """
+        return self.arrivals.popleft() if self.arrivals else 0.0
 
     def batch_at(self, step: int) -> Batch:
         """Return the batch of a step, counted from the start of training over all epochs."""

@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from ..optimizers import ByVariable, unscaled
+from .progress import sync_state
 
 
 @contextlib.contextmanager
@@ -32,8 +33,7 @@ def swap_averages(model: keras.Model) -> None:
         return
     if not optimizer.built or int(optimizer.iterations) == 0:  # there are no averages yet
         return
-    if hasattr(model, "jax_state_sync"):
-        model.jax_state_sync()
+    sync_state(model)
     averages = optimizer._model_variables_moving_average
     for weight, average in zip(model.trainable_variables, averages, strict=True):
         held = ops.copy(weight.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import cached_property
 
@@ -10,13 +11,16 @@ import keras
 from ..detector import Detector
 from ..evaluation import evaluate_coco, evaluate_voc, mean_average_precision
 from ..evaluation.detections import detect_dataset
-from ..evaluation.report import SUMMARY, summary
+from ..evaluation.report import SUMMARY
 from ..models import RetinaNet
 from ..parts import PostProcess
 from ..preprocessing.dataset import Dataset
+from ..preprocessing.loader import Loader
 from ..utils.gpu import scope
 from .averaging import averaged
 from .config import TrainConfig
+from .console import OF_CLASS, Console, Live
+from .divergence import StopAtDivergence
 from .ending import EarlyStopping, TimeBudget
 from .figures import Figures
 from .plateau import Plateau
@@ -30,6 +34,8 @@ PATIENCE = 10  # epochs without a higher AP after which the rate falls on a plat
 class Evaluation(keras.callbacks.Callback):
     """Evaluate a detector on a data set each epoch and add AP, AP50, ... to the logs.
 
+    "AP ball" is the AP of the class ball.
+
     Args:
         make_detector: called for the detector, at the end of the first epoch.
         dataset: checked, with the classes of the detector.
@@ -37,6 +43,7 @@ class Evaluation(keras.callbacks.Callback):
             number of boxes, and log it as "mAP".
         strict: raise an InputError at an image that is broken.
         every: epochs between two evaluations; the last of `epochs` is always evaluated.
+        live: a line that shows how many images are done.
     """
 
     def __init__(
@@ -47,8 +54,10 @@ class Evaluation(keras.callbacks.Callback):
         strict: bool = False,
         every: int = 1,
         epochs: int | None = None,
+        live: Live | None = None,
     ) -> None:
         super().__init__()
+        self.live = live or Live()
         self.every = every
         self.epochs = epochs
         self.make_detector = make_detector
@@ -63,13 +72,19 @@ class Evaluation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % self.every and epoch + 1 != self.epochs:
             return
+        done = itertools.count(1)
+
+        def show(*_: object) -> None:
+            self.live.draw([f"evaluating image {next(done)} of {len(self.dataset.records)}"])
+
         with averaged(self.model):
-            dataset, detections = detect_dataset(
-                self.detector, self.dataset, self.on_error, progress="evaluate"
-            )
+            dataset, detections = detect_dataset(self.detector, self.dataset, self.on_error, show)
+        self.live.clear()
         metrics = evaluate_coco(dataset, detections)
-        print(summary(metrics), flush=True)
         figures = {name: metrics[name] for name in SUMMARY if metrics[name] is not None}
+        for name, of_class in metrics["per_class"].items():
+            if of_class is not None:
+                figures[f"{OF_CLASS}{name}"] = of_class["AP"]
         if self.weighted_average:
             figures["mAP"] = print_weighted(dataset, detections)
         if logs is not None:
@@ -93,15 +108,20 @@ def create_callbacks(
     folder: RunFolder | None,
     steps: int = 0,
     stop: Stop | None = None,
+    training: Loader | None = None,
 ) -> list[keras.callbacks.Callback]:
-    """Return evaluation, the learning rate, the end, snapshots and TensorBoard, in this order.
+    """Return evaluation, the learning rate, the end, snapshots, TensorBoard, the check of the
+    losses and what is printed, in this order.
 
     Args:
         folder: of the run; None saves nothing.
         steps: the batches in an epoch.
         stop: asked by signals to end the training once it is saved.
+        training: the loader, for `Unread` logs; without it the losses are neither checked nor
+            printed.
     """
-    callbacks = []
+    callbacks: list[keras.callbacks.Callback] = []
+    live, snapshots = Live(), None
     judged = val is not None and config.evaluation
     if judged:
 
@@ -115,7 +135,7 @@ def create_callbacks(
                     no_resize=config.no_resize,
                 )
 
-        how = config.weighted_average, config.strict, config.evaluate_every, config.epochs
+        how = config.weighted_average, config.strict, config.evaluate_every, config.epochs, live
         callbacks.append(Evaluation(make_detector, val, *how))
     monitor, mode = ("AP", "max") if judged else ("loss", "min")
     if config.kind_of_schedule == "plateau":
@@ -129,8 +149,15 @@ def create_callbacks(
         callbacks.append(TimeBudget(config.time_budget, stop))
     if folder:
         before_end = judged or config.compute_val_loss
-        callbacks.append(Snapshots(folder, "AP", steps, config.save_minutes, before_end, stop))
+        snapshots = Snapshots(folder, "AP", steps, config.save_minutes, before_end, stop)
+        callbacks.append(snapshots)
     if config.tensorboard_dir:
         freq = config.tensorboard_freq
         callbacks.append(keras.callbacks.TensorBoard(config.tensorboard_dir, update_freq=freq))
+    if training:
+        losses = StopAtDivergence(training.images_of, steps, folder.last if folder else None)
+        figures = ["val_loss"] if config.compute_val_loss else []
+        figures += ["AP", "AP50"] if judged else []
+        console = Console(losses, training, steps, config.epochs, figures, snapshots, live)
+        callbacks += [losses, console]
     return callbacks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import keras
@@ -13,6 +12,21 @@ from .config import TrainConfig
 from .progress import first_step, restore_metrics
 
 Callbacks = list[keras.callbacks.Callback]
+
+
+class Unread(keras.callbacks.CallbackList):
+    """Callbacks that get the logs of a batch as arrays of the backend.
+
+    Keras reads them after each batch, and so waits each time until the device has done it.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_test_batch_end(batch, logs)
 
 
 def fit_epochs(
@@ -64,15 +78,15 @@ def fit(
     validating: dict[str, Any],
 ) -> None:
     """Train for some epochs of `steps` batches."""
-    moving = sys.stdout.isatty() or "ipykernel" in sys.modules  # a bar: not in a pipe or a file
+    called = Unread(callbacks, add_history=True, model=model, epochs=epochs.stop, steps=steps)
     model.fit(
         batches,
         steps_per_epoch=steps,
         epochs=epochs.stop,
         initial_epoch=epochs.start,
         shuffle=False,
-        verbose=1 if moving else 2,
-        callbacks=callbacks,
+        verbose=0,
+        callbacks=called,
         **validating,
     )
 
@@ -86,14 +100,7 @@ def end_epoch(
     validating: dict[str, Any],
 ) -> None:
     """End an epoch whose batches are done as `fit` does: validate, and call the callbacks."""
-    every = keras.callbacks.CallbackList(
-        [RestoreMetrics(), *callbacks],
-        add_progbar=True,
-        model=model,
-        verbose=2,
-        epochs=epochs,
-        steps=steps,
-    )
+    every = Unread([RestoreMetrics(), *callbacks], model=model, epochs=epochs, steps=steps)
     every.on_train_begin()
     every.on_epoch_begin(epoch)
     logs = {name: float(value) for name, value in model.get_metrics_result().items()}

@@ -28,9 +28,14 @@ def is_finished(model: RetinaNet, epochs: int) -> bool:
 
 def state_of(model: keras.Model) -> dict[str, list]:
     """Return the sums of the metrics and the states of the random generators as plain values."""
+    sync_state(model)
+    return {"metrics": values_of(model.metrics_variables), "seeds": values_of(seeds(model))}
+
+
+def sync_state(model: keras.Model) -> None:
+    """Give the variables of a model their values, which JAX's `fit` keeps elsewhere."""
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
-    return {"metrics": values_of(model.metrics_variables), "seeds": values_of(seeds(model))}
 
 
 def restore_metrics(model: RetinaNet) -> None:

@@ -23,6 +23,7 @@ from ..preprocessing.readers.recognise import kind_of
 from ..preprocessing.source import DataSource, OpenData, TrainingData
 from ..utils.gpu import scope, setup_gpu
 from ..utils.outputs import check_outputs, recorded_inputs, write_text
+from ..utils.text import counted
 from .arguments import (
     Arguments,
     changed,
@@ -36,7 +37,7 @@ from .averaging import swap_averages
 from .building import build_model, create_loaders, fitted_anchors, usual_anchors
 from .callbacks import create_callbacks
 from .config import BACKBONE, TrainConfig
-from .divergence import Diverged, StopAtDivergence
+from .divergence import Diverged
 from .epochs import fit_epochs
 from .optimizer import make_optimizer, peak_rate
 from .overfit import check_overfit, check_recalls, missed_classes
@@ -275,10 +276,7 @@ def fit(
         print(f"resuming {config.snapshot} after epoch {first} of {config.epochs}{within}")
     restore_seeds(model)
     with stopping() if folder else contextlib.nullcontext() as stop:
-        callbacks = create_callbacks(config, model, val, folder, steps, stop)
-        callbacks.append(
-            StopAtDivergence(training.images_of, steps, folder.last if folder else None)
-        )
+        callbacks = create_callbacks(config, model, val, folder, steps, stop, training)
         for phase in phases:
             until = min(phase.until or config.epochs, config.epochs)
             if first >= until:
@@ -310,14 +308,15 @@ def first_epoch(config: TrainConfig, model: RetinaNet) -> int:
 
 
 def describe(train: Dataset, val: Dataset | None, recalls: Recalls) -> None:
-    """Print the numbers of images, and each class's boxes and best possible recall.
+    """Print the numbers of images, classes and boxes, and the boxes that an anchor reaches.
 
     A further line names the classes with less than half of their boxes reached.
     """
     held_out = f", {len(val.records)} to evaluate on" if val else ""
     print(f"{len(train.records)} images to train on{held_out}")
-    print("class: boxes, best possible recall at IoU 0.5")
-    for name, (count, share) in recalls.items():
-        print(f"  {name}: {count}, {'-' if share is None else f'{share:.1%}'}")
+    boxes = sum(count for count, _ in recalls.values())
+    reached = sum(count * share for count, share in recalls.values() if count)
+    share = f", {reached / boxes:.1%} reached by an anchor at IoU 0.5" if boxes else ""
+    print(f"{counted(boxes, 'box')} of {counted(len(recalls), 'class')}{share}")
     if missed := missed_classes(recalls):
         print(f"data, warning: {missed}")

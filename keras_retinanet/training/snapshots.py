@@ -53,6 +53,7 @@ class Snapshots(keras.callbacks.Callback):
         self.before_end = before_end
         self.stop = stop or Stop()
         self.failed = False  # the latest save
+        self.saved: str | None = None  # "best" or "last" at the end of this epoch
         self.time = time.monotonic()  # of the latest save
         self.epoch = self.first = 0  # this epoch, and the batches of it that an earlier run did
 
@@ -72,6 +73,7 @@ class Snapshots(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs = logs or {}
+        self.saved = None
         if not math.isfinite(logs.get("loss", 0)):
             return
         value = logs.get(self.monitor)
@@ -107,6 +109,7 @@ class Snapshots(keras.callbacks.Callback):
             warnings.warn(text, UserWarning, stacklevel=2)
         else:
             self.failed = False
+            self.saved = "best" if improved else "last"
             self.stop.saved = (
                 f"Stopped {when}, and saved {last_path}. To go on: retinanet-train --resume "
                 f"{shlex.quote(self.folder.path)}"

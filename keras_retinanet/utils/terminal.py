@@ -37,7 +37,8 @@ class Copied:
         self.line = ""  # what has been written of it
 
     def write(self, text: str) -> int:
-        *lines, self.line = f"{self.line}{text}".split("\n")
+        *lines, line = f"{self.line}{text}".split("\n")
+        self.line = line.rpartition("\r")[2]
         for line in lines:
             seen = re.sub("\x1b\\[[0-9;]*m", "", line).rpartition("\r")[2]
             with contextlib.suppress(OSError, ValueError):  # the disk is full, or the log closed

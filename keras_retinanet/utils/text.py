@@ -86,7 +86,7 @@ def counted(number: int, noun: str) -> str:
     >>> counted(1, "box"), counted(2, "box"), counted(0, "image")
     ('1 box', '2 boxes', '0 images')
     """
-    ending = "" if number == 1 else "es" if noun.endswith("x") else "s"
+    ending = "" if number == 1 else "es" if noun.endswith(("x", "s")) else "s"
     return f"{number} {noun}{ending}"
 
 
