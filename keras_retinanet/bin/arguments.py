@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..choices import ENGINE_PRECISIONS, ENGINES, NMS
 from ..errors import InputError
-from ..options import DETECTIONS, SHARE, SIDE, THREADS, Option, fits, options_of
+from ..options import BATCH, DETECTIONS, SHARE, SIDE, THREADS, Option, fits, options_of
 from ..training.config import TrainConfig
 from .cli import start_backend
 
@@ -203,7 +203,14 @@ def add_detector_options(
     )
     add_engine_options(parser)
     of_model = dict.fromkeys(("image_min_side", "image_max_side"))
-    add_options(parser, ("batch_size", *SIZES, "strict", "gpu"), of_model)
+    parser.add_argument(
+        "--batch-size",
+        type=number(int, BATCH),
+        default=1,
+        metavar="N",
+        help="images in a batch (%(default)s)",
+    )
+    add_options(parser, (*SIZES, "strict", "gpu"), of_model)
 
 
 def add_engine_options(parser: Any) -> None:

@@ -85,8 +85,9 @@ def create_generators(
 ) -> tuple[Loader, Loader | None]:
     """Return the loaders of the batches that `model` trains on and is validated on."""
     from ..training.building import create_loaders
+    from ..training.machine import suited
 
-    return create_loaders(config_of(args), train, val, model)
+    return create_loaders(suited(config_of(args), train), train, val, model)
 
 
 def create_callbacks(

@@ -108,7 +108,7 @@ def cross_entropy(
     def formula(labels: Tensor, logits: Tensor) -> Tensor:
         return balance(labels > 0.5, alpha) * entropy(smoothed(labels, label_smoothing), logits)
 
-    arguments = {"alpha": alpha, "label_smoothing": label_smoothing}
+    arguments: dict[str, Any] = {"alpha": alpha, "label_smoothing": label_smoothing}
     return closure(formula, from_logits, "cross_entropy", **arguments)
 
 
@@ -147,8 +147,8 @@ def focal(
         weight = balance(positive, alpha) * modulation(positive, logits, gamma)
         return weight * entropy(smoothed(labels, label_smoothing), logits)
 
-    arguments = {"gamma": gamma, "cutoff": cutoff, "label_smoothing": label_smoothing}
-    return closure(formula, from_logits, "focal", alpha=alpha, **arguments)
+    arguments: dict[str, Any] = {"alpha": alpha, "gamma": gamma, "cutoff": cutoff}
+    return closure(formula, from_logits, "focal", **arguments, label_smoothing=label_smoothing)
 
 
 def softmax_focal(alpha: Alpha = 0.25, gamma: float = 2.0, from_logits: bool = False) -> Loss:

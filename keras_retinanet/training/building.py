@@ -88,7 +88,7 @@ def new_model(
     weights = None
     if start.kind == "pretrained":
         weights = start.path or chosen.download_imagenet()
-    scratch_norm = "group" if config.batch_size < SMALL_BATCH else "batch"
+    scratch_norm = "group" if (config.batch_size or 1) < SMALL_BATCH else "batch"
     norm = config.norm or (scratch_norm if weights is None else "batch")
     return chosen.detector(
         class_names,

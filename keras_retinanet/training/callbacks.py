@@ -131,7 +131,7 @@ def create_callbacks(
                     model,
                     class_names=val.class_names,
                     score_threshold=PostProcess.score_threshold,
-                    batch_size=config.batch_size,
+                    batch_size=config.batch_size or 1,
                     no_resize=config.no_resize,
                 )
 

@@ -88,7 +88,9 @@ class TrainConfig:
         metavar="NAME",
     )
 
-    batch_size: int = data(1, "images in a batch", int, within=BATCH)
+    batch_size: int | None = data(
+        None, "images in a batch (what suits memory and data, at most 8)", int, within=BATCH
+    )
     image_min_side: int = data(
         Inputs.image_min_side, "px that the short side is resized to", **SIZE, kept_by="snapshot"
     )
@@ -134,7 +136,9 @@ class TrainConfig:
         False, "stop at images and boxes that cannot be used instead of dropping them", bool
     )
     seed: int = data(0, "random seed", int, within=SEED)
-    workers: int = data(1, "threads that load batches", int, within="from 0 to 256")
+    workers: int | None = data(
+        None, "threads that load batches (half of the processors)", int, within="from 0 to 256"
+    )
     max_queue_size: int = data(10, "batches loaded ahead", int, within="from 1 to 1024")
     multiprocessing: bool = data(
         False, "accepted for old scripts: loading uses threads", bool, hidden=True
@@ -245,6 +249,12 @@ class TrainConfig:
     )
     lr: float | None = fit(
         None, "peak learning rate (the recipe's, by batch size)", float, within=POSITIVE
+    )
+    lr_find: bool = fit(
+        False,
+        "train a copy at rising rates first, and take the rate at which the loss falls most",
+        bool,
+        kept_by="snapshot",
     )
     optimizer: str = fit("adamw", "adamw or sgd", known=tuple(OPTIMIZERS), kept_by="snapshot")
     momentum: float = fit(0.9, "momentum of SGD", float, within=SHARE, kept_by="snapshot")
@@ -415,6 +425,7 @@ class TrainConfig:
 EXCLUSIVE = (
     *combinations(("snapshot", "imagenet_weights", "weights", "no_weights"), 2),
     ("multi_scale", "no_resize"),
+    ("lr", "lr_find"),
     ("fit_anchors", "config"),
     ("fit_anchors", "snapshot"),
 )

@@ -27,7 +27,7 @@ LONGEST_WARMUP = 1000
 
 
 def peak_rate(config: TrainConfig, model: RetinaNet) -> float:
-    """Return the peak learning rate: `config.lr`, or the one that suits optimizer and batch.
+    """Return the peak learning rate: given, found, or the one that suits optimizer and batch.
 
     SGD's grows with the batch size (Goyal et al. 2017, arXiv 1706.02677). AdamW's grows with its
     root (Malladi et al. 2022, arXiv 2205.10287) and falls with the pyramid's width (Yang et al.
@@ -35,7 +35,9 @@ def peak_rate(config: TrainConfig, model: RetinaNet) -> float:
     """
     if config.lr:
         return config.lr
-    batch = config.batch_size * config.accumulate
+    if config.lr_find:
+        return model.progress["peak_rate"]
+    batch = (config.batch_size or 1) * config.accumulate
     if config.optimizer == "sgd":
         return SGD_RATE * batch / SGD_BATCH
     width = model.get_layer(f"P{model.pyramid_levels[0]}").output.shape[-1]

@@ -39,6 +39,8 @@ from .callbacks import create_callbacks
 from .config import BACKBONE, TrainConfig
 from .divergence import Diverged
 from .epochs import fit_epochs
+from .lr_find import find_rate
+from .machine import suited
 from .optimizer import make_optimizer, peak_rate
 from .overfit import check_overfit, check_recalls, missed_classes
 from .phases import phases_of
@@ -131,6 +133,7 @@ def run(config: TrainConfig, given: Collection[str], data: TrainingData | OpenDa
         folder = folder_of(config.snapshot_path, config.run, config.snapshot, words)
     with recorded_inputs() as files:
         train, val = check_datasets(config, *data.read(config.wants_val))
+    config = suited(config, train)
     check_writing(config, folder, files)
     arguments = Arguments(data.described(), fingerprints(train, val), config, sorted(given))
     with recording(folder, arguments):
@@ -240,7 +243,7 @@ def fit_with_retries(
             write_text(folder.divergence, json.dumps(error.record, indent=2) + "\n")
             rate = error.peak / 2
             print(f"{error} Going back to the last snapshot, at half the rate: lr {rate:.3g}.")
-        arguments = replace(arguments, config=replace(arguments.config, lr=rate))
+        arguments = replace(arguments, config=replace(arguments.config, lr=rate, lr_find=False))
         write_arguments(folder, arguments)
         config = resumed(arguments.config, folder)
         config, start = prepare(config, () if config.snapshot else arguments.given)
@@ -262,6 +265,10 @@ def fit(
         steps = config.steps or len(training)
         first = first_epoch(config, model)
         phases = phases_of(config, model, train)
+        if config.lr_find and "peak_rate" not in model.progress:
+            rate = find_rate(model, training, phases[0], config)
+            model.progress = {**model.progress, "peak_rate": rate}
+            keras.utils.set_random_seed(config.seed)
         optimizer = make_optimizer(config, model, steps, first)
         model.progress = {**model.progress, "stages": [vars(phase) for phase in phases]}
     recalls = best_recalls(train, training.sizing, training.anchoring)

@@ -19,6 +19,7 @@ from keras_retinanet.bin import detect, evaluate, train
 from keras_retinanet.errors import InputError
 from keras_retinanet.models.loading import load_retinanet
 from keras_retinanet.preprocessing import source
+from keras_retinanet.training import lr_find
 from keras_retinanet.training.callbacks import Evaluation
 from keras_retinanet.training.divergence import StopAtDivergence
 from keras_retinanet.training.run_folder import RunFolder, locked
@@ -265,6 +266,19 @@ def test_a_run_stopped_by_a_signal_goes_on_as_if_it_had_not_been(
         assert len(texts) == 1
     train.main(["--resume", str(half.parent)])
     assert f"{half.parent} is finished: 2 of 2 epochs." in capsys.readouterr().out
+
+
+def test_a_found_learning_rate_stays_when_the_run_is_resumed(fit, data, capsys, monkeypatch):
+    monkeypatch.setattr(lr_find, "STEPS", 12)
+    folder = fit("--lr-find", "--epochs", "1", "--steps", "2", *data)
+    found = load_retinanet(str(folder / "last.keras")).progress["peak_rate"]
+    assert f"lr {found:.2g}, where the loss falls most steeply" in capsys.readouterr().out
+    assert 1e-6 <= found <= 1
+    train.main(["--resume", str(folder), "--epochs", "2"])
+    assert "looking for" not in capsys.readouterr().out
+    resumed = load_retinanet(str(folder / "last.keras"))
+    assert resumed.progress["peak_rate"] == found
+    assert resumed.optimizer.get_config()["learning_rate"]["config"]["peak"] == found
 
 
 def test_a_resumed_run_refuses_other_options_and_data(refuse, fit, csv_data):

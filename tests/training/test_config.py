@@ -77,7 +77,7 @@ def test_an_old_name_of_an_option_is_accepted():
 def test_given_options_are_told_from_defaults():
     args = train.parse_args(["--batch-size", "1", "--augment=blur", "--no-snapshots", "coco", "x"])
     assert args.given == {"batch_size", "augment", "snapshots"}
-    assert train.config_of(args) == TrainConfig.of(augment=["blur"], snapshots=False)
+    assert train.config_of(args) == TrainConfig.of(batch_size=1, augment=["blur"], snapshots=False)
 
 
 @pytest.mark.parametrize(

@@ -66,5 +66,5 @@ def test_a_file_that_is_no_recipe(tmp_path, content, words):
 def test_an_unknown_recipe_and_a_missing_file():
     with pytest.raises(InputError, match=r"one of .*published.* got 'fast'"):
         TrainConfig.of(recipe="fast")
-    with pytest.raises(InputError, match="none.json"):
+    with pytest.raises(InputError, match=r"none\.json"):
         TrainConfig.of(recipe="none.json")
