@@ -46,6 +46,13 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         help="minimum IoU of a match in the Pascal VOC metric (%(default)s)",
     )
     parser.add_argument(
+        "--voc",
+        choices=("2007", "2010"),
+        default="2010",
+        help="year of the Pascal VOC metric: the mean precision at eleven recalls (2007), or the "
+        "area under the curve (%(default)s)",
+    )
+    parser.add_argument(
         "--choose-thresholds",
         type=rule_of,
         metavar="RULE",
@@ -161,7 +168,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         progress="evaluate",
     )
     metrics = evaluate_coco(dataset, detections, args.max_detections)
-    voc = evaluate_voc(dataset, detections, args.iou_threshold)
+    voc = evaluate_voc(dataset, detections, args.iou_threshold, args.voc == "2007")
     metrics["VOC"] = voc_metric(voc)
     print(report(metrics, voc))
     if args.choose_thresholds:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_retinanet.detections import Detections, coco_rows, xywh
-from keras_retinanet.preprocessing.dataset import Dataset
+from keras_retinanet.preprocessing.dataset import FREQUENCIES, Dataset
 
 ALL = slice(None)
 AREAS = (32**2, 96**2)  # px² that part small, medium and large objects
@@ -69,10 +69,13 @@ def ground_truth(dataset: Dataset) -> dict[str, list[dict]]:
                     "iscrowd": int(ignore),
                 }
             )
-    categories = [
+    categories: list[dict] = [
         {"id": int(category_id), "name": name}
         for category_id, name in zip(dataset.category_ids, dataset.class_names, strict=True)
     ]
+    for category in categories:
+        if category["name"] in dataset.frequencies:
+            category["frequency"] = dataset.frequencies[category["name"]]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
@@ -93,7 +96,9 @@ def evaluate_coco(
 
     Returns:
         A dict of floats in 0..1 by the names in `FIGURES`, and `per_class`: {class name: {"AP",
-        "AP50"}}. A figure or a class without ground truth is None.
+        "AP50"}}. A figure or a class without ground truth is None. Where the data set names
+        frequencies, the AP of rare, common and frequent classes is in `APr`, `APc` and `APf`
+        (Gupta et al. 2019, arXiv 1908.03195).
 
     Protocol: https://cocodataset.org/#detection-eval. The overlap with an ignored box is a share of
     the detection's area, and a detection that matches only an ignored box does not count.
@@ -124,7 +129,19 @@ def evaluate_rows(
         name: _class_figures(accumulated, order.index(category_id))
         for category_id, name in categories.items()
     }
-    return metrics
+    return metrics | _by_frequency(truth["categories"], metrics["per_class"])
+
+
+def _by_frequency(categories: list[dict], per_class: dict[str, dict | None]) -> dict:
+    """Return {"APr", "APc", "APf"}, the mean AP of the classes of each frequency, or {}."""
+    if not any(each.get("frequency") in FREQUENCIES for each in categories):
+        return {}
+    found: dict[str, list[float]] = {name: [] for name in FREQUENCIES}
+    for category in categories:
+        figures = per_class[category["name"]]
+        if figures and category.get("frequency") in FREQUENCIES:
+            found[category["frequency"]].append(figures["AP"])
+    return {f"AP{name}": sum(aps) / len(aps) if aps else None for name, aps in found.items()}
 
 
 def _accumulate(

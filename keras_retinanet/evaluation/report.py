@@ -18,6 +18,7 @@ LINES = (
     ("AR1", "AR10", "AR100"),
     ("ARs", "ARm", "ARl"),
 )
+BY_FREQUENCY = ("APr", "APc", "APf")
 
 
 def summary(metrics: dict[str, Any]) -> str:
@@ -36,8 +37,9 @@ def report(metrics: dict[str, Any], voc: VocFigures | None = None) -> str:
 
 
 def figure_lines(metrics: dict[str, Any]) -> list[str]:
-    """Return COCO's twelve figures as lines of text."""
-    return ["   ".join(f"{name:<5} {_text(metrics[name])}" for name in names) for names in LINES]
+    """Return COCO's twelve figures, and those by frequency if there are, as lines of text."""
+    lines = [*LINES, BY_FREQUENCY] if BY_FREQUENCY[0] in metrics else LINES
+    return ["   ".join(f"{name:<5} {_text(metrics[name])}" for name in names) for names in lines]
 
 
 def write_json(path: str | os.PathLike, obj: Any, indent: int | None = 2) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,14 +37,22 @@ class Record:
     stated_size: tuple[int, int] | None = None  # (width, height) px that the annotation states
 
 
+FREQUENCIES = ("r", "c", "f")  # of a class in LVIS: rare, common, frequent
+
+
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Images with their boxes, and the names of the K classes."""
+    """Images with their boxes, and the names of the K classes.
+
+    `frequencies` has the groups that LVIS names, {class name: "r", "c" or "f"} for rare, common and
+    frequent ones.
+    """
 
     records: list[Record]
     class_names: list[str]
     category_ids: list[int]  # COCO category id of each class, in the order of class_names
     outside: tuple[str, ...] = ()  # files outside the data set's folder
+    frequencies: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:
@@ -242,5 +250,9 @@ def with_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
     records = [
         dataclasses.replace(record, labels=labels[record.labels]) for record in dataset.records
     ]
-    ids_in_order = [ids[name] for name in class_names]
-    return Dataset(records, list(class_names), ids_in_order, dataset.outside)
+    return dataclasses.replace(
+        dataset,
+        records=records,
+        class_names=list(class_names),
+        category_ids=[ids[name] for name in class_names],
+    )

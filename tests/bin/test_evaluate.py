@@ -52,6 +52,19 @@ def test_every_format_gives_the_figures_of_a_model_that_knows_its_pictures(
             assert values == pytest.approx(other["per_class"][name], abs=1e-6)
 
 
+def test_the_years_of_the_voc_metric(train_csv, detector, monkeypatch):
+    asked = []
+
+    def evaluate_voc(dataset, detections, iou_threshold, eleven_point):
+        asked.append((iou_threshold, eleven_point))
+        return {label: (0.5, 1) for label in range(4)}
+
+    monkeypatch.setattr("keras_retinanet.evaluation.evaluate_voc", evaluate_voc)
+    run("--voc", "2007", "--iou-threshold", "0.7", *train_csv, detector)
+    assert run(*train_csv, detector)["VOC"] == 0.5
+    assert asked == [(0.7, True), (0.5, False)]
+
+
 def test_all_that_it_writes(train_csv, detector, tmp_path, capsys, sample):
     out = tmp_path / "new" / "folder"
     metrics = run(

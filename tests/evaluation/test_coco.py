@@ -1,5 +1,6 @@
 """COCO figures: hand arithmetic, and COCOeval's own summary as the oracle."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -16,8 +17,21 @@ from keras_retinanet.evaluation.coco import (
     image_ids,
     results,
 )
+from keras_retinanet.evaluation.report import report
 
 from .cases import SQUARE, dataset, detection, random_case, record
+
+
+def test_classes_of_a_frequency_have_a_figure_together(tmp_path):
+    data, detections = random_case(0)
+    data = dataclasses.replace(data, frequencies=dict(zip(data.class_names, "rfr", strict=True)))
+    metrics = evaluate_coco(data, detections)
+    first, second, third = (figures["AP"] for figures in metrics["per_class"].values())
+    assert metrics["APr"] == pytest.approx((first + third) / 2)
+    assert metrics["APf"] == second
+    assert metrics["APc"] is None
+    assert "APr" in report(metrics)
+    assert "APr" not in evaluate_coco(random_case(0)[0], detections)
 
 
 @pytest.mark.parametrize("seed", range(3))

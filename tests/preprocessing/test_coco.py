@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from keras_retinanet.errors import InputError
-from keras_retinanet.preprocessing.dataset import checked
+from keras_retinanet.evaluation.coco import ground_truth
+from keras_retinanet.preprocessing.dataset import checked, with_classes
 from keras_retinanet.preprocessing.readers.coco import coco_paths, read_coco, splits
 
 CONTENT = {
@@ -95,6 +96,16 @@ def test_read_coco(write):
     assert f"{a.origin} {a.entries[2]}".endswith("instances.json: annotation 4")
     assert b.boxes.shape == (0, 4)
     assert b.ignore.shape == (0,)
+
+
+def test_frequencies_are_read_where_they_are_named(write):
+    assert read_coco(write(CONTENT), "images").frequencies == {}
+    first, second = CONTENT["categories"][:2]
+    named = [{**first, "frequency": "r"}, {**second, "frequency": ["c"]}]
+    data = read_coco(write({**CONTENT, "categories": named}), "images")
+    assert data.frequencies == {first["name"]: "r"}
+    assert with_classes(data, ["bird", *data.class_names[::-1]]).frequencies == data.frequencies
+    assert {each.get("frequency") for each in ground_truth(data)["categories"]} == {"r", None}
 
 
 def test_an_image_whose_boxes_are_all_faults_is_left_out(write):

@@ -3,13 +3,14 @@
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
 from ...utils.outputs import note_inputs
 from ...utils.text import listed, printable, quoted
-from ..dataset import Dataset
+from ..dataset import FREQUENCIES, Dataset
 from .files import IMAGE_SUFFIXES, find_file, first_file, first_folder, folders_in, holds, stem
 from .gather import Faults, Found, Object, gather
 from .parsing import (
@@ -106,8 +107,8 @@ def read_coco(
 
     Segments are read only if an annotation has no bbox; it then gets the box around its polygons.
     Classes are in the order of the category ids, which may have gaps; two categories with the same
-    name are one class. A category without boxes that is the supercategory of all others, such as
-    Roboflow's first, is left out.
+    name are one class. The "frequency" of a category is kept, as LVIS writes it. A category
+    without boxes that is the supercategory of all others, such as Roboflow's first, is left out.
 
     Args:
         path: the file, or a folder, see `coco_paths`.
@@ -139,7 +140,10 @@ def read_coco(
     first_ids = {name: key for key, name in reversed(names.items())}
     classes = list(dict.fromkeys(names.values()))
     folders = [_folder_of(path), images_dir]
-    return gather(found, classes, malformed, folders, [first_ids[name] for name in classes])
+    ids = [first_ids[name] for name in classes]
+    frequencies = {name: categories[first_ids[name]].get("frequency") for name in classes}
+    known = {name: each for name, each in frequencies.items() if each in FREQUENCIES}
+    return replace(gather(found, classes, malformed, folders, ids), frequencies=known)
 
 
 def _is_heading(key: Any, categories: Mapping[Any, dict], used: set[str | None]) -> bool:
