@@ -34,7 +34,7 @@ define CHECK_PYTHON
 endef
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-slow unit test-torch test-wheel lint wheel clean
+.PHONY: help demo test test-slow test-jax unit test-torch test-wheel lint wheel clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,13 +42,15 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## draw a data set, train on it, evaluate and detect; results in demo/
 	$(VENV)/bin/python -m keras_retinanet.bin.demo
 
-test: $(VENV)/.installed-test  ## the tests on TensorFlow, the core ones on JAX, and lint
+test: $(VENV)/.installed-test  ## the tests on TensorFlow, and lint
 	KERAS_BACKEND=tensorflow $(VENV)/bin/python -m pytest $(PARALLEL) -m "not slow"
-	KERAS_BACKEND=jax $(VENV)/bin/python -m pytest $(PARALLEL) -m "core and not slow"
 	$(MAKE) --no-print-directory lint
 
 test-slow: $(VENV)/.installed-test  ## the slow tests that `make test` leaves out
 	KERAS_BACKEND=tensorflow $(VENV)/bin/python -m pytest $(PARALLEL) -m slow
+
+test-jax: $(VENV)/.installed-test  ## the core tests on JAX
+	KERAS_BACKEND=jax $(VENV)/bin/python -m pytest $(PARALLEL) -m "core and not slow"
 
 unit: $(VENV)/.installed-test  ## the tests that need no Keras, in under a minute
 	$(VENV)/bin/python -m pytest --unit $(PARALLEL) $(UNIT)
