@@ -103,7 +103,8 @@ def page(explanation: Explanation, contents: Contents) -> str:
             _head("classes"),
             f'<p class="soft">At the threshold of each class, chosen by {explanation.rule}. A '
             "detection is right if it finds an object of its class at IoU 0.5. The calibration "
-            "error is the mean gap between a score and the share of right detections.</p>",
+            "error is the mean gap between a score and the share of right detections."
+            f"{_about_intervals(explanation)}</p>",
             table(class_rows(explanation)),
             "<details><summary>COCO's figures</summary>",
             f"<pre>{escape(chr(10).join(figure_lines(explanation.metrics)))}</pre></details>",
@@ -133,22 +134,34 @@ def class_rows(explanation: Explanation) -> list[list[str]]:
         explanation.metrics["per_class"].get(name) or {"AP": None, "AP50": None}
         for name in explanation.matching.class_names
     ]
+    limits = explanation.metrics.get("intervals", {"per_class": {}})
+    of_classes = [limits["per_class"].get(name) for name in explanation.matching.class_names]
     everything = [
-        *zip(explanation.chosen, figures, explanation.class_calibration, strict=True),
-        (together(explanation.chosen), explanation.metrics, explanation.calibration),
+        *zip(explanation.chosen, figures, of_classes, explanation.class_calibration, strict=True),
+        (together(explanation.chosen), explanation.metrics, limits, explanation.calibration),
     ]
-    for each, figure, calibration in everything:
+    for each, figure, interval, calibration in everything:
         rows.append(
             [
                 printable(each.name, MOST_OF_NAME),
                 f"{each.objects:,}",
-                share(figure["AP"]),
-                share(figure["AP50"]),
+                share(figure["AP"]) + _interval(interval, "AP"),
+                share(figure["AP50"]) + _interval(interval, "AP50"),
                 "" if each.threshold is None else f"{each.threshold:g}",
                 *map(share, (each.precision, each.recall, each.f1, calibration.error)),
             ]
         )
     return rows
+
+
+def _about_intervals(explanation: Explanation) -> str:
+    return " 95% intervals are in parentheses." if "intervals" in explanation.metrics else ""
+
+
+def _interval(limits: dict[str, Any] | None, name: str) -> str:
+    """Return the 95% interval of a figure after it, if there is one."""
+    low, high = (limits or {}).get(name) or (None, None)
+    return "" if low is None else f" ({low:.2f} to {high:.2f})"
 
 
 def _head(key: str) -> str:

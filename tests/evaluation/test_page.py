@@ -16,6 +16,7 @@ from keras_retinanet.evaluation import plots
 from keras_retinanet.evaluation.advice import Step
 from keras_retinanet.evaluation.coco import evaluate_coco
 from keras_retinanet.evaluation.explanation import explain
+from keras_retinanet.evaluation.page import Contents, class_rows, page
 from keras_retinanet.evaluation.report_files import (
     FILES,
     Circumstances,
@@ -27,6 +28,7 @@ from keras_retinanet.preprocessing.dataset import Dataset, make_record
 
 from .cases import dataset, detection, random_case, record
 
+CONTENTS = Contents("model", [], [], [], [])
 VOID = {"meta", "img", "path", "use", "rect"}
 NASTY = "<b>$x&amp;\n"
 RUN = Circumstances("model on data", [Step("Do <this>.", "command --now")], [("machine", "a & b")])
@@ -137,6 +139,22 @@ def test_text_is_escaped_and_figures_are_there(report):
     assert "prefers-color-scheme: dark" in text
     assert "currentColor" in text
     assert plots.INK not in text.split("</style>")[1]
+
+
+def test_intervals_follow_their_figures():
+    data, found = random_case(0)
+    metrics = evaluate_coco(data, found)
+    assert "parentheses" not in page(explain(data, found, metrics, Rule()), CONTENTS)
+    first, second, _ = data.class_names
+    per_class = {first: {"AP": [0.25, 0.5], "AP50": [0, 1]}, second: None}
+    metrics["intervals"] = {"AP": [0.125, 1], "AP50": [0.5, 0.75], "per_class": per_class}
+    explanation = explain(data, found, metrics, Rule())
+    assert "95% intervals are in parentheses" in page(explanation, CONTENTS)
+    of_first, of_second, of_third, of_all = class_rows(explanation)[1:]
+    assert of_first[2].endswith(" (0.25 to 0.50)")
+    assert of_first[3].endswith(" (0.00 to 1.00)")
+    assert of_all[2].endswith(" (0.12 to 1.00)")
+    assert "(" not in of_second[2] + of_third[2]
 
 
 def test_missing_label_is_drawn_in_red(report):
