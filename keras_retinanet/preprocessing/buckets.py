@@ -41,7 +41,18 @@ def buckets_for(sizes: Iterable[Size], most: int = MOST_BUCKETS) -> list[Size]:
         count = counts.pop(a) + counts.pop(b)
         counts[joined] += count
     clipped = {(min(width, largest[0]), min(height, largest[1])) for width, height in counts}
-    return sorted(clipped, key=lambda bucket: (bucket[0] * bucket[1], bucket))
+    return ascending(clipped)
+
+
+def ascending(buckets: Iterable[Size]) -> list[Size]:
+    """Return each bucket once, in ascending order of area."""
+    return sorted(set(buckets), key=lambda bucket: (bucket[0] * bucket[1], bucket))
+
+
+def rounded_hull(sizes: Iterable[Size]) -> Size:
+    """Return the smallest bucket that holds all `sizes`."""
+    width, height = (rounded_up(max(sides)) for sides in zip(*sizes, strict=True))
+    return width, height
 
 
 def _rounded(counts: Counter, stride: int) -> Counter:

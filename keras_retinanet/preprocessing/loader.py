@@ -12,7 +12,14 @@ import numpy as np
 from keras_retinanet.choices import AUGMENTATIONS, complete
 from keras_retinanet.errors import InputError
 from keras_retinanet.preprocessing.augmentation import augment
-from keras_retinanet.preprocessing.buckets import Size, buckets_for, smallest
+from keras_retinanet.preprocessing.buckets import (
+    MOST_BUCKETS,
+    Size,
+    ascending,
+    buckets_for,
+    rounded_hull,
+    smallest,
+)
 from keras_retinanet.preprocessing.collate import Anchoring, compact_targets, stack_images
 from keras_retinanet.preprocessing.dataset import Dataset
 from keras_retinanet.preprocessing.epochs import (
@@ -137,8 +144,8 @@ class Loader:
         mix = self.mixed_until is None or step < self.mixed_until
         examples = [self.example(*pair, side, mix) for pair in zip(group, seeds, strict=True)]
         images, annotations = zip(*examples, strict=True)
-        size = np.max([self.bucket_of(image, side) for image in group], axis=0)
-        width, height = map(int, size)
+        hull = rounded_hull(self._frame(image, side) for image in group)
+        width, height = smallest(self.buckets(side), hull)
         sizes = [image.shape[1::-1] for image in images]
         return (
             stack_images(images, (width, height), self.input_dtype, self.normalize is None),
@@ -218,12 +225,19 @@ class Loader:
 
     def bucket_of(self, index: int, side: int | None = None) -> Size:
         """Return the padding bucket (width, height) px of an image."""
-        fit = self.sizing.fit(self.dataset.records[index].size, side)
-        return smallest(self.buckets(side), fit.frame)
+        return smallest(self.buckets(side), self._frame(index, side))
+
+    def _frame(self, index: int, side: int | None) -> Size:
+        return self.sizing.fit(self.dataset.records[index].size, side).frame
 
     def _buckets(self, side: int | None = None) -> list[Size]:
-        """Return the padding buckets of all images, in ascending order of area."""
-        return buckets_for(self.sizing.fit(r.size, side).frame for r in self.dataset.records)
+        """Return at most 4 padding buckets, in ascending order of area; one holds any batch."""
+        sizes = [self._frame(index, side) for index in range(len(self.dataset.records))]
+        if self.batching.group_method != "bucket":  # any images may share a batch
+            return ascending([*buckets_for(sizes, MOST_BUCKETS - 1), rounded_hull(sizes)])
+        if side is None:
+            return buckets_for(sizes)
+        return ascending(rounded_hull(sizes[index] for index in rows) for rows in self._lists)
 
     @cached_property
     def most_boxes(self) -> int:

@@ -148,6 +148,28 @@ def test_batches_of_a_bucket_never_mix_shapes(tmp_path):
             assert len({made.bucket_of(index) for index in group}) == 1
 
 
+@pytest.mark.parametrize("group_method", ["none", "random", "ratio", "bucket"])
+@pytest.mark.parametrize("multi_scale", [(), (64, 96, 160, 224)])
+def test_each_scale_has_at_most_4_shapes_of_batches_that_hold_their_images(
+    tmp_path, group_method, multi_scale
+):
+    sizes = np.random.default_rng(0).integers(20, 300, (24, 2)).tolist()
+    sizing = Sizing(128, 256, multi_scale=multi_scale)
+    dataset = write(tmp_path, map(tuple, sizes))
+    made = loader(dataset, sizing, batch_size=3, group_method=group_method)
+    shapes = {}
+    for step in range(2 * len(made)):
+        epoch, index = divmod(step, len(made))
+        side = made.side_of(epoch, index)
+        height, width = made.batch_at(step)[0].shape[1:3]
+        shapes.setdefault(side, set()).add((height, width))
+        for image in made.groups_of(epoch)[index]:
+            frame = sizing.fit(dataset.records[image].size, side).frame
+            assert frame[0] <= width
+            assert frame[1] <= height
+    assert all(len(found) <= 4 for found in shapes.values())
+
+
 def test_images_whose_size_is_unknown_are_refused():
     with pytest.raises(ValueError, match=r"a\.png.*checked"):
         loader(Dataset([make_record("a.png", 0)], ["cat"], [1]))
