@@ -21,6 +21,7 @@ from ..preprocessing.best_recall import Recalls, best_recalls
 from ..preprocessing.dataset import Dataset, checked, fingerprints, with_classes
 from ..preprocessing.readers.recognise import kind_of
 from ..preprocessing.source import DataSource, OpenData, TrainingData
+from ..utils.compilation import keep_compiled
 from ..utils.gpu import scope, setup_gpu
 from ..utils.outputs import check_outputs, recorded_inputs, write_text
 from ..utils.text import counted
@@ -188,6 +189,7 @@ def prepare(config: TrainConfig, given: Collection[str]) -> tuple[TrainConfig, S
             "tensorboard_dir needs TensorBoard: pip install 'keras-retinanet[tensorboard]'."
         )
     check_choices(config)
+    keep_compiled()
     with scope(config.multi_gpu):
         start = load_start(config)
     config, ignored = settle(config, given, start)
