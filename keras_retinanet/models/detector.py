@@ -183,6 +183,10 @@ class RetinaNet(keras.Model):
             values = [0.0] * len(self.outputs)  # only the number of values matters
             self._compile_loss.build(values, values)  # otherwise TensorFlow traces a step twice
 
+    def recompile(self, optimizer: Any, **kwargs: Any) -> None:
+        """Compile a compiled model with another optimizer, and its losses and sampler."""
+        self.compile(optimizer, dict(self._closures), self._criterion.sampler, **kwargs)
+
     def get_compile_config(self) -> dict:
         """Return optimizer, losses and sampler, or {} if one of them is a user's function."""
         if not self._closures:

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from ..errors import InputError
 from ..utils.text import listed
-from .progress import first_step
+from .progress import first_step, sync_state
 
 SECONDS = 1.0  # between two readings
+COPYING = 0.01  # the share of time that copies of the weights may take
 
 
 class Diverged(InputError):
@@ -21,13 +24,25 @@ class Diverged(InputError):
 
     Attributes:
         peak: the peak learning rate of the training.
-        record: the batch: its epoch, number, images, learning rate and losses.
+        record: the batch: its epoch, number, images and learning rate, and the means of the losses
+            from the beginning of the epoch until then.
+        step: the batch, counted over all epochs.
+        weights: finite ones from before the batch; None if there are none.
     """
 
-    def __init__(self, sentence: str, peak: float, record: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        sentence: str,
+        peak: float,
+        record: dict[str, Any],
+        step: int,
+        weights: list[np.ndarray] | None,
+    ) -> None:
         super().__init__(sentence)
         self.peak = peak
         self.record = record
+        self.step = step
+        self.weights = weights
 
 
 class StopAtDivergence(keras.callbacks.Callback):
@@ -36,7 +51,8 @@ class StopAtDivergence(keras.callbacks.Callback):
     A reading waits until the device has done its batches, so most batches are not read. No
     divergence is missed: a loss in the logs is the mean of the epoch so far, which stays NaN or
     infinite, and the last batch of an epoch is read. The losses of the batches since the last
-    reading are kept, so the batch that is named is the first.
+    reading are kept, so the batch that is named is the first. With snapshots, a copy of the weights
+    is kept from a reading that found them finite, to search for the layer that went first.
 
     Args:
         images_of: returns the paths of the images of a step, counted over all epochs.
@@ -62,6 +78,9 @@ class StopAtDivergence(keras.callbacks.Callback):
         self.latest: dict[str, float] = {}
         self.just_read = False
         self.took = 0.0
+        self.weights: list[np.ndarray] | None = None
+        self.batch_of_weights: str | None = None
+        self.began, self.copying = time.monotonic(), 0.0  # a time, and the seconds spent on copies
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.epoch, self.first = epoch, first_step(self.model, epoch, self.steps)
@@ -85,11 +104,26 @@ class StopAtDivergence(keras.callbacks.Callback):
                 losses = read(logs)
                 if not math.isfinite(losses["loss"]):
                     raise self.diverged(step, losses)
+        self.keep_weights(self.unread[-1][0])
         self.unread.clear()
+
+    def keep_weights(self, step: int) -> None:
+        """Copy the weights if they are finite, unless copies take more than their share of time."""
+        now = time.monotonic()
+        if self.snapshot is None or self.copying > COPYING * (now - self.began):
+            return
+        sync_state(self.model)
+        weights = [np.array(ops.convert_to_numpy(each.value)) for each in self.model.weights]
+        if all(np.isfinite(each).all() for each in weights):
+            self.weights = weights
+            self.batch_of_weights = f"batch {step + 1} of epoch {self.epoch + 1}"
+        self.copying += time.monotonic() - now
 
     def diverged(self, step: int, losses: dict[str, float]) -> Diverged:
         """Return the error that names the images of a batch."""
-        images = self.images_of(self.epoch * self.steps + step)
+        total = self.epoch * self.steps + step
+        images = self.images_of(total)
+        sync_state(self.model)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         progress = self.model.progress
         saved = progress.get("epoch") or progress.get("step")
@@ -102,6 +136,7 @@ class StopAtDivergence(keras.callbacks.Callback):
             "images": images,
             "learning_rate": rate,
             "losses": {name: str(value) for name, value in losses.items()},
+            "weights_after": self.batch_of_weights,
         }
         return Diverged(
             f"The loss is {losses['loss']} since batch {step + 1} of epoch {self.epoch + 1}, with "
@@ -109,6 +144,8 @@ class StopAtDivergence(keras.callbacks.Callback):
             f"check these images and their boxes.{kept}",
             progress.get("peak_rate", rate),
             record,
+            total,
+            self.weights,
         )
 
 

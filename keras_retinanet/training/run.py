@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from ..preprocessing.readers.recognise import kind_of
 from ..preprocessing.source import DataSource, OpenData, TrainingData
 from ..utils.compilation import keep_compiled
 from ..utils.gpu import scope, setup_gpu
-from ..utils.outputs import check_outputs, recorded_inputs, write_text
+from ..utils.outputs import check_outputs, recorded_inputs
 from ..utils.text import counted
 from .arguments import (
     Arguments,
@@ -35,6 +34,7 @@ from .arguments import (
     write_arguments,
 )
 from .averaging import swap_averages
+from .black_box import divergence_recorded
 from .building import build_model, create_loaders, fitted_anchors, usual_anchors
 from .callbacks import create_callbacks
 from .config import BACKBONE, TrainConfig
@@ -242,7 +242,6 @@ def fit_with_retries(
         try:
             return fit(config, start, train, val, folder)
         except Diverged as error:
-            write_text(folder.divergence, json.dumps(error.record, indent=2) + "\n")
             rate = error.peak / 2
             print(f"{error} Going back to the last snapshot, at half the rate: lr {rate:.3g}.")
         arguments = replace(arguments, config=replace(arguments.config, lr=rate, lr_find=False))
@@ -284,7 +283,8 @@ def fit(
         within = f" and {done} of {steps} batches" if done else ""
         print(f"resuming {config.snapshot} after epoch {first} of {config.epochs}{within}")
     restore_seeds(model)
-    with stopping() if folder else contextlib.nullcontext() as stop:
+    stopped = stopping() if folder else contextlib.nullcontext()
+    with stopped as stop, divergence_recorded(folder, model, training):
         callbacks = create_callbacks(config, model, val, folder, steps, stop, training)
         for phase in phases:
             until = min(phase.until or config.epochs, config.epochs)

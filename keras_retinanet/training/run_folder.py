@@ -32,6 +32,7 @@ class RunFolder:
         table: the same figures as CSV.
         log: everything that the run printed.
         divergence: JSON of the batch at which the loss stopped being a number.
+        diverged_batch: this batch as NumPy arrays.
     """
 
     path: str
@@ -63,6 +64,10 @@ class RunFolder:
     @property
     def divergence(self) -> str:
         return os.path.join(self.path, "divergence.json")
+
+    @property
+    def diverged_batch(self) -> str:
+        return os.path.join(self.path, "divergence.npz")
 
     @property
     def log(self) -> str:

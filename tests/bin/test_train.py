@@ -18,8 +18,9 @@ from keras_retinanet import assigners, choices, coders, losses, presets
 from keras_retinanet.bin import detect, evaluate, train
 from keras_retinanet.errors import InputError
 from keras_retinanet.models.loading import load_retinanet
-from keras_retinanet.preprocessing import source
+from keras_retinanet.preprocessing import loader, source
 from keras_retinanet.training import lr_find
+from keras_retinanet.training import run as running
 from keras_retinanet.training.callbacks import Evaluation
 from keras_retinanet.training.divergence import StopAtDivergence
 from keras_retinanet.training.run_folder import RunFolder, locked
@@ -115,7 +116,45 @@ def test_a_training_that_diverges_goes_back_to_its_snapshot_at_half_the_rate(
     assert (model.progress["epoch"], model.progress["peak_rate"]) == (2, 0.001)
     record = json.loads((folder / "divergence.json").read_text())
     assert (record["epoch"], record["batch"], len(record["images"])) == (2, 1, 3)
+    batch = np.load(folder / "divergence.npz")
+    assert batch["names"].tolist() == record["images"]
+    assert batch["images"].shape[0] == batch["boxes"].shape[0] == 3
+    assert record["weights_after"] is None  # no reading was finite
     assert json.loads((folder / "arguments.json").read_text())["config"]["lr"] == 0.001
+
+
+@pytest.mark.parametrize("fault", ["rate", "label"])
+def test_the_layer_that_went_first_is_written(refuse_training, data, monkeypatch, tmp_path, fault):
+    monkeypatch.setattr(running, "RETRIES", 0)
+    options = ["--epochs=1", "--steps=2", "--augmentation=none", *data]
+    if fault == "rate":
+        options = ["--lr=9e5", *options]
+    else:
+        monkeypatch.setattr(loader.Loader, "batch_at", with_corrupt_boxes(loader.Loader.batch_at))
+    message = refuse_training(*options)
+    record = json.loads((tmp_path / "snapshots" / "divergence.json").read_text())
+    batch = np.load(tmp_path / "snapshots" / "divergence.npz")
+    assert batch["names"].tolist() == record["images"]
+    assert all(name in message for name in record["images"])
+    if fault == "rate":
+        assert (record["batch"], record["weights_after"]) == (2, "batch 1 of epoch 1")
+        assert record["layer"] or record["gradient"]
+    else:
+        assert np.isnan(batch["boxes"]).any()
+        assert (record["batch"], record["layer"]) == (2, None)
+        assert "regression" in record["gradient"]
+
+
+def with_corrupt_boxes(make):
+    """Batches of which every second one has boxes that are no numbers."""
+
+    def batch_at(self, step):
+        images, targets = make(self, step)
+        if step % 2:
+            targets["boxes"][0] = np.nan
+        return images, targets
+
+    return batch_at
 
 
 def test_a_training_that_keeps_diverging_gives_up(refuse_training, data, monkeypatch):
