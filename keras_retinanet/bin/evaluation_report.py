@@ -103,14 +103,16 @@ def described(path: str, dataset: Dataset) -> str:
 
 
 def best_recall(detector: Detector, dataset: Dataset) -> float | None:
-    """Return the share of objects that an anchor reaches; None for a model of unknown anchors."""
+    """Return the share of objects that an anchor is matched with, if the model says how."""
     from ..models import RetinaNet
-    from ..preprocessing.best_recall import objects_of
+    from ..preprocessing.best_recall import best_recalls, of_all_classes
+    from ..preprocessing.collate import Anchoring
     from ..preprocessing.examples import Sizing
 
     model, inputs = detector.model, detector.inputs
     if not isinstance(model, RetinaNet) or detector.several:
         return None
-    objects = objects_of(dataset, Sizing(inputs.min_side, inputs.max_side, inputs.resize))
-    reached = objects.reached(model.anchor_params, model.pyramid_levels)
-    return float(reached.mean()) if len(reached) else None
+    sizing = Sizing(inputs.min_side, inputs.max_side, inputs.resize)
+    assigner = model.progress.get("assigner", "iou")
+    anchoring = Anchoring(model.anchor_params, model.pyramid_levels, assigner)
+    return of_all_classes(best_recalls(dataset, sizing, anchoring))

@@ -57,18 +57,25 @@ def objects_of(dataset: Dataset, sizing: Sizing) -> Objects:
     )
 
 
-def best_recalls(
-    dataset: Dataset, sizing: Sizing, anchoring: Anchoring, overlap: float = OVERLAP
-) -> Recalls:
-    """Return {class name: (number of boxes, share that an anchor reaches at IoU `overlap`)}.
+def best_recalls(dataset: Dataset, sizing: Sizing, anchoring: Anchoring) -> Recalls:
+    """Return {class name: (number of boxes, share that an anchor is matched with)}.
 
-    Ignored boxes do not count; the share is None for a class without boxes.
+    Ignored boxes do not count. The share is None for a class without boxes, and for all classes if
+    the assigner has no `least_overlap`, such as ATSS, which finds anchors for every box.
     """
     objects = objects_of(dataset, sizing)
-    hit = objects.reached(anchoring.params, anchoring.levels, overlap)  # (M,)
+    overlap = anchoring.least_overlap
+    hit = objects.reached(anchoring.params, anchoring.levels, overlap or 1)  # (M,)
     counts = np.bincount(objects.labels, minlength=dataset.num_classes).tolist()
     reached = np.bincount(objects.labels[hit], minlength=dataset.num_classes).tolist()
     return {
-        name: (count, found / count if count else None)
+        name: (count, found / count if count and overlap is not None else None)
         for name, count, found in zip(dataset.class_names, counts, reached, strict=True)
     }
+
+
+def of_all_classes(recalls: Recalls) -> float | None:
+    """Return the share of the boxes of all classes that an anchor is matched with, if known."""
+    known = [(count, share) for count, share in recalls.values() if share is not None]
+    boxes = sum(count for count, _ in known)
+    return sum(count * share for count, share in known) / boxes if boxes else None

@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 
 from keras_retinanet import assigners
+from keras_retinanet.choices import ASSIGNERS, lookup
 from keras_retinanet.preprocessing.buckets import Size
 from keras_retinanet.utils.anchors import AnchorParameters, Grid, grid, guess_shapes
 
+OVERLAP = 0.5  # the default of `assigners.iou`
 MOST_SHAPES = 16  # shapes whose anchors are cached: 4 padding buckets at each of a few scales
 
 
@@ -33,6 +35,14 @@ class Anchoring:
     @cached_property
     def assign(self) -> assigners.Assigner:
         return assigners.get(self.assigner)
+
+    @property
+    def least_overlap(self) -> float | None:
+        """The IoU from which on an anchor is matched with a box; None for a rule without one."""
+        rule, arguments = lookup(ASSIGNERS, self.assigner, "assigner")
+        if rule is not assigners.iou.assign or arguments.get("best_anchor"):
+            return None
+        return arguments.get("positive_overlap", OVERLAP)
 
     def grid(self, shape: Sequence[int]) -> Grid:
         """Return the anchors of a batch of `shape` (H, W, ...), cached for the next call."""

@@ -71,7 +71,7 @@ def missed_classes(recalls: Recalls) -> str | None:
     if not missed:
         return None
     return (
-        f"The anchors reach only {listed(missed)} at IoU 0.5, and boxes without an anchor are "
+        f"The anchors reach only {listed(missed)}, and boxes without an anchor are "
         "learned poorly; pass fit_anchors, or larger image sides."
     )
 

@@ -16,7 +16,7 @@ from ..doctor.findings import sentence
 from ..errors import InputError
 from ..models import RetinaNet
 from ..models.precision import set_precision
-from ..preprocessing.best_recall import Recalls, best_recalls
+from ..preprocessing.best_recall import Recalls, best_recalls, of_all_classes
 from ..preprocessing.dataset import Dataset, checked, fingerprints, with_classes
 from ..preprocessing.readers.recognise import kind_of
 from ..preprocessing.source import DataSource, OpenData, TrainingData
@@ -324,8 +324,8 @@ def describe(train: Dataset, val: Dataset | None, recalls: Recalls) -> None:
     held_out = f", {len(val.records)} to evaluate on" if val else ""
     print(f"{len(train.records)} images to train on{held_out}")
     boxes = sum(count for count, _ in recalls.values())
-    reached = sum(count * share for count, share in recalls.values() if count)
-    share = f", {reached / boxes:.1%} reached by an anchor at IoU 0.5" if boxes else ""
+    reached = of_all_classes(recalls)
+    share = "" if reached is None else f", {reached:.1%} reached by an anchor"
     print(f"{counted(boxes, 'box')} of {counted(len(recalls), 'class')}{share}")
     if missed := missed_classes(recalls):
         print(f"data, warning: {missed}")

@@ -1,8 +1,16 @@
 """The share of boxes that an anchor reaches, by hand."""
 
-import numpy as np
+import dataclasses
 
-from keras_retinanet.preprocessing.best_recall import SIZES, best_recalls, objects_of
+import numpy as np
+import pytest
+
+from keras_retinanet.preprocessing.best_recall import (
+    SIZES,
+    best_recalls,
+    objects_of,
+    of_all_classes,
+)
 from keras_retinanet.preprocessing.collate import Anchoring
 from keras_retinanet.preprocessing.dataset import Dataset, make_record
 from keras_retinanet.preprocessing.examples import Sizing
@@ -12,7 +20,7 @@ SQUARES = Anchoring(AnchorParameters(sizes=(32,), strides=(32,), ratios=(1,), sc
 AS_IT_IS = Sizing(None)
 
 
-def recalls(*images, size=(96, 64), sizing=AS_IT_IS, overlap=0.5):
+def recalls(*images, size=(96, 64), sizing=AS_IT_IS, overlap=0.5, assigner=None):
     """Of images of `size`, each a list of (label, box); anchors are the squares of a grid."""
     records = [
         make_record(
@@ -25,7 +33,9 @@ def recalls(*images, size=(96, 64), sizing=AS_IT_IS, overlap=0.5):
         )
         for i, rows in enumerate(images)
     ]
-    return best_recalls(Dataset(records, ["cat", "dog"], [1, 2]), sizing, SQUARES, overlap)
+    rule = {"name": "iou", "positive_overlap": overlap}
+    anchoring = dataclasses.replace(SQUARES, assigner=assigner or rule)
+    return best_recalls(Dataset(records, ["cat", "dog"], [1, 2]), sizing, anchoring)
 
 
 def test_boxes_that_an_anchor_reaches_count():
@@ -36,6 +46,19 @@ def test_boxes_that_an_anchor_reaches_count():
         (0, (4, 4, 8, 8)),  # 16 of 1024
     ]
     assert recalls(cats, [(1, (0, 0, 31, 32))], []) == {"cat": (4, 0.5), "dog": (1, 1.0)}
+
+
+@pytest.mark.parametrize("assigner", ["atss", {"name": "iou", "best_anchor": True}])
+def test_rules_without_a_least_overlap_have_no_share(assigner):
+    rows = [(0, (0, 0, 32, 32)), (0, (4, 4, 8, 8))]
+    assert recalls(rows, assigner=assigner) == {"cat": (2, None), "dog": (0, None)}
+    assert recalls(rows, assigner="iou") == {"cat": (2, 0.5), "dog": (0, None)}
+
+
+def test_the_share_of_all_classes_counts_boxes():
+    assert of_all_classes({"a": (3, 1.0), "b": (1, 0.0), "c": (0, None)}) == 0.75
+    assert of_all_classes({"a": (3, None), "b": (0, None)}) is None
+    assert of_all_classes({}) is None
 
 
 def test_a_class_without_boxes_has_no_share():
