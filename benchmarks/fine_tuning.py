@@ -11,17 +11,15 @@ scratch AP50 is 0.258 at best in 1800 steps. docs/fine_tuning.md has the whole t
 """
 
 import argparse
-import re
-import subprocess
-import sys
+import json
 from pathlib import Path
 
 from commands import run
 
 SIZES = "--image-min-side 256 --image-max-side 320 --batch-size 4 --box-loss giou"
 MODEL = "--backbone mobilenet224_0.25 --feature-size 64 --head-depth 2"
+STEPS = 75  # in an epoch: the batches of 296 images
 LEVELS = {"AP50": (0.2, 0.3, 0.5), "AP": (0.3, 0.4)}  # whose steps are counted
-EPOCH = re.compile(r"AP ([\d.]+)  AP50 ([\d.]+)")
 
 
 def main():
@@ -49,45 +47,35 @@ def main():
         "a detector of blood cells": ["--weights", detector],
     }
     columns = [f"steps to {name} {value}" for name, values in LEVELS.items() for value in values]
-    rows = [["start", *columns, "best AP", "best AP50"]]
+    rows = [["start", *columns, *(f"best {name}" for name in LEVELS)]]
     for number, (start, options) in enumerate(starts.items()):
-        log = args.output / f"start_{number}_seed_{args.seed}.log"
-        rows.append([start, *cells(*learn(args, options, log))])
+        rows.append([start, *cells(learn(args, options, f"start_{number}_seed_{args.seed}"))])
     rows.insert(1, ["---"] * len(rows[0]))
     print("\n".join(f"| {' | '.join(row)} |" for row in rows))
 
 
-def learn(args, options, log):
-    """Train unless the log exists; return the steps of an epoch and {figure: [one per epoch]}."""
-    if not log.exists():
-        command = [
-            sys.executable, "-m", "keras_retinanet.bin.train", *options, *SIZES.split(),
-            "--epochs", args.epochs, "--seed", args.seed, "--no-snapshots",
+def learn(args, options, name):
+    """Train unless it is done, and return {figure: [one per epoch]}."""
+    figures = args.output / name / "metrics.jsonl"
+    if not figures.exists():
+        run(
+            "train", *options, *SIZES.split(), "--epochs", args.epochs, "--steps", STEPS,
+            "--seed", args.seed, "--snapshot-path", args.output, "--run", name,
             "csv", args.cards / "train_labels.csv",
             "--val-annotations", args.cards / "test_labels.csv",
-        ]  # fmt: skip
-        print("$", *command[1:], flush=True)
-        unfinished = log.with_suffix(".unfinished")
-        with unfinished.open("w") as file:
-            subprocess.run([str(word) for word in command], stdout=file, check=True)
-        unfinished.rename(log)
-    text = log.read_text()
-    figures = zip(*EPOCH.findall(text), strict=True)
-    steps = int(re.search(r"Epoch 1/.*?\b1/(\d+)", text, re.DOTALL)[1])
-    return steps, {
-        name: [float(value) for value in values]
-        for name, values in zip(("AP", "AP50"), figures, strict=True)
-    }
+        )  # fmt: skip
+    rows = [json.loads(line) for line in figures.read_text().splitlines()]
+    return {figure: [row[figure] for row in rows] for figure in LEVELS}
 
 
-def cells(steps, figures):
+def cells(figures):
     """Return the cells of a row: the steps to each level, and the best figures."""
     row = []
     for name, values in LEVELS.items():
         for value in values:
             epochs = [epoch for epoch, got in enumerate(figures[name], start=1) if got >= value]
-            row.append(str(epochs[0] * steps) if epochs else "-")
-    return [*row, *(f"{max(figures[name]):.3f}" for name in ("AP", "AP50"))]
+            row.append(str(epochs[0] * STEPS) if epochs else "-")
+    return [*row, *(f"{max(figures[name]):.3f}" for name in LEVELS)]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ in the end: weights and their averages, optimizer, and the lines of metrics.json
 
 import argparse
 import random
+import re
 import shlex
 import signal
 import subprocess
@@ -46,7 +47,7 @@ def train(args: argparse.Namespace, data: Path, folder: Path, seconds: float | N
         begin = file.tell()
         process = subprocess.Popen(words, stdout=file, stderr=file)
     while process.poll() is None and seconds is not None:
-        if b"Epoch " in log.read_bytes()[begin:]:
+        if re.search(rb"epoch +loss", log.read_bytes()[begin:]):
             time.sleep(seconds)
             process.send_signal(signal.Signals[f"SIG{args.signal}"])
             break
