@@ -40,7 +40,7 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
         "--resume",
         metavar="RUN",
         help="go on with the training in this folder, with its arguments and data set; only "
-        "epochs, workers, GPUs and the minutes between saves may be given beside it",
+        "epochs, workers, devices and the minutes between saves may be given beside it",
     )
     resuming = any(word == "--resume" or word.startswith("--resume=") for word in args)
     parsed = vars(parse_alone(parser, args) if resuming else parse_with_data(parser, args, "train"))

@@ -32,7 +32,7 @@ class KerasEngine(Engine):
         self.info = ModelInfo.of(model) if isinstance(model, RetinaNet) else None
 
     def __call__(self, images: np.ndarray) -> Outputs:
-        boxes, scores, labels = self.model.predict_on_batch(images)[:3]
+        boxes, scores, labels = self.model.predict_on_batch(divided(images))[:3]
         return np.asarray(boxes), np.asarray(scores), np.asarray(labels)
 
 
@@ -49,6 +49,15 @@ class CandidatesEngine(Engine):
     def __call__(self, images: np.ndarray) -> Outputs:
         boxes, scores, labels = self.graph.predict_on_batch(images)
         return np.asarray(boxes), np.asarray(scores), np.asarray(labels)
+
+
+def divided(images: np.ndarray) -> Any:
+    """Divide a batch over the devices of Keras's current distribution, where their number fits."""
+    distribution = keras.distribution.distribution()
+    if distribution is None or len(images) % distribution.num_model_replicas:
+        return images
+    layout = distribution.get_data_layout(images.shape)
+    return keras.distribution.distribute_tensor(images, layout)
 
 
 def load(path: StrPath, settings: Settings) -> Engine:

@@ -16,7 +16,6 @@ from ..models import RetinaNet
 from ..parts import PostProcess
 from ..preprocessing.dataset import Dataset
 from ..preprocessing.loader import Loader
-from ..utils.gpu import scope
 from .averaging import averaged
 from .config import TrainConfig
 from .console import OF_CLASS, Console, Live
@@ -126,14 +125,13 @@ def create_callbacks(
     if judged:
 
         def make_detector() -> Detector:
-            with scope(config.multi_gpu):
-                return Detector(
-                    model,
-                    class_names=val.class_names,
-                    score_threshold=PostProcess.score_threshold,
-                    batch_size=config.batch_size or 1,
-                    no_resize=config.no_resize,
-                )
+            return Detector(
+                model,
+                class_names=val.class_names,
+                score_threshold=PostProcess.score_threshold,
+                batch_size=config.batch_size or 1,
+                no_resize=config.no_resize,
+            )
 
         how = config.weighted_average, config.strict, config.evaluate_every, config.epochs, live
         callbacks.append(Evaluation(make_detector, val, *how))

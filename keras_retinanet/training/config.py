@@ -315,7 +315,14 @@ class TrainConfig:
         0.1, "factor of --reduce-lr-patience", float, within="between 0 and 1"
     )
     gpu: str | None = fit(None, "GPUs to use, such as 0 or 0,1, or cpu")
-    multi_gpu: int = fit(0, "train on this many GPUs (TensorFlow)", int, within="from 0 to 256")
+    devices: int = fit(
+        0,
+        "train on the first N devices of this machine, which share each batch (one)",
+        int,
+        within="from 0 to 256",
+        metavar="N",
+        aliases=("--multi-gpu",),
+    )
     multi_gpu_force: bool = fit(False, "accepted for old scripts", bool, hidden=True)
 
     evaluate_every: int = result(

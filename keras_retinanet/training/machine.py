@@ -22,14 +22,15 @@ def suited(config: TrainConfig, train: Dataset) -> TrainConfig:
     """Return a config with a batch size and workers, and print those that were chosen.
 
     The batch is the largest power of 2, up to `LARGEST_BATCH`, whose training step takes at most
-    half of the memory and that leaves an epoch `LEAST_BATCHES` batches.
+    half of the memory and that leaves an epoch `LEAST_BATCHES` batches, times the devices.
     """
     chosen = {}
     if config.batch_size is None:
         memory, of = memory_bytes()
         most = memory / 2 / (BYTES_PER_PIXEL * largest_pixels(config, train))
-        most = min(most, len(train.records) / LEAST_BATCHES, LARGEST_BATCH)
-        chosen["batch_size"] = 2 ** int(max(1, most)).bit_length() // 2
+        devices = config.devices or 1
+        most = min(most, len(train.records) / LEAST_BATCHES / devices, LARGEST_BATCH)
+        chosen["batch_size"] = 2 ** int(max(1, most)).bit_length() // 2 * devices
         print(f"batch size {chosen['batch_size']}, chosen for {memory / 1e9:.0f} GB of {of} memory")
     if config.workers is None:
         chosen["workers"] = max(1, min(usable_threads() // 2, MOST_WORKERS))

@@ -21,7 +21,7 @@ from ..preprocessing.dataset import Dataset, checked, fingerprints, with_classes
 from ..preprocessing.readers.recognise import kind_of
 from ..preprocessing.source import DataSource, OpenData, TrainingData
 from ..utils.compilation import keep_compiled
-from ..utils.gpu import scope, setup_gpu
+from ..utils.gpu import setup_gpu
 from ..utils.outputs import check_outputs, recorded_inputs
 from ..utils.text import counted
 from .arguments import (
@@ -38,6 +38,7 @@ from .black_box import divergence_recorded
 from .building import build_model, create_loaders, fitted_anchors, usual_anchors
 from .callbacks import create_callbacks
 from .config import BACKBONE, TrainConfig
+from .devices import check_batch, scope
 from .divergence import Diverged
 from .epochs import fit_epochs
 from .lr_find import find_rate
@@ -54,7 +55,7 @@ from .stopping import stopping
 Datasets = tuple[Dataset, Dataset | None]  # to train on, to evaluate on
 RETRIES = 3  # at half the rate each, when the loss diverges
 MAY_CHANGE = (
-    *("epochs", "workers", "max_queue_size", "gpu", "multi_gpu", "save_minutes", "time_budget"),
+    *("epochs", "workers", "max_queue_size", "gpu", "devices", "save_minutes", "time_budget"),
 )
 
 
@@ -137,7 +138,7 @@ def run(config: TrainConfig, given: Collection[str], data: TrainingData | OpenDa
     config = suited(config, train)
     check_writing(config, folder, files)
     arguments = Arguments(data.described(), fingerprints(train, val), config, sorted(given))
-    with recording(folder, arguments):
+    with recording(folder, arguments), scope(config.devices):
         fitted = fit_with_retries(arguments, config, start, train, val, folder)
     return Trained(*fitted, data, train, val)
 
@@ -175,7 +176,7 @@ def resume_run(path: str, options: Mapping[str, object]) -> Trained:
         return Trained(start.model, folder.snapshots(), data)
     train, val = check_datasets(config, *data.read(config.wants_val))
     check_unchanged(held.fingerprints, fingerprints(train, val), folder)
-    with recording(folder, held):
+    with recording(folder, held), scope(config.devices):
         fitted = fit_with_retries(held, config, start, train, val, folder)
     return Trained(*fitted, data, train, val)
 
@@ -189,8 +190,9 @@ def prepare(config: TrainConfig, given: Collection[str]) -> tuple[TrainConfig, S
             "tensorboard_dir needs TensorBoard: pip install 'keras-retinanet[tensorboard]'."
         )
     check_choices(config)
+    check_batch(config.batch_size, config.devices)
     keep_compiled()
-    with scope(config.multi_gpu):
+    with scope(config.devices):
         start = load_start(config)
     config, ignored = settle(config, given, start)
     check_heads(config, start)
@@ -256,22 +258,21 @@ def fit(
 ) -> tuple[RetinaNet, list[str]]:
     """Build the model, train it on checked data sets, and return it and its snapshots."""
     keras.utils.set_random_seed(config.seed)
-    with scope(config.multi_gpu):
-        choose_anchors = fitted_anchors if config.fit_anchors else usual_anchors
-        anchors = choose_anchors(config, start, train)
-        model = build_model(config, start, train.class_names, anchors)
-        if start.kind != "snapshot":
-            set_precision(model, config.precision)
-        training, validation = create_loaders(config, train, val, model)
-        steps = config.steps or len(training)
-        first = first_epoch(config, model)
-        phases = phases_of(config, model, train)
-        if config.lr_find and "peak_rate" not in model.progress:
-            rate = find_rate(model, training, phases[0], config)
-            model.progress = {**model.progress, "peak_rate": rate}
-            keras.utils.set_random_seed(config.seed)
-        optimizer = make_optimizer(config, model, steps, first)
-        model.progress = {**model.progress, "stages": [vars(phase) for phase in phases]}
+    choose_anchors = fitted_anchors if config.fit_anchors else usual_anchors
+    anchors = choose_anchors(config, start, train)
+    model = build_model(config, start, train.class_names, anchors)
+    if start.kind != "snapshot":
+        set_precision(model, config.precision)
+    training, validation = create_loaders(config, train, val, model)
+    steps = config.steps or len(training)
+    first = first_epoch(config, model)
+    phases = phases_of(config, model, train)
+    if config.lr_find and "peak_rate" not in model.progress:
+        rate = find_rate(model, training, phases[0], config)
+        model.progress = {**model.progress, "peak_rate": rate}
+        keras.utils.set_random_seed(config.seed)
+    optimizer = make_optimizer(config, model, steps, first)
+    model.progress = {**model.progress, "stages": [vars(phase) for phase in phases]}
     recalls = best_recalls(train, training.sizing, training.anchoring)
     describe(train, val, recalls)
     if config.preflight:
@@ -290,10 +291,9 @@ def fit(
             until = min(phase.until or config.epochs, config.epochs)
             if first >= until:
                 continue
-            with scope(config.multi_gpu):
-                phase.compile(model, optimizer, config.jit)
-                if not model.optimizer.built:  # else TensorFlow traces twice
-                    model.optimizer.build(model.trainable_variables)
+            phase.compile(model, optimizer, config.jit)
+            if not model.optimizer.built:  # else TensorFlow traces twice
+                model.optimizer.build(model.trainable_variables)
             fit_epochs(config, model, training, validation, range(first, until), steps, callbacks)
             first = until
             if model.stop_training:

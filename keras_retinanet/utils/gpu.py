@@ -1,15 +1,11 @@
-"""Choose the GPUs of this process, and train on several of them."""
+"""Choose the GPUs of this process."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import os
 import sys
 import warnings
-from contextlib import AbstractContextManager
 from types import ModuleType
-from typing import Any
 
 from keras_retinanet.errors import InputError
 
@@ -51,30 +47,3 @@ def restrict_tensorflow(tensorflow: ModuleType, wanted: list[int]) -> None:
             tensorflow.config.experimental.set_memory_growth(gpus[index], True)
     except RuntimeError as error:  # TensorFlow has started its devices
         raise InputError(f"Choose GPUs before TensorFlow uses one. {error}") from error
-
-
-def scope(num_gpus: int = 0) -> AbstractContextManager:
-    """Return a context that places variables on `num_gpus` GPUs; it does nothing for 0 or 1."""
-    return contextlib.nullcontext() if num_gpus < 2 else strategy(num_gpus).scope()
-
-
-@functools.cache  # a model made in one scope is trained in another
-def strategy(num_gpus: int) -> Any:
-    """Return the strategy that trains on `num_gpus` GPUs of this machine.
-
-    Raises:
-        InputError: for another backend than TensorFlow, or fewer GPUs.
-    """
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise InputError(
-            f"Training on {num_gpus} GPUs needs KERAS_BACKEND=tensorflow, "
-            f"not {keras.backend.backend()}."
-        )
-    import tensorflow as tf
-
-    found = tf.config.list_logical_devices("GPU")
-    if len(found) < num_gpus:
-        raise InputError(f"Cannot train on {num_gpus} GPUs: TensorFlow finds {len(found)}.")
-    return tf.distribute.MirroredStrategy([device.name for device in found[:num_gpus]])

@@ -609,7 +609,8 @@ def test_one_start_at_a_time(refuse, data):
 def test_more_gpus_than_there_are(refuse_training, data):
     if keras.backend.backend() != "tensorflow":
         pytest.skip("other backends have another message")
-    assert "Cannot train on 64 GPUs" in refuse_training("--multi-gpu", "64", *data)
+    many = "--multi-gpu", "64", "--batch-size", "64"
+    assert "Cannot train on 64 devices" in refuse_training(*many, *data)
     assert "gpu" in refuse_training("--gpu", "first", *data)
 
 

@@ -1,47 +1,19 @@
-import contextlib
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
-from keras_retinanet.errors import InputError
-from keras_retinanet.utils.gpu import scope, strategy
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_one_device_needs_no_strategy(count):
-    assert isinstance(scope(count), contextlib.nullcontext)
-
-
-def test_more_gpus_than_available_are_refused():
-    pytest.importorskip("tensorflow")
-    with pytest.raises(InputError, match="64 GPUs"):
-        scope(64)
-
-
-def test_all_scopes_share_one_strategy(monkeypatch):
-    tensorflow = pytest.importorskip("tensorflow")
-    devices = tensorflow.config.list_logical_devices("CPU") * 2
-    monkeypatch.setattr(tensorflow.config, "list_logical_devices", lambda kind: devices)
-    monkeypatch.setattr(tensorflow.distribute, "MirroredStrategy", lambda names: [*names])
-    assert strategy(2) == ["/device:CPU:0"] * 2
-    assert strategy(2) is strategy(2)
-    strategy.cache_clear()
-
-
 THREE_DEVICES = """
     import tensorflow as tf
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
-    devices = tf.config.list_logical_devices
-    tf.config.list_logical_devices = lambda kind: devices("CPU")  # used as GPUs
 
     import keras
     import numpy as np
 
-    from keras_retinanet.utils.gpu import scope
+    from keras_retinanet.training.devices import scope
     from keras_retinanet.models.norms import with_norm
 
     random = np.random.default_rng(0)
@@ -72,8 +44,6 @@ UNEVEN = """
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    devices = tf.config.list_logical_devices
-    tf.config.list_logical_devices = lambda kind: devices("CPU")  # used as GPUs
 
     import keras
     import numpy as np
@@ -81,7 +51,7 @@ UNEVEN = """
     from keras_retinanet import losses
     from keras_retinanet.models import backbone
     from keras_retinanet.parts import Design, Heads, Pyramid
-    from keras_retinanet.utils.gpu import scope
+    from keras_retinanet.training.devices import scope
 
     random = np.random.default_rng(0)
     images = random.uniform(0, 255, (4, 64, 64, 3)).astype("float32")
