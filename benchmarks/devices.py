@@ -3,9 +3,9 @@
     KERAS_BACKEND=jax python benchmarks/devices.py [--steps 50] [--devices 1 2 4]
 
 The data are synthetic, the model is small and trained with SGD. Each epoch is one step, so that the
-figures of the epochs are the losses of the steps; the last step is followed by an evaluation. Prints
-the largest difference from the first number of devices, and ends with status 1 if a loss differs by
-more than 1e-4 of itself or an AP by more than 1e-4.
+figures of the epochs are the losses of the steps; the last step is followed by an evaluation.
+Prints the largest difference from the first number of devices, and ends with status 1 if a loss
+differs by more than 1e-4 of itself or an AP by more than 1e-4.
 """
 
 import argparse
