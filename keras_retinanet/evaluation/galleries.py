@@ -33,23 +33,23 @@ WORDS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class CaptionedImage:
     """An image with its boxes, a JPEG in a data URL, and a sentence on it."""
 
     data: str
     caption: str
 
 
-def worst_pictures(explanation: Explanation) -> list[Picture]:
+def draw_worst(explanation: Explanation) -> list[CaptionedImage]:
     """Return the images with most errors at the thresholds."""
     tasks = []
     for image, missed, wrong in explanation.worst[:MOST].tolist():
         caption = f"{counted(missed, 'object')} missed, {counted(wrong, 'wrong detection')}"
         tasks.append((image, _layers(explanation, image), (), caption))
-    return _pictures(explanation, tasks)
+    return _captioned(explanation, tasks)
 
 
-def suspect_pictures(explanation: Explanation, suspects: Suspects) -> list[Picture]:
+def draw_suspects(explanation: Explanation, suspects: Suspects) -> list[CaptionedImage]:
     """Return the most suspicious labels or detections, the part of the image around them."""
     found, objects = explanation.matching.found, explanation.matching.objects
     names = explanation.matching.class_names
@@ -68,7 +68,7 @@ def suspect_pictures(explanation: Explanation, suspects: Suspects) -> list[Pictu
         layers = [Layer(objects.box[objects.image == image], GREEN, 1)]
         layers += [Layer(seen, RED, 3), Layer(label, AMBER, 3)]
         tasks.append((int(image), layers, np.concatenate([label, seen]), caption))
-    return _pictures(explanation, tasks)
+    return _captioned(explanation, tasks)
 
 
 def _layers(explanation: Explanation, image: int) -> list[Layer]:
@@ -86,7 +86,7 @@ def _layers(explanation: Explanation, image: int) -> list[Layer]:
     ]
 
 
-def _pictures(explanation: Explanation, tasks: Sequence[tuple]) -> list[Picture]:
+def _captioned(explanation: Explanation, tasks: Sequence[tuple]) -> list[CaptionedImage]:
     """Draw (image, layers, focus, caption) in threads; images that cannot be read are left out."""
     paths = [explanation.dataset.records[image].path for image, *_ in tasks]
 
@@ -96,7 +96,7 @@ def _pictures(explanation: Explanation, tasks: Sequence[tuple]) -> list[Picture]
 
     drawn = in_threads(draw, zip(paths, tasks, strict=True))
     return [
-        Picture(data, f"{caption} ({os.path.basename(path)})")
+        CaptionedImage(data, f"{caption} ({os.path.basename(path)})")
         for path, data, (*_, caption) in zip(paths, drawn, tasks, strict=True)
         if data
     ]

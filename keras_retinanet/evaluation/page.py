@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_retinanet.evaluation.advice import Step
 from keras_retinanet.evaluation.explanation import Explanation
-from keras_retinanet.evaluation.galleries import KEYS, Picture
+from keras_retinanet.evaluation.galleries import KEYS, CaptionedImage
 from keras_retinanet.evaluation.groups import Group
 from keras_retinanet.evaluation.in_words import share, summary
 from keras_retinanet.evaluation.report import figure_lines
@@ -65,14 +65,14 @@ class Contents:
         title: its head.
         steps: what to do next.
         plots: SVG elements with their descriptions.
-        galleries: (heading, explanation, pictures).
+        galleries: (heading, explanation, images).
         circumstances: rows (name, value): how it was measured.
     """
 
     title: str
     steps: Sequence[Step]
     plots: Sequence[tuple[str, str]]
-    galleries: Sequence[tuple[str, str, Sequence[Picture]]]
+    galleries: Sequence[tuple[str, str, Sequence[CaptionedImage]]]
     circumstances: Sequence[tuple[str, str]]
 
 
@@ -233,14 +233,14 @@ def _breakdown(metrics: dict[str, Any]) -> list[str]:
     return ["<h3>Errors</h3>", note, table([["error", "number", "AP50 lost"], *rows])]
 
 
-def _galleries(galleries: Sequence[tuple[str, str, Sequence[Picture]]]) -> list[str]:
+def _galleries(galleries: Sequence[tuple[str, str, Sequence[CaptionedImage]]]) -> list[str]:
     keys = "".join(
         f'<span class="key" style="background:rgb{colour}"></span>{escape(meaning)}'
         for colour, meaning in KEYS.items()
     )
     parts = [f'<p class="soft">Select an image to enlarge it.{keys}</p>']
-    for heading, words, pictures in galleries:
-        figures = "".join(map(_figure, pictures)) or "<p>None.</p>"
+    for heading, words, images in galleries:
+        figures = "".join(map(_figure, images)) or "<p>None.</p>"
         parts.append(f'<h3>{escape(heading)}</h3><p class="soft">{escape(words)}</p>')
         parts.append(f'<div class="images">{figures}</div>')
     return parts
@@ -251,9 +251,9 @@ def _circumstances(rows: Sequence[tuple[str, str]]) -> str:
     return f"<dl>{''.join(lines)}</dl>"
 
 
-def _figure(picture: Picture) -> str:
-    caption = escape(picture.caption)
+def _figure(image: CaptionedImage) -> str:
+    caption = escape(image.caption)
     return (
-        f'<figure><button class="open" type="button"><img src="{picture.data}" alt="{caption}" '
+        f'<figure><button class="open" type="button"><img src="{image.data}" alt="{caption}" '
         f'loading="lazy"></button><figcaption>{caption}</figcaption></figure>'
     )

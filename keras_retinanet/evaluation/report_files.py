@@ -14,7 +14,7 @@ import numpy as np
 from keras_retinanet.evaluation import label_errors
 from keras_retinanet.evaluation.advice import Step
 from keras_retinanet.evaluation.explanation import Explanation
-from keras_retinanet.evaluation.galleries import suspect_pictures, worst_pictures
+from keras_retinanet.evaluation.galleries import draw_suspects, draw_worst
 from keras_retinanet.evaluation.page import Contents, page
 from keras_retinanet.evaluation.plots import NAMES, plots_of, png, svg
 from keras_retinanet.evaluation.report import write_json
@@ -61,12 +61,12 @@ def write_report(
     plots = plots_of(explanation)
     for name, (_, figure) in plots.items():
         write_bytes(place / f"{name}.png", png(figure))
-    pictures = {"worst_images": worst_pictures(explanation)}
+    images = {"worst_images": draw_worst(explanation)}
     for name, suspects in zip(RANKINGS, (explanation.missing, explanation.wrong), strict=True):
         arguments = explanation.dataset, explanation.matching, suspects.first(MOST)
         write_text(place / f"{name}.csv", label_errors.suspects_csv(*arguments))
         write_json(place / f"{name}.json", label_errors.suspects_coco(*arguments), indent=None)
-        pictures[name] = suspect_pictures(explanation, suspects)
+        images[name] = draw_suspects(explanation, suspects)
     write_text(place / "worst_images.csv", worst_csv(explanation))
     write_json(place / "figures.json", figures(explanation))
     contents = Contents(
@@ -74,7 +74,7 @@ def write_report(
         circumstances.steps,
         [(svg(figure, name, text), text) for name, (text, figure) in plots.items()],
         [
-            (heading, f"{words} All: {name}.csv.", pictures[name])
+            (heading, f"{words} All: {name}.csv.", images[name])
             for name, (heading, words) in GALLERIES.items()
         ],
         circumstances.rows,
