@@ -35,10 +35,10 @@ from keras_retinanet.preprocessing.dataset import Dataset, with_classes
 from keras_retinanet.preprocessing.source import open_dataset
 from keras_retinanet.utils.resizing import to_original, within_frame
 from keras_retinanet.utils.text import listed
-from keras_retinanet.utils.threads import prefetch
+from keras_retinanet.utils.threads import prefetch, usable_threads
 from keras_retinanet.views import merged, views_of
 
-READERS = 4  # threads that decode images ahead
+READERS = 4, 16  # the fewest and the most threads that decode images ahead
 WINDOW = 8  # batches that an image may wait for others of its bucket
 
 
@@ -206,7 +206,7 @@ class Detector:
                 return pair[0], error
 
         def readable() -> Iterator[Prepared]:
-            threads = 1 if read else READERS
+            threads = 1 if read else readers()
             for item in prefetch(prepare, enumerate(images), threads, threads + 2 * size):
                 if isinstance(item, Prepared):
                     yield item
@@ -351,6 +351,12 @@ class Detector:
             item.path,
             item.index,
         )
+
+
+def readers() -> int:
+    """Return the number of threads that decode images: all that this process may use, in bounds."""
+    fewest, most = READERS
+    return min(max(fewest, usable_threads()), most)
 
 
 def _keras_engine(model: Any, options: DetectorOptions) -> Engine:

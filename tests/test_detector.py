@@ -276,6 +276,20 @@ def test_detections_do_not_depend_on_the_other_images(data):
     )
 
 
+@pytest.mark.parametrize(("usable", "expected"), [(1, 4), (7, 7), (64, 16)])
+def test_stream_decodes_in_all_usable_threads_within_bounds(data, monkeypatch, usable, expected):
+    asked, prefetch = [], detector.prefetch
+
+    def noted(function, items, workers, ahead):
+        asked.append(workers)
+        return prefetch(function, items, workers, ahead)
+
+    monkeypatch.setattr(detector, "prefetch", noted)
+    monkeypatch.setattr(detector, "usable_threads", lambda: usable)
+    list(perfect(data).stream(record.path for record in data.records))
+    assert asked == [expected]
+
+
 def test_stream_reads_at_most_50_images_ahead(data):
     finder, read = perfect(data, batch_size=2), []
 
