@@ -193,7 +193,7 @@ def sample(tmp_path_factory):
 def tiny(sample):
     """Return options of retinanet-train for a model that trains in seconds; they name no start."""
     options = "--backbone resnet10_0.25 --feature-size 16 --head-depth 1 --norm batch"
-    sides = "--image-min-side 64 --image-max-side 64 --batch-size 3"
+    sides = "--no-report --image-min-side 64 --image-max-side 64 --batch-size 3"
     return [*options.split(), *sides.split(), "--config", str(sample / "anchors.ini")]
 
 

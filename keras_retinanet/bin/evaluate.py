@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -17,11 +18,11 @@ from .analyses import add_analyses, analyse
 from .arguments import add_detector_options, detector_of, number
 from .cli import check_folder, check_output_options, choose_gpu, user_errors
 from .data_options import parse_with_data, source_of
-from .evaluation_report import check_report, report_of_model
 
 if TYPE_CHECKING:
     from ..detections import Detections
     from ..detector import Detector
+    from ..evaluation.advice import Words
     from ..evaluation.thresholds import Rule
     from ..preprocessing.dataset import Dataset
 
@@ -151,7 +152,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.choose_thresholds:
         check_outputs({"--choose-thresholds": [args.model]})
     if args.report:
-        check_report(args.report, [record.path for record in dataset.records])
+        from ..evaluation.model_report import check_report
+
+        check_report("--report", args.report, [record.path for record in dataset.records])
 
     from ..evaluation import evaluate_coco, evaluate_voc, voc_metric
     from ..evaluation.coco import ground_truth, results
@@ -181,10 +184,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         write_json(args.json, metrics)
     if args.report:
         from ..evaluation.explanation import explain
+        from ..evaluation.model_report import report_on_model
         from ..evaluation.thresholds import Rule
 
         explanation = explain(dataset, detections, metrics, args.choose_thresholds or Rule())
-        print(f"saved {report_of_model(args, detector, explanation)}")
+        names = args.report, explanation, detector, args.model, args.path
+        print(f"saved {report_on_model(*names, report_words(args))}")
     if args.ground_truth:
         write_json(args.ground_truth, ground_truth(dataset), indent=None)
     if args.detections:
@@ -192,6 +197,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for written in filter(None, (args.json, args.ground_truth, args.detections, args.save_path)):
         print(f"saved {written}")
     return metrics
+
+
+def report_words(args: argparse.Namespace) -> Words:
+    """Return the words of this command that the report's commands repeat."""
+    from ..evaluation.advice import Words
+
+    data = shlex.join([args.dataset_type, args.path, *([args.classes] if args.classes else [])])
+    split = f" --split {shlex.quote(args.split)}" if args.split else ""
+    return Words(data, shlex.quote(args.model), split, bool(args.choose_thresholds))
 
 
 def main(args: Sequence[str] | None = None) -> None:

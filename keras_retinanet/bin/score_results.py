@@ -12,7 +12,6 @@ from ..utils.text import counted
 from .analyses import add_analyses, analyse
 from .arguments import number
 from .cli import check_output_options
-from .evaluation_report import check_report, report_of_results
 
 SHOWN = 5  # faults
 
@@ -82,7 +81,9 @@ def run(args: argparse.Namespace) -> None:
     rows = read_rows(args.results, truth, args.lenient)
     dataset = dataset_of(truth, args.images)
     if args.report:
-        check_report(args.report, [record.path for record in dataset.records])
+        from ..evaluation.model_report import check_report
+
+        check_report("--report", args.report, [record.path for record in dataset.records])
     metrics = evaluate_rows(truth, rows, args.max_detections, args.area_ranges)
     print(report(metrics))
     metrics |= analyse(args, metrics, truth, rows)
@@ -91,10 +92,12 @@ def run(args: argparse.Namespace) -> None:
         print(f"saved {args.json}")
     if args.report:
         from ..evaluation.explanation import explain
+        from ..evaluation.model_report import report_on_results
         from ..evaluation.thresholds import Rule
 
         explanation = explain(dataset, detections_of(dataset, rows), metrics, Rule())
-        print(f"saved {report_of_results(args, explanation)}")
+        page = report_on_results(args.report, explanation, args.results, args.truth)
+        print(f"saved {page}")
 
 
 def read_rows(path: str, truth: dict[str, Any], lenient: bool) -> list[dict]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from functools import cached_property
 
@@ -18,7 +17,7 @@ from ..preprocessing.dataset import Dataset
 from ..preprocessing.loader import Loader
 from .averaging import averaged
 from .config import TrainConfig
-from .console import OF_CLASS, Console, Live
+from .console import OF_CLASS, Console, Live, counting
 from .divergence import StopAtDivergence
 from .ending import EarlyStopping, TimeBudget
 from .figures import Figures
@@ -71,11 +70,7 @@ class Evaluation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % self.every and epoch + 1 != self.epochs:
             return
-        done = itertools.count(1)
-
-        def show(*_: object) -> None:
-            self.live.draw([f"evaluating image {next(done)} of {len(self.dataset.records)}"])
-
+        show = counting(self.live, "evaluating", len(self.dataset.records))
         with averaged(self.model):
             dataset, detections = detect_dataset(self.detector, self.dataset, self.on_error, show)
         self.live.clear()

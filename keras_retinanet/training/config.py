@@ -357,6 +357,12 @@ class TrainConfig:
     weighted_average: bool = result(
         False, "print the Pascal VOC mAP weighted by the number of boxes of a class", bool
     )
+    report: bool = result(
+        True,
+        "end with curves.png and a report on the best snapshot in the run's folder (with "
+        "matplotlib)",
+        bool,
+    )
     tensorboard_dir: str | None = result(None, "write logs for TensorBoard there", metavar="DIR")
     tensorboard_freq: str | int = result(
         "epoch",

@@ -7,12 +7,13 @@ epoch   loss    box  class      lr     AP   AP50   best  saved  time
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TextIO
 
 import keras
@@ -75,6 +76,16 @@ class Live:
         if self.width:
             print(f"\r{' ' * self.width}\r", end="", file=self.stream, flush=True)
         self.width = 0
+
+
+def counting(live: Live, verb: str, total: int) -> Callable[..., None]:
+    """Return a function to call after each image, which draws how many are done."""
+    done = itertools.count(1)
+
+    def show(*_: object) -> None:
+        live.draw([f"{verb} image {next(done)} of {total}"])
+
+    return show
 
 
 def can_redraw(stream: TextIO) -> bool:

@@ -41,6 +41,7 @@ from .config import BACKBONE, TrainConfig
 from .devices import check_batch, scope
 from .divergence import Diverged
 from .epochs import fit_epochs
+from .final_report import write_results
 from .lr_find import find_rate
 from .machine import suited
 from .optimizer import make_optimizer, peak_rate
@@ -56,6 +57,7 @@ Datasets = tuple[Dataset, Dataset | None]  # to train on, to evaluate on
 RETRIES = 3  # at half the rate each, when the loss diverges
 MAY_CHANGE = (
     *("epochs", "workers", "max_queue_size", "gpu", "devices", "save_minutes", "time_budget"),
+    "report",
 )
 
 
@@ -140,6 +142,7 @@ def run(config: TrainConfig, given: Collection[str], data: TrainingData | OpenDa
     arguments = Arguments(data.described(), fingerprints(train, val), config, sorted(given))
     with recording(folder, arguments), scope(config.devices):
         fitted = fit_with_retries(arguments, config, start, train, val, folder)
+        write_results(config, fitted[0], data, val, folder)
     return Trained(*fitted, data, train, val)
 
 
@@ -178,6 +181,7 @@ def resume_run(path: str, options: Mapping[str, object]) -> Trained:
     check_unchanged(held.fingerprints, fingerprints(train, val), folder)
     with recording(folder, held), scope(config.devices):
         fitted = fit_with_retries(held, config, start, train, val, folder)
+        write_results(config, fitted[0], data, val, folder)
     return Trained(*fitted, data, train, val)
 
 

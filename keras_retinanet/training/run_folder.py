@@ -31,6 +31,8 @@ class RunFolder:
         metrics: one line of JSON for each epoch.
         table: the same figures as CSV.
         log: everything that the run printed.
+        curves: PNG of losses, rate and AP by epoch.
+        report: the folder of the report on the best snapshot.
         divergence: JSON of the batch at which the loss stopped being a number.
         diverged_batch: this batch as NumPy arrays.
     """
@@ -72,6 +74,14 @@ class RunFolder:
     @property
     def log(self) -> str:
         return os.path.join(self.path, "log.txt")
+
+    @property
+    def curves(self) -> str:
+        return os.path.join(self.path, "curves.png")
+
+    @property
+    def report(self) -> str:
+        return os.path.join(self.path, "report")
 
     def snapshots(self) -> list[str]:
         """Return the snapshots that exist, the best one first."""

@@ -8,15 +8,18 @@ import re
 import shlex
 import shutil
 import signal
+import sys
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import keras_retinanet as kr
 from keras_retinanet import assigners, choices, coders, losses, presets
 from keras_retinanet.bin import detect, evaluate, train
 from keras_retinanet.errors import InputError
+from keras_retinanet.evaluation import plots
 from keras_retinanet.models.loading import load_retinanet
 from keras_retinanet.preprocessing import loader, source
 from keras_retinanet.training import lr_find
@@ -210,6 +213,33 @@ def test_held_out_images_without_boxes_are_evaluated(fit, data, csv_data, capsys
     folder = fit(*QUICK, "--reduce-lr-patience", "1", *data, "--val-annotations", val)
     assert re.search(r" 1/1 .*    -     -     -  last ", capsys.readouterr().out)
     assert (folder / "last.keras").exists()
+
+
+@pytest.mark.parametrize("matplotlib", ["there", "missing"])
+def test_a_training_ends_with_curves_and_the_report_of_its_best_snapshot(
+    tiny, held_out, tmp_path, monkeypatch, capsys, matplotlib
+):
+    if matplotlib == "missing":
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        monkeypatch.setattr(plots.importlib.util, "find_spec", lambda name: None)
+    options = [option for option in tiny if option != "--no-report"]
+    options += ["--no-weights", *QUICK, "--snapshot-path", str(tmp_path), "--run", "run"]
+    train.main([*options, *held_out])
+    printed = capsys.readouterr().out
+    folder = tmp_path / "run"
+    if matplotlib == "missing":
+        assert printed.count("pip install 'keras-retinanet[report]'") == 1
+        assert {path.name for path in folder.iterdir()} == WRITTEN | {"best.keras"}
+        return
+    page = (folder / "report" / "index.html").read_text()
+    figures = json.loads((folder / "report" / "figures.json").read_text())
+    row = json.loads((folder / "metrics.jsonl").read_text())
+    assert figures["AP50"] == pytest.approx(row["AP50"], abs=1e-6)  # of the same evaluation
+    assert "best.keras" in page
+    assert Image.open(folder / "curves.png").size[0] > 1000
+    for path in (folder / "curves.png", folder / "report" / "index.html"):
+        assert f"saved {path}\n" in printed
+    assert printed.splitlines()[-1].startswith("  retinanet-evaluate csv")
 
 
 def test_logs_for_tensorboard(fit, refuse_training, data, tmp_path):
