@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -19,6 +19,7 @@ RARE = 0.1  # of the mean number of objects of a class
 UNREACHED = 0.95  # the least share of objects that anchors should reach
 CONFUSED = 0.05  # the share of a class that is taken for another one
 MISCALIBRATED = 0.1
+RISING = 0.02  # of AP in the last quarter of a training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,15 +52,22 @@ class Words:
         return command if self.model else ""
 
 
-def advise(explanation: Explanation, words: Words, best_recall: float | None = None) -> list[Step]:
+def advise(
+    explanation: Explanation,
+    words: Words,
+    best_recall: float | None = None,
+    history: Mapping[int, float] = {},
+) -> list[Step]:
     """Return the steps that the figures call for, the most promising first.
 
     Args:
         best_recall: the share of objects that an anchor reaches; None if it is unknown.
+        history: {epoch: AP} of the training, if it is known.
     """
     steps = [
         *_check_labels(explanation, words),
         *_fit_anchors(best_recall, words),
+        *_train_longer(history, words),
         *_enlarge(explanation, words),
         *_collect(explanation, words),
         *_separate(explanation),
@@ -95,6 +103,16 @@ def _fit_anchors(best_recall: float | None, words: Words) -> Iterator[Step]:
             f"Anchors reach only {best_recall:.0%} of the objects at IoU 0.5; fit them to the data "
             "and train again.",
             f"retinanet-train {words.data} --fit-anchors",
+        )
+
+
+def _train_longer(history: Mapping[int, float], words: Words) -> Iterator[Step]:
+    last = max(history, default=0)
+    earlier = [ap for epoch, ap in history.items() if epoch <= 0.75 * last]
+    if earlier and (gain := history[last] - max(earlier)) > RISING:
+        yield Step(
+            f"AP rose by {gain:.2f} in the last quarter of {last} epochs: train for more.",
+            f"retinanet-train {words.data} --epochs {2 * last}",
         )
 
 

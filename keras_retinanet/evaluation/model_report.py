@@ -58,7 +58,8 @@ def report_on_model(
     """
     from keras_retinanet.engines.choose import fingerprint
 
-    steps = advise(explanation, words, best_recall(detector, explanation.dataset))
+    reached = best_recall(detector, explanation.dataset)
+    steps = advise(explanation, words, reached, history_of(detector))
     seconds = detector.seconds_per_image
     time = f"{1000 * seconds:.0f} ms an image in batches of {detector.options.batch_size}"
     rows = [
@@ -112,6 +113,12 @@ def titled(found: str, data: str) -> str:
 def described(path: str, dataset: Dataset) -> str:
     """Return a data set's path, size and hash."""
     return f"{path}, {len(dataset.records)} images, {data_fingerprint(dataset)}"
+
+
+def history_of(detector: Detector) -> dict[int, float]:
+    """Return {epoch: AP} of the training of a detector, if its file has them."""
+    rows = getattr(detector.model, "progress", {}).get("figures", ())
+    return {row["epoch"]: row["AP"] for row in rows if row.get("AP") is not None}
 
 
 def best_recall(detector: Detector, dataset: Dataset) -> float | None:

@@ -114,6 +114,21 @@ def test_advice_of_anchors_and_thresholds(explanation):
     assert "90%" in sentence
 
 
+@pytest.mark.parametrize(
+    ("history", "epochs"),
+    [
+        ({5: 0.1, 15: 0.3, 20: 0.33}, 40),  # 0.03 since epoch 15, three quarters of 20
+        ({5: 0.1, 15: 0.3, 20: 0.31}, None),
+        ({5: 0.4, 15: 0.3, 20: 0.33}, None),  # it was better before
+        ({20: 0.5}, None),
+        ({}, None),
+    ],
+)
+def test_advice_of_more_epochs(explanation, history, epochs):
+    asked = f"retinanet-train csv boxes.csv --epochs {epochs}"
+    assert (asked in steps(explanation, history=history)) == (epochs is not None)
+
+
 def test_advice_of_small_objects_and_missing_labels():
     """12 images with all three objects; the small ones are never found, and all imagined objects
     are surer than the found ones."""
