@@ -15,6 +15,9 @@ backends.
 The share of peak is that of three times the forward pass's convolutions in the peak of the GPU's
 data sheet (dense; TF32 for float32), or for a CPU in NumPy's product of two float32 matrices.
 Memory is the peak that the backend reports for a GPU, and the process's resident peak for a CPU.
+
+Figures in docs/training.md come from two CPU cores that other work kept busy, with one measured
+step of each row; no GPU has been measured.
 """
 
 import argparse
@@ -67,7 +70,7 @@ def step():
         loss = sum(model(images, targets).values())
     loss.backward()
     optimizer.step()
-    float(loss)
+    loss.item()
     if gpu:
         torch.cuda.synchronize()
     return time.perf_counter() - start
