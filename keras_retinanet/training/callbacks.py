@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from functools import cached_property
 
 import keras
 
+from ..detections import Detections
 from ..detector import Detector
 from ..evaluation import evaluate_coco, evaluate_voc, mean_average_precision
 from ..evaluation.detections import detect_dataset
@@ -25,6 +27,7 @@ from .plateau import Plateau
 from .run_folder import RunFolder
 from .snapshots import Snapshots
 from .stopping import Stop
+from .tensorboard import TensorBoard
 
 PATIENCE = 10  # epochs without a higher AP after which the rate falls on a plateau
 
@@ -42,6 +45,9 @@ class Evaluation(keras.callbacks.Callback):
         strict: raise an InputError at an image that is broken.
         every: epochs between two evaluations; the last of `epochs` is always evaluated.
         live: a line that shows how many images are done.
+
+    Attributes:
+        found: the images that could be read and their detections, after an evaluation.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Evaluation(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.live = live or Live()
+        self.found: tuple[Dataset, list[Detections]] | None = None
         self.every = every
         self.epochs = epochs
         self.make_detector = make_detector
@@ -74,6 +81,7 @@ class Evaluation(keras.callbacks.Callback):
         with averaged(self.model):
             dataset, detections = detect_dataset(self.detector, self.dataset, self.on_error, show)
         self.live.clear()
+        self.found = dataset, detections
         metrics = evaluate_coco(dataset, detections)
         figures = {name: metrics[name] for name in SUMMARY if metrics[name] is not None}
         for name, of_class in metrics["per_class"].items():
@@ -115,7 +123,7 @@ def create_callbacks(
             printed.
     """
     callbacks: list[keras.callbacks.Callback] = []
-    live, snapshots = Live(), None
+    live, snapshots, evaluation = Live(), None, None
     judged = val is not None and config.evaluation
     if judged:
 
@@ -129,7 +137,8 @@ def create_callbacks(
             )
 
         how = config.weighted_average, config.strict, config.evaluate_every, config.epochs, live
-        callbacks.append(Evaluation(make_detector, val, *how))
+        evaluation = Evaluation(make_detector, val, *how)
+        callbacks.append(evaluation)
     monitor, mode = ("AP", "max") if judged else ("loss", "min")
     if config.kind_of_schedule == "plateau":
         patience = PATIENCE if config.reduce_lr_patience is None else config.reduce_lr_patience
@@ -144,9 +153,10 @@ def create_callbacks(
         before_end = judged or config.compute_val_loss
         snapshots = Snapshots(folder, "AP", steps, config.save_minutes, before_end, stop)
         callbacks.append(snapshots)
-    if config.tensorboard_dir:
+    if logs := logs_of(config, folder):
         freq = config.tensorboard_freq
-        callbacks.append(keras.callbacks.TensorBoard(config.tensorboard_dir, update_freq=freq))
+        every = {"epoch": None, "batch": 1}[freq] if isinstance(freq, str) else freq
+        callbacks.append(TensorBoard(logs, every, steps, evaluation))
     if training:
         losses = StopAtDivergence(training.images_of, steps, folder.last if folder else None)
         figures = ["val_loss"] if config.compute_val_loss else []
@@ -154,3 +164,10 @@ def create_callbacks(
         console = Console(losses, training, steps, config.epochs, figures, snapshots, live)
         callbacks += [losses, console]
     return callbacks
+
+
+def logs_of(config: TrainConfig, folder: RunFolder | None) -> str | None:
+    """Return the folder of the logs for TensorBoard; None without one, or without TensorBoard."""
+    if config.tensorboard_dir or folder is None:
+        return config.tensorboard_dir
+    return folder.tensorboard if importlib.util.find_spec("tensorboard") else None

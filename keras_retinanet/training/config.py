@@ -363,10 +363,14 @@ class TrainConfig:
         "matplotlib)",
         bool,
     )
-    tensorboard_dir: str | None = result(None, "write logs for TensorBoard there", metavar="DIR")
+    tensorboard_dir: str | None = result(
+        None,
+        "write logs for TensorBoard there (where it is installed, tensorboard in the run's folder)",
+        metavar="DIR",
+    )
     tensorboard_freq: str | int = result(
         "epoch",
-        "write these logs each epoch, each batch, or each this many batches",
+        "write them each epoch, also the losses of each batch, or of one in this many",
         read=number_or({"epoch": "epoch", "batch": "batch"}, int, COUNT),
     )
 

@@ -33,6 +33,7 @@ class RunFolder:
         log: everything that the run printed.
         curves: PNG of losses, rate and AP by epoch.
         report: the folder of the report on the best snapshot.
+        tensorboard: the folder of the logs for TensorBoard.
         divergence: JSON of the batch at which the loss stopped being a number.
         diverged_batch: this batch as NumPy arrays.
     """
@@ -82,6 +83,10 @@ class RunFolder:
     @property
     def report(self) -> str:
         return os.path.join(self.path, "report")
+
+    @property
+    def tensorboard(self) -> str:
+        return os.path.join(self.path, "tensorboard")
 
     def snapshots(self) -> list[str]:
         """Return the snapshots that exist, the best one first."""

@@ -38,6 +38,8 @@ WRITTEN = {
     "metrics.csv",
     "metrics.jsonl",
 }
+if importlib.util.find_spec("tensorboard"):
+    WRITTEN.add("tensorboard")
 QUICK = ["--epochs", "1", "--steps", "1", "--augmentation", "light"]
 
 
@@ -242,13 +244,18 @@ def test_a_training_ends_with_curves_and_the_report_of_its_best_snapshot(
     assert printed.splitlines()[-1].startswith("  retinanet-evaluate csv")
 
 
-def test_logs_for_tensorboard(fit, refuse_training, data, tmp_path):
+def test_logs_for_tensorboard(fit, refuse_training, held_out, tmp_path):
     logs = tmp_path / "deep" / "logs"
     if importlib.util.find_spec("tensorboard") is None:
-        assert "keras-retinanet[tensorboard]" in refuse_training("--tensorboard-dir", logs, *data)
-    else:
-        fit(*QUICK, "--tensorboard-dir", logs, "--tensorboard-freq", "1", *data)
-        assert list(logs.rglob("events*"))
+        message = refuse_training("--tensorboard-dir", logs, *held_out)
+        assert "keras-retinanet[tensorboard]" in message
+        assert not (fit(*QUICK, *held_out) / "tensorboard").exists()
+        return
+    folder = fit(*QUICK, "--tensorboard-dir", logs, "--tensorboard-freq", "1", *held_out)
+    assert [path.parent.name for path in logs.rglob("events*")] == ["logs", "batches"]
+    assert not (folder / "tensorboard").exists()
+    folder = fit(*QUICK, *held_out, run="other")
+    assert [path.parent.name for path in folder.rglob("events*")] == ["tensorboard"]
 
 
 def test_all_the_other_options_together(fit, held_out, capsys):
