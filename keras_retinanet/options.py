@@ -28,7 +28,7 @@ THREADS = "from 1 to 1024"
 COUNT = "from 1 to 1000000"
 EPOCH = "from 0 to 1000000"
 SEED = "from 0 to 4294967295"
-POSITIVE = "between 0 and 1000000"
+POSITIVE = "between 0 and 1000000000"
 
 
 def fits(value: float, within: str) -> bool:

@@ -93,7 +93,7 @@ def test_coco_and_pascal_folders_are_trained_on(kind, request, fit, capsys):
 
 
 def test_a_loss_that_is_nan_at_once_is_an_error(refuse_training, data):
-    message = refuse_training("--epochs=1", "--steps=2", "--lr=9e5", "--no-snapshots", *data)
+    message = refuse_training("--epochs=1", "--steps=2", "--lr=1e6", "--no-snapshots", *data)
     assert " since batch 2 of epoch 1, with the images" in message
     assert message.count(".jpg") == 3  # a batch
     assert "Pass a lower lr" in message
@@ -133,7 +133,7 @@ def test_the_layer_that_went_first_is_written(refuse_training, data, monkeypatch
     monkeypatch.setattr(running, "RETRIES", 0)
     options = ["--epochs=1", "--steps=2", "--augmentation=none", *data]
     if fault == "rate":
-        options = ["--lr=9e5", *options]
+        options = ["--lr=1e6", *options]
     else:
         monkeypatch.setattr(loader.Loader, "batch_at", with_corrupt_boxes(loader.Loader.batch_at))
     message = refuse_training(*options)

@@ -86,7 +86,7 @@ def test_given_options_are_told_from_defaults():
         ({"batch_size": 0}, "batch_size must be a whole number from 1 to 1024, got 0"),
         ({"batch_size": 1.5}, "batch_size must be a whole number from 1 to 1024, got 1.5"),
         ({"batch_size": True}, "batch_size must be a whole number from 1 to 1024, got True"),
-        ({"lr": float("nan")}, "lr must be between 0 and 1000000, got nan"),
+        ({"lr": float("nan")}, "lr must be between 0 and 1000000000, got nan"),
         ({"lr": "fast"}, "lr"),
         ({"multi_scale": (64, 0)}, "multi_scale must be a whole number from 1 to 10000, got 0"),
         ({"repeat_threshold": 2}, "repeat_threshold must be from 0 to 1, got 2"),
