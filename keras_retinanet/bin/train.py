@@ -107,6 +107,7 @@ def create_callbacks(
 def run(args: argparse.Namespace) -> None:
     start_backend()
     from ..preprocessing.source import TrainingData
+    from ..training.hosts import is_first
     from ..training.run import resume_run
     from ..training.run import run as train
     from ..training.stopping import Stopped
@@ -122,7 +123,7 @@ def run(args: argparse.Namespace) -> None:
     except Stopped as stopped:
         print(f"\n{stopped}")
         return
-    if trained.snapshots and trained.train:
+    if trained.snapshots and trained.train and is_first():
         print("\n".join(["next:", *next_commands(trained)]))
 
 

@@ -55,6 +55,8 @@ class Loader:
         seed: with epoch and index, decides all random changes.
         strict: raise an InputError at a broken image instead of leaving it out with a warning.
         mixed_until: the step from which on mosaic and mixup are left out, None for never.
+        share: (host, hosts): a batch has the rows of this host alone, an equal part of those that
+            all hosts load together.
         failure: the InputError that ended a stream; TensorFlow passes on only its text.
         arrivals: the times at which the batches of the latest stream were ready, see `arrival`.
     """
@@ -68,6 +70,7 @@ class Loader:
     seed: int = 0
     strict: bool = False
     mixed_until: int | None = None
+    share: tuple[int, int] = (0, 1)
     failure: InputError | None = field(default=None, init=False)
     arrivals: deque[float] = field(default_factory=deque, init=False)
 
@@ -142,7 +145,10 @@ class Loader:
         group, side = self.groups_of(epoch)[index], self.side_of(epoch, index)
         seeds = [(self.seed, epoch, image, row) for row, image in enumerate(group)]
         mix = self.mixed_until is None or step < self.mixed_until
-        examples = [self.example(*pair, side, mix) for pair in zip(group, seeds, strict=True)]
+        host, hosts = self.share
+        rows = list(zip(group, seeds, strict=True))
+        rows = rows[len(rows) * host // hosts : len(rows) * (host + 1) // hosts]
+        examples = [self.example(*row, side, mix) for row in rows]
         images, annotations = zip(*examples, strict=True)
         hull = rounded_hull(self._frame(image, side) for image in group)
         width, height = smallest(self.buckets(side), hull)

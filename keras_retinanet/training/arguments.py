@@ -18,6 +18,8 @@ from .config import TrainConfig
 from .environment import environment
 from .run_folder import RunFolder, locked
 
+HOSTS = ("coordinator", "num_hosts", "host_id")
+
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
@@ -40,6 +42,8 @@ def write_arguments(folder: RunFolder, arguments: Arguments) -> None:
     for name in ("weights", "config", "snapshot"):  # files
         path = held["config"][name]
         held["config"][name] = path and os.path.abspath(path)
+    for name in HOSTS:  # of this start only
+        held["config"][name] = None
     write_text(folder.arguments, json.dumps(held, indent=2) + "\n")
 
 

@@ -36,6 +36,7 @@ def swap_averages(model: keras.Model) -> None:
     sync_state(model)
     averages = optimizer._model_variables_moving_average
     for weight, average in zip(model.trainable_variables, averages, strict=True):
-        held = ops.copy(weight.value)
+        # JAX's arrays do not change, and on several hosts no single one can copy them
+        held = weight.value if hasattr(model, "jax_state_sync") else ops.copy(weight.value)
         weight.assign(average.value)
         average.assign(held)

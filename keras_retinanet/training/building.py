@@ -22,6 +22,7 @@ from ..utils.anchor_fit import fit_anchors
 from ..utils.anchors import AnchorParameters, square_anchors
 from ..utils.config import read_anchors
 from ..weights.transfer import backbone_of, described, with_classes
+from . import hosts
 from .config import BACKBONE, TrainConfig
 from .start import Start
 
@@ -209,10 +210,11 @@ def create_loaders(
         config.batch_size, config.group_method, repeat_threshold=config.repeat_threshold
     )
     rest = normalize_of(model), config.seed, config.strict
-    training = Loader(train, sizing, anchoring, batching, config.operations, *rest)
+    share = hosts.index(), hosts.count()
+    training = Loader(train, sizing, anchoring, batching, config.operations, *rest, share=share)
     training.mixed_until = (config.epochs - config.last_unmixed) * (config.steps or len(training))
     if val is None:
         return training, None
     sizing = replace(sizing, multi_scale=())
     batching = Batching(config.batch_size, shuffle=False)
-    return training, Loader(val, sizing, anchoring, batching, "none", *rest)
+    return training, Loader(val, sizing, anchoring, batching, "none", *rest, share=share)

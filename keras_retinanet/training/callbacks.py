@@ -17,6 +17,7 @@ from ..models import RetinaNet
 from ..parts import PostProcess
 from ..preprocessing.dataset import Dataset
 from ..preprocessing.loader import Loader
+from . import hosts
 from .averaging import averaged
 from .config import TrainConfig
 from .console import OF_CLASS, Console, Live, counting
@@ -38,7 +39,7 @@ class Evaluation(keras.callbacks.Callback):
     "AP ball" is the AP of the class ball.
 
     Args:
-        make_detector: called for the detector, at the end of the first epoch.
+        make_detector: called with the model for the detector, at the end of the first epoch.
         dataset: checked, with the classes of the detector.
         weighted_average: also print Pascal VOC's AP of each class and their mean, weighted by the
             number of boxes, and log it as "mAP".
@@ -52,7 +53,7 @@ class Evaluation(keras.callbacks.Callback):
 
     def __init__(
         self,
-        make_detector: Callable[[], Detector],
+        make_detector: Callable[[RetinaNet], Detector],
         dataset: Dataset,
         weighted_average: bool = False,
         strict: bool = False,
@@ -71,15 +72,24 @@ class Evaluation(keras.callbacks.Callback):
         self.on_error = "raise" if strict else "skip"
 
     @cached_property
+    def judged(self) -> RetinaNet:
+        return hosts.own_copy(self.model)
+
+    @cached_property
     def detector(self) -> Detector:
-        return self.make_detector()
+        return self.make_detector(self.judged)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % self.every and epoch + 1 != self.epochs:
             return
         show = counting(self.live, "evaluating", len(self.dataset.records))
-        with averaged(self.model):
-            dataset, detections = detect_dataset(self.detector, self.dataset, self.on_error, show)
+
+        def detect(part: Dataset) -> tuple[Dataset, list]:
+            return detect_dataset(self.detector, part, self.on_error, show)
+
+        with averaged(self.model), hosts.own_devices():
+            hosts.copy_weights(self.judged, self.model)
+            dataset, detections = hosts.shared(detect, self.dataset)
         self.live.clear()
         self.found = dataset, detections
         metrics = evaluate_coco(dataset, detections)
@@ -127,7 +137,7 @@ def create_callbacks(
     judged = val is not None and config.evaluation
     if judged:
 
-        def make_detector() -> Detector:
+        def make_detector(model: RetinaNet) -> Detector:
             return Detector(
                 model,
                 class_names=val.class_names,
@@ -144,7 +154,7 @@ def create_callbacks(
         patience = PATIENCE if config.reduce_lr_patience is None else config.reduce_lr_patience
         factor = config.reduce_lr_factor
         callbacks.append(Plateau(monitor, factor, patience, verbose=1, mode=mode))
-    callbacks.append(Figures(folder))
+    callbacks.append(Figures(folder if hosts.is_first() else None))
     if config.early_stopping:
         callbacks.append(EarlyStopping(monitor, config.early_stopping, mode))
     if config.time_budget:
@@ -153,7 +163,7 @@ def create_callbacks(
         before_end = judged or config.compute_val_loss
         snapshots = Snapshots(folder, "AP", steps, config.save_minutes, before_end, stop)
         callbacks.append(snapshots)
-    if logs := logs_of(config, folder):
+    if (logs := logs_of(config, folder)) and hosts.is_first():
         freq = config.tensorboard_freq
         every = {"epoch": None, "batch": 1}[freq] if isinstance(freq, str) else freq
         callbacks.append(TensorBoard(logs, every, steps, evaluation))

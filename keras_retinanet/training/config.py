@@ -323,6 +323,15 @@ class TrainConfig:
         metavar="N",
         aliases=("--multi-gpu",),
     )
+    coordinator: str | None = fit(
+        None,
+        "train on several hosts (JAX): the first one's address, with a free port",
+        metavar="HOST:PORT",
+    )
+    num_hosts: int | None = fit(None, "hosts in all", **COUNTED, metavar="N")
+    host_id: int | None = fit(
+        None, "number of this host, from 0 on", int, within=EPOCH, metavar="N"
+    )
     multi_gpu_force: bool = fit(False, "accepted for old scripts", bool, hidden=True)
 
     evaluate_every: int = result(
@@ -402,6 +411,15 @@ class TrainConfig:
             raise InputError(f"reduce_lr_patience has no effect on the schedule {self.schedule}.")
         if (self.warmup_loss is None) != (self.warmup_loss_epochs is None):
             raise InputError("warmup_loss and warmup_loss_epochs must be given together.")
+        hosts = (self.coordinator, self.num_hosts, self.host_id)
+        if None in hosts and any(value is not None for value in hosts):
+            raise InputError("coordinator, num_hosts and host_id must be given together.")
+        if self.host_id is not None and self.host_id >= self.num_hosts:
+            raise InputError(
+                f"host_id must be less than num_hosts ({self.num_hosts}), got {self.host_id}."
+            )
+        if self.coordinator and not re.fullmatch(r".+:\d{1,5}", self.coordinator):
+            raise InputError(f"coordinator must be HOST:PORT, got {self.coordinator!r}.")
         if self.run is not None and not re.fullmatch(r"(?!\.{1,2}$)[^/\\]+", self.run):
             raise InputError(f"run must be the name of a folder, got {self.run!r}.")
         self.operations  # noqa: B018  checks them

@@ -14,9 +14,21 @@ from ..errors import InputError
 
 def scope(devices: int) -> AbstractContextManager:
     """Return a context that places variables on the first `devices` devices and divides the batches
-    of `fit` over them; it does nothing for 0 or 1.
+    of `fit` over them; it does nothing for 0 or 1 on a single host.
+
+    On several hosts these are the first devices of each, all of them for 0.
     """
-    return contextlib.nullcontext() if devices < 2 else distribution(devices).scope()
+    alone = devices < 2 and hosts_count() == 1
+    return contextlib.nullcontext() if alone else distribution(devices).scope()
+
+
+def hosts_count() -> int:
+    """Return the number of hosts that JAX's distributed runtime has joined, else 1."""
+    if keras.config.backend() != "jax":
+        return 1
+    import jax
+
+    return jax.process_count() if jax.distributed.is_initialized() else 1
 
 
 @functools.cache  # a model made in one scope is trained in another
@@ -28,7 +40,12 @@ def distribution(devices: int) -> Any:
     """
     backend = keras.config.backend()
     if backend == "jax":
-        found = first_devices(devices, keras.distribution.list_devices(), "JAX")
+        import jax
+
+        found = []
+        for host in range(hosts_count()):
+            local = [device for device in jax.devices() if device.process_index == host]
+            found += first_devices(devices or len(local), local, "JAX")
         return keras.distribution.DataParallel(devices=found, auto_shard_dataset=False)
     if backend != "tensorflow":
         raise InputError(
@@ -48,10 +65,16 @@ def first_devices(count: int, found: list, backend: str) -> list:
     return found[:count]
 
 
+def total(devices: int) -> int:
+    """Return the number of devices that share a batch, on all hosts."""
+    return max(1, devices) if hosts_count() == 1 else distribution(devices).num_model_replicas
+
+
 def check_batch(batch_size: int | None, devices: int) -> None:
     """Raise an InputError unless a batch can be divided over the devices."""
-    if batch_size and devices > 1 and batch_size % devices:
+    count = total(devices)
+    if batch_size and batch_size % count:
         raise InputError(
-            f"batch_size ({batch_size}) must be a multiple of the {devices} devices that share "
-            "a batch."
+            f"batch_size ({batch_size}) must be a multiple of the {count} devices that share a "
+            "batch."
         )

@@ -13,6 +13,7 @@ from keras import ops
 
 from ..errors import InputError
 from ..utils.text import listed
+from . import hosts
 from .progress import first_step, sync_state
 
 SECONDS = 1.0  # between two readings
@@ -90,7 +91,10 @@ class StopAtDivergence(keras.callbacks.Callback):
         step = self.first + batch
         self.unread.append((step, logs or {}))
         now = time.monotonic()
-        self.just_read = now - self.time >= SECONDS or step + 1 == self.steps
+        due = now - self.time >= SECONDS
+        if hosts.count() > 1:  # which have to read at the same step
+            due = (step + 1) % hosts.STEPS == 0
+        self.just_read = due or step + 1 == self.steps
         if self.just_read:
             self.read()
             self.time = time.monotonic()

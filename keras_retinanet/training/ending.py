@@ -47,6 +47,6 @@ class TimeBudget(keras.callbacks.Callback):
         if time.monotonic() < self.until:
             return
         if self.stop:
-            self.stop.asked = True
+            self.stop.note()
         else:
             self.model.stop_training = True

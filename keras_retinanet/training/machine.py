@@ -11,6 +11,7 @@ from ..preprocessing.dataset import Dataset
 from ..preprocessing.examples import Sizing
 from ..utils.threads import usable_threads
 from .config import TrainConfig
+from .devices import total
 
 BYTES_PER_PIXEL = 6000  # of a step in float32: 3,100 for a ResNet-50, 4,900 for a ResNet-152
 LARGEST_BATCH = 8  # the one for which the learning rate was chosen
@@ -28,7 +29,7 @@ def suited(config: TrainConfig, train: Dataset) -> TrainConfig:
     if config.batch_size is None:
         memory, of = memory_bytes()
         most = memory / 2 / (BYTES_PER_PIXEL * largest_pixels(config, train))
-        devices = config.devices or 1
+        devices = total(config.devices)
         most = min(most, len(train.records) / LEAST_BATCHES / devices, LARGEST_BATCH)
         chosen["batch_size"] = 2 ** int(max(1, most)).bit_length() // 2 * devices
         print(f"batch size {chosen['batch_size']}, chosen for {memory / 1e9:.0f} GB of {of} memory")

@@ -24,7 +24,9 @@ from ..utils.compilation import keep_compiled
 from ..utils.gpu import setup_gpu
 from ..utils.outputs import check_outputs, recorded_inputs
 from ..utils.text import counted
+from . import hosts
 from .arguments import (
+    HOSTS,
     Arguments,
     changed,
     check_unchanged,
@@ -57,7 +59,7 @@ Datasets = tuple[Dataset, Dataset | None]  # to train on, to evaluate on
 RETRIES = 3  # at half the rate each, when the loss diverges
 MAY_CHANGE = (
     *("epochs", "workers", "max_queue_size", "gpu", "devices", "save_minutes", "time_budget"),
-    "report",
+    *("report", *HOSTS),
 )
 
 
@@ -130,20 +132,40 @@ def run(config: TrainConfig, given: Collection[str], data: TrainingData | OpenDa
     Raises:
         InputError: for everything that the user can fix.
     """
-    config, start = prepare(config, given)
-    folder = None
-    if config.snapshots:
-        words = [config.backbone or BACKBONE, data.kind]
-        folder = folder_of(config.snapshot_path, config.run, config.snapshot, words)
-    with recorded_inputs() as files:
-        train, val = check_datasets(config, *data.read(config.wants_val))
-    config = suited(config, train)
-    check_writing(config, folder, files)
-    arguments = Arguments(data.described(), fingerprints(train, val), config, sorted(given))
-    with recording(folder, arguments), scope(config.devices):
-        fitted = fit_with_retries(arguments, config, start, train, val, folder)
-        write_results(config, fitted[0], data, val, folder)
+    with hosts.joined(config):
+        config, start = prepare(config, given)
+        with recorded_inputs() as files:
+            train, val = check_datasets(config, *data.read(config.wants_val))
+
+        def settled() -> tuple[TrainConfig, RunFolder | None]:
+            folder, ready = None, suited(config, train)
+            if config.snapshots:
+                words = [config.backbone or BACKBONE, data.kind]
+                folder = folder_of(config.snapshot_path, config.run, config.snapshot, words)
+            check_writing(ready, folder, files)
+            return ready, folder
+
+        config, folder = hosts.from_first(settled)
+        arguments = Arguments(data.described(), fingerprints(train, val), config, sorted(given))
+        fitted = recorded(arguments, config, start, data, (train, val), folder)
     return Trained(*fitted, data, train, val)
+
+
+def recorded(
+    arguments: Arguments,
+    config: TrainConfig,
+    start: Start,
+    data: TrainingData | OpenData,
+    datasets: Datasets,
+    folder: RunFolder | None,
+) -> tuple[RetinaNet, list[str]]:
+    """Train as `fit_with_retries` does, on all devices, and record the run in its folder."""
+    with recording(folder if hosts.is_first() else None, arguments), scope(config.devices):
+        fitted = fit_with_retries(arguments, config, start, *datasets, folder)
+        if hosts.is_first():
+            with hosts.own_devices():
+                write_results(config, fitted[0], data, datasets[1], folder)
+        return fitted
 
 
 def resume(folder: str | os.PathLike, **options: object) -> Detector:
@@ -172,16 +194,16 @@ def resume_run(path: str, options: Mapping[str, object]) -> Trained:
             f"{folder.last!r}."
         )
     data = TrainingData.from_description(held.data)
-    config = resumed(held.config, folder)
-    config, start = prepare(config, () if config.snapshot else held.given)
-    if start.kind == "snapshot" and is_finished(start.model, config.epochs):
-        print(f"{path} is finished: {start.model.progress['epoch']} of {config.epochs} epochs.")
-        return Trained(start.model, folder.snapshots(), data)
-    train, val = check_datasets(config, *data.read(config.wants_val))
-    check_unchanged(held.fingerprints, fingerprints(train, val), folder)
-    with recording(folder, held), scope(config.devices):
-        fitted = fit_with_retries(held, config, start, train, val, folder)
-        write_results(config, fitted[0], data, val, folder)
+    with hosts.joined(held.config):
+        config = resumed(held.config, folder)
+        config, start = prepare(config, () if config.snapshot else held.given)
+        if start.kind == "snapshot" and is_finished(start.model, config.epochs):
+            done = start.model.progress["epoch"]
+            print(f"{path} is finished: {done} of {config.epochs} epochs.")
+            return Trained(start.model, folder.snapshots(), data)
+        train, val = check_datasets(config, *data.read(config.wants_val))
+        check_unchanged(held.fingerprints, fingerprints(train, val), folder)
+        fitted = recorded(held, config, start, data, (train, val), folder)
     return Trained(*fitted, data, train, val)
 
 
@@ -194,6 +216,8 @@ def prepare(config: TrainConfig, given: Collection[str]) -> tuple[TrainConfig, S
             "tensorboard_dir needs TensorBoard: pip install 'keras-retinanet[tensorboard]'."
         )
     check_choices(config)
+    if hosts.count() > 1 and (config.preflight or config.lr_find):
+        raise InputError("preflight and lr_find need a single host; pass the lr to the training.")
     check_batch(config.batch_size, config.devices)
     keep_compiled()
     with scope(config.devices):
@@ -251,7 +275,8 @@ def fit_with_retries(
             rate = error.peak / 2
             print(f"{error} Going back to the last snapshot, at half the rate: lr {rate:.3g}.")
         arguments = replace(arguments, config=replace(arguments.config, lr=rate, lr_find=False))
-        write_arguments(folder, arguments)
+        if hosts.is_first():
+            write_arguments(folder, arguments)
         config = resumed(arguments.config, folder)
         config, start = prepare(config, () if config.snapshot else arguments.given)
     return fit(config, start, train, val, folder)
@@ -289,7 +314,8 @@ def fit(
         print(f"resuming {config.snapshot} after epoch {first} of {config.epochs}{within}")
     restore_seeds(model)
     stopped = stopping() if folder else contextlib.nullcontext()
-    with stopped as stop, divergence_recorded(folder, model, training):
+    alone = folder if hosts.count() == 1 else None
+    with stopped as stop, divergence_recorded(alone, model, training):
         callbacks = create_callbacks(config, model, val, folder, steps, stop, training)
         for phase in phases:
             until = min(phase.until or config.epochs, config.epochs)

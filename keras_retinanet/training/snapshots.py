@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..utils.outputs import replacing
+from . import hosts
 from .averaging import averaged
 from .progress import first_step, state_of
 from .run_folder import RunFolder
@@ -62,7 +63,9 @@ class Snapshots(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         step = self.first + batch + 1
-        due = time.monotonic() - self.time >= 60 * self.minutes
+        if step % hosts.STEPS == 0 or step == self.steps:
+            self.stop.agree()
+        due = time.monotonic() - self.time >= 60 * self.minutes and hosts.is_first()
         if not (due or self.stop.asked or (self.before_end and step == self.steps)):
             self.stop.saved = None
             return
@@ -82,6 +85,7 @@ class Snapshots(keras.callbacks.Callback):
         best = float(value) if improved else best
         progress = {**self.model.progress, "epoch": epoch + 1, "step": 0, "best": best}
         self.model.progress = progress
+        self.stop.agree()
         self.save(f"after epoch {epoch + 1}", improved)
 
     def on_train_end(self, logs: dict | None = None) -> None:
@@ -120,6 +124,8 @@ class Snapshots(keras.callbacks.Callback):
 
     def write(self, improved: bool) -> None:
         """Write the files of a save, the best one first. Raises InputError if they cannot be."""
+        if not hosts.is_first():
+            return
         best_path, last_path = self.folder.best, self.folder.last
         save_whole(self.model, last_path, best_path if improved else None)
 
@@ -142,7 +148,7 @@ def save_whole(
     Raises:
         InputError: it cannot be written, such as on a full disk.
     """
-    with averaged(model), replacing(path) as part:
+    with averaged(model), hosts.own_devices(), replacing(path) as part:
         model.save(part)
         sync(part)
         if link is not None:

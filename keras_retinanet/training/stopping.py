@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from . import hosts
+
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
 )
@@ -22,19 +24,30 @@ class Stop:
     """Whether a signal has asked a training to end.
 
     Attributes:
-        asked: True once the signal has come.
+        heard: True once the signal has come to this host.
+        asked: True once all hosts know of it.
         saved: what to say if the training ends now, while its snapshot is up to date; else None.
     """
 
     def __init__(self) -> None:
+        self.heard = False
         self.asked = False
         self.saved: str | None = None
 
     def ask(self) -> None:
         """End the training now if it is saved, else once it is."""
-        self.asked = True
-        if self.saved is not None:
+        self.note()
+        if self.asked and self.saved is not None:
             raise Stopped(self.saved)
+
+    def note(self) -> None:
+        """End the training once it is saved, and with several hosts once they `agree`."""
+        self.heard = True
+        self.asked = self.asked or hosts.count() == 1
+
+    def agree(self) -> None:
+        """Let a signal to any host end the training on all; all hosts call this at one step."""
+        self.asked = self.asked or any(hosts.gathered(self.heard))
 
 
 @contextlib.contextmanager

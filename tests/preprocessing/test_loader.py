@@ -480,3 +480,15 @@ def test_the_error_that_ends_a_feed_is_kept(mixed, tmp_path):
     with pytest.raises(Exception, match=r"0\.png"):
         first(strict.stream(), 10)
     assert isinstance(strict.failure, InputError)
+
+
+def test_hosts_load_the_rows_of_the_batch_of_one_host(dataset):
+    whole = loader(dataset, batch_size=2)
+    parts = [loader(dataset, batch_size=2, share=(host, 2)) for host in (0, 1)]
+    for step in range(len(whole)):
+        images, targets = whole.batch_at(step)
+        batches = [part.batch_at(step) for part in parts]
+        np.testing.assert_array_equal(np.concatenate([batch[0] for batch in batches]), images)
+        for name, values in targets.items():
+            joined = np.concatenate([batch[1][name] for batch in batches])
+            np.testing.assert_array_equal(joined, values)

@@ -35,6 +35,7 @@ OTHERS = {  # option: (text, value) that is no default
     "precision": ("mixed_bfloat16", "mixed_bfloat16"),
 }
 TOGETHER = {"warmup_loss": ["--warmup-loss-epochs=1"], "warmup_loss_epochs": ["--warmup-loss=l"]}
+HOSTS = ("coordinator", "num_hosts", "host_id")
 
 
 def other_value(name, rule):
@@ -62,7 +63,7 @@ def test_the_parser_and_python_give_the_same_value(name):
     [(key, parsed)] = vars(parser.parse_args([f"{flag}={text}"])).items()
     assert key == name
     assert (tuple(parsed) if rule.several else parsed) == value
-    if name in ("warmup_loss", "warmup_loss_epochs"):  # these two go together
+    if name in ("warmup_loss", "warmup_loss_epochs", *HOSTS):  # these go together
         return
     from_text = getattr(TrainConfig.of(**{name: text if rule.kind is dict else value}), name)
     assert from_text == value

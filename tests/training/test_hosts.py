@@ -1,0 +1,79 @@
+"""Several hosts train as one does."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from keras_retinanet.errors import InputError
+from keras_retinanet.synthetic import write_synthetic
+from keras_retinanet.training import hosts
+from keras_retinanet.training.config import TrainConfig
+from keras_retinanet.training.stopping import Stop, Stopped
+
+OPTIONS = (
+    *("--feature-size=16", "--head-depth=1", "--no-weights", "--backbone=resnet10_0.25"),
+    *("--image-min-side=64", "--image-max-side=64", "--batch-size=4", "--augmentation=light"),
+    *("--steps=1", "--epochs=4", "--evaluate-every=4", "--lr=0.05", "--optimizer=sgd"),
+)
+
+
+@pytest.mark.core
+def test_a_single_host_is_the_first_and_has_all_values():
+    assert (hosts.count(), hosts.index(), hosts.is_first()) == (1, 0, True)
+    assert hosts.gathered({"a": 1}) == [{"a": 1}]
+    assert hosts.from_first(lambda: 5) == 5
+
+
+def test_options_of_hosts_are_given_together():
+    with pytest.raises(InputError, match="given together"):
+        TrainConfig(coordinator="a:1")
+    with pytest.raises(InputError, match=r"less than num_hosts \(2\), got 2"):
+        TrainConfig(coordinator="a:1", num_hosts=2, host_id=2)
+    with pytest.raises(InputError, match="HOST:PORT, got 'a'"):
+        TrainConfig(coordinator="a", num_hosts=2, host_id=0)
+
+
+def test_a_signal_to_one_of_several_hosts_counts_once_they_agree(monkeypatch):
+    monkeypatch.setattr(hosts, "count", lambda: 2)
+    monkeypatch.setattr(hosts, "gathered", lambda value: [value, False])
+    stop = Stop()
+    stop.saved = "saved"
+    stop.ask()  # the other host knows nothing yet
+    assert not stop.asked
+    stop.agree()
+    with pytest.raises(Stopped, match="saved"):
+        stop.ask()
+
+
+@pytest.mark.slow
+def test_two_hosts_have_the_losses_and_the_ap_of_one(tmp_path):
+    pytest.importorskip("jax")
+    data = write_synthetic(tmp_path / "data", train=8, val=4, size=64)
+    words = ["csv", str(data / "train.csv"), "--val-annotations", str(data / "val.csv")]
+
+    def start(run, *more):
+        command = [sys.executable, "-m", "keras_retinanet.bin.train", *OPTIONS, *more]
+        command += ["--snapshot-path", str(tmp_path), "--run", run, *words]
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        environment = {**os.environ, "KERAS_BACKEND": "jax"}
+        return subprocess.Popen(command, **pipe, env=environment)
+
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    named = ["--coordinator", address, "--num-hosts", "2", "--host-id"]
+    two = [start("two", *named, str(host)) for host in (0, 1)]
+    for process in (*two, start("one")):
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, output[-2000:]
+    one, two = (
+        [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("one", "two")
+    )
+    assert len(one) == 4
+    assert [row["loss"] for row in two] == pytest.approx([row["loss"] for row in one], rel=1e-4)
+    assert two[-1]["AP"] == pytest.approx(one[-1]["AP"], abs=1e-4)
