@@ -110,15 +110,15 @@ def joined(config: TrainConfig) -> Iterator[None]:
                 nowhere = stack.enter_context(open(os.devnull, "w"))
                 stack.enter_context(contextlib.redirect_stdout(nowhere))
             yield
-    except jax.errors.JaxRuntimeError as error:
+    except Exception as error:
         leave_at_exit()
+        lost = isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error)
+        if not lost or isinstance(error, InputError):
+            raise
         raise InputError(
             f"Another host was lost, or the connection to it: {first_line(error)}. Start all hosts "
             "again with resume."
         ) from None
-    except InputError:
-        leave_at_exit()
-        raise
 
 
 def leave_at_exit() -> None:

@@ -49,6 +49,20 @@ def test_a_signal_to_one_of_several_hosts_counts_once_they_agree(monkeypatch):
         stop.ask()
 
 
+def test_a_lost_host_is_one_sentence(monkeypatch):
+    """JAX reports a broken connection as a ValueError, seen when a host was killed."""
+    pytest.importorskip("jax")
+    monkeypatch.setattr(hosts, "count", lambda: 2)
+    monkeypatch.setattr(hosts, "is_first", lambda: True)
+    monkeypatch.setattr(hosts, "leave_at_exit", lambda: None)
+    lost = ValueError("UNKNOWN: Gloo AllGather failed: Connection closed by peer.\nmore")
+    words = r"lost.*closed by peer\. Start all hosts again with resume\.$"
+    with pytest.raises(InputError, match=words), hosts.joined(TrainConfig()):
+        raise lost
+    with pytest.raises(ValueError, match="other"), hosts.joined(TrainConfig()):
+        raise ValueError("other")
+
+
 @pytest.mark.slow
 def test_two_hosts_have_the_losses_and_the_ap_of_one(tmp_path):
     pytest.importorskip("jax")
