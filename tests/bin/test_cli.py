@@ -231,7 +231,7 @@ NUMBERS = [
     ("--workers", "-1", "from 0 to 256"),
     ("--initial-epoch", "-1", "from 0 to 1000000"),
     ("--head-depth", "-1", "from 0 to 32"),
-    ("--multi-gpu", "-1", "from 0 to 256"),
+    ("--devices", "-1", "from 0 to 256"),
     ("--reduce-lr-patience", "-1", "from 0 to 1000000"),
     ("--weight-decay", "-1", "from 0 to 1"),
     ("--reduce-lr-factor", "1", "between 0 and 1"),
