@@ -18,6 +18,7 @@ class Model:
     """A model that has saved its progress."""
 
     optimizer = Optimizer()
+    weights = ()
 
     def __init__(self, **progress):
         self.progress = progress
