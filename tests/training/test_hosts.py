@@ -63,31 +63,84 @@ def test_a_lost_host_is_one_sentence(monkeypatch):
         raise ValueError("other")
 
 
-@pytest.mark.slow
-def test_two_hosts_have_the_losses_and_the_ap_of_one(tmp_path):
+def start(folder, run, data, *more):
+    """Start a training of its own process, with JAX."""
+    command = [sys.executable, "-m", "keras_retinanet.bin.train", *OPTIONS, *more]
+    command += ["--snapshot-path", str(folder), "--run", run]
+    command += ["csv", str(data / "train.csv"), "--val-annotations", str(data / "val.csv")]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, **pipe, env={**os.environ, "KERAS_BACKEND": "jax"})
+
+
+def finish(*processes):
+    for process in processes:
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, output[-2000:]
+
+
+def rows_of(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_synthetic(tmp_path_factory.mktemp("data"), train=8, val=4, size=64)
+
+
+@pytest.fixture(scope="module")
+def expected(data, tmp_path_factory):
+    """The rows of a training on one host."""
     pytest.importorskip("jax")
-    data = write_synthetic(tmp_path / "data", train=8, val=4, size=64)
-    words = ["csv", str(data / "train.csv"), "--val-annotations", str(data / "val.csv")]
+    folder = tmp_path_factory.mktemp("expected")
+    finish(start(folder, "one", data))
+    return rows_of(folder / "one")
 
-    def start(run, *more):
-        command = [sys.executable, "-m", "keras_retinanet.bin.train", *OPTIONS, *more]
-        command += ["--snapshot-path", str(tmp_path), "--run", run, *words]
-        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        environment = {**os.environ, "KERAS_BACKEND": "jax"}
-        return subprocess.Popen(command, **pipe, env=environment)
 
+def check(rows, expected):
+    assert len(rows) == len(expected) == 4
+    losses = [row["loss"] for row in expected]
+    assert [row["loss"] for row in rows] == pytest.approx(losses, rel=1e-4)
+    assert rows[-1]["AP"] == pytest.approx(expected[-1]["AP"], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_two_hosts_have_the_losses_and_the_ap_of_one(data, expected, tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     named = ["--coordinator", address, "--num-hosts", "2", "--host-id"]
-    two = [start("two", *named, str(host)) for host in (0, 1)]
-    for process in (*two, start("one")):
-        output, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, output[-2000:]
-    one, two = (
-        [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
-        for run in ("one", "two")
-    )
-    assert len(one) == 4
-    assert [row["loss"] for row in two] == pytest.approx([row["loss"] for row in one], rel=1e-4)
-    assert two[-1]["AP"] == pytest.approx(one[-1]["AP"], abs=1e-4)
+    finish(*[start(tmp_path, "two", data, *named, str(host)) for host in (0, 1)])
+    check(rows_of(tmp_path / "two"), expected)
+
+
+# In a process of its own: Ray forks, which can hang where other tests have left threads.
+WITH_RAY = """
+import json, sys
+import ray
+from keras_retinanet.training.ray import train
+
+ray.init(num_cpus=2, include_dashboard=False)
+train(2, **json.loads(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_two_workers_of_ray_have_the_losses_and_the_ap_of_one_host(data, expected, tmp_path):
+    pytest.importorskip("ray.train")
+    options = dict(option.removeprefix("--").split("=") for option in OPTIONS if "=" in option)
+    options = {name.replace("-", "_"): value for name, value in options.items()}
+    options |= {"data": str(data / "train.csv"), "val": str(data / "val.csv"), "kind": "csv"}
+    options |= {"no_weights": True, "snapshot_path": str(tmp_path), "run": "ray"}
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    command = [sys.executable, "-c", WITH_RAY, json.dumps(options)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    check(rows_of(tmp_path / "ray"), expected)
+
+
+def test_options_are_checked_before_ray_starts():
+    pytest.importorskip("ray.train")
+    from keras_retinanet.training.ray import train
+
+    with pytest.raises(InputError, match="epochs must be"):
+        train(2, "boxes.csv", epochs=0)
