@@ -32,7 +32,9 @@ class KerasEngine(Engine):
         self.info = ModelInfo.of(model) if isinstance(model, RetinaNet) else None
 
     def __call__(self, images: np.ndarray) -> Outputs:
-        boxes, scores, labels = self.model.predict_on_batch(divided(images))[:3]
+        if keras.distribution.distribution() is not None:
+            images = divided(images)
+        boxes, scores, labels = self.model.predict_on_batch(images)[:3]
         return np.asarray(boxes), np.asarray(scores), np.asarray(labels)
 
 
@@ -52,9 +54,9 @@ class CandidatesEngine(Engine):
 
 
 def divided(images: np.ndarray) -> Any:
-    """Divide a batch over the devices of Keras's current distribution, where their number fits."""
+    """Divide a batch over the devices of Keras's distribution, where their number fits."""
     distribution = keras.distribution.distribution()
-    if distribution is None or len(images) % distribution.num_model_replicas:
+    if len(images) % distribution.num_model_replicas:
         return images
     layout = distribution.get_data_layout(images.shape)
     return keras.distribution.distribute_tensor(images, layout)

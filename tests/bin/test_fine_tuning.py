@@ -87,7 +87,7 @@ def test_a_snapshot_becomes_a_detector_of_other_classes_and_goes_on(snapshot, tu
         assert np.array_equal(one, other) == same
         assert np.allclose(one, other, atol=0.05)
     path, printed = tune(path, "--epochs", "2", start="--snapshot")
-    assert "Epoch 2/2" in printed
+    assert "\n    2/2 " in printed
     assert "kept from" not in printed
     assert load_retinanet(str(path)).progress["epoch"] == 2
 

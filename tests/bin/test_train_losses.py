@@ -229,8 +229,8 @@ def test_a_run_resumed_in_or_after_the_warm_up_ends_as_an_uninterrupted_one(
         capsys.readouterr()
         folder = warm(f"from_{epoch}", "--snapshot", tmp_path / f"{epoch}.keras")
         printed = capsys.readouterr().out
-        assert f"Epoch {epoch + 1}/" in printed
-        assert f"Epoch {epoch}/" not in printed
+        assert f"\n    {epoch + 1}/3 " in printed
+        assert f"\n    {epoch}/3 " not in printed
         parts = load_retinanet(str(folder / LAST))
         assert parts.progress == whole.progress
         assert parts.get_compile_config()["loss"] == whole.get_compile_config()["loss"]
