@@ -56,6 +56,7 @@ def mobilenet(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_detector_goes_through_all_commands(thin, snapshot, sample, data, tmp_path, capsys):
     (tmp_path / "weights.pth").touch()
     out, converted = tmp_path / "new" / "out.keras", tmp_path / "converted.keras"

@@ -15,6 +15,7 @@ def quick(monkeypatch):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_good_data_pass_and_leave_the_training_as_it_is(fit, data, capsys):
     from keras_retinanet.models import load_model
 
@@ -38,6 +39,7 @@ def test_anchors_that_miss_are_named(refuse_training, data, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_a_learning_rate_that_trains_nothing_is_named(refuse_training, data):
     message = refuse_training("--preflight", "--lr=1e-9", *data)
     assert "learning rate of 1e-09 does not train" in message

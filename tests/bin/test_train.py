@@ -162,6 +162,7 @@ def with_corrupt_boxes(make):
     return batch_at
 
 
+@pytest.mark.slow
 def test_a_training_that_keeps_diverging_gives_up(refuse_training, data, monkeypatch):
     rates = []
 
@@ -258,6 +259,7 @@ def test_logs_for_tensorboard(fit, refuse_training, held_out, tmp_path):
     assert [path.parent.name for path in folder.rglob("events*")] == ["tensorboard"]
 
 
+@pytest.mark.slow
 def test_all_the_other_options_together(fit, held_out, capsys):
     folder = fit(
         *("--epochs", "2", "--steps", "2", "--random-transform", "--augment=vertical_flip"),
@@ -287,18 +289,22 @@ def test_without_resizing_the_model_remembers_it(fit, data):
 # going on
 
 
+PLATEAU, FLOAT16 = "--reduce-lr-patience 1 --lr 0.001", "--precision mixed_float16"
 AVERAGED = "--optimizer sgd --schedule step --average 0.9 --accumulate 2 --backbone-lr-factor 0.1"
+
+
+def slow(name, *values):
+    return pytest.param(*values, id=name, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
     ("schedule", "place", "done", "resume"),
     [
-        ("", (Snapshots, "on_train_batch_end"), 1, "--snapshot"),
-        ("--reduce-lr-patience 1 --lr 0.001", (Evaluation, "on_epoch_end"), 2, "--resume"),
-        (AVERAGED, (Snapshots, "on_train_batch_end"), 1, "--resume"),
-        ("--precision mixed_float16", (Snapshots, "on_train_batch_end"), 1, "--resume"),
+        slow("a batch, cosine", "", (Snapshots, "on_train_batch_end"), 1, "--snapshot"),
+        slow("an evaluation", PLATEAU, (Evaluation, "on_epoch_end"), 2, "--resume"),
+        slow("averages of SGD", AVERAGED, (Snapshots, "on_train_batch_end"), 1, "--resume"),
+        pytest.param(FLOAT16, (Snapshots, "on_train_batch_end"), 1, "--resume", id="float16"),
     ],
-    ids=["a batch, cosine", "an evaluation, plateau", "averages of SGD", "float16"],
 )
 def test_a_run_stopped_by_a_signal_goes_on_as_if_it_had_not_been(
     train_tiny, held_out, tmp_path, monkeypatch, capsys, schedule, place, done, resume
@@ -344,6 +350,7 @@ def test_a_run_stopped_by_a_signal_goes_on_as_if_it_had_not_been(
     assert f"{half.parent} is finished: 2 of 2 epochs." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_found_learning_rate_stays_when_the_run_is_resumed(fit, data, capsys, monkeypatch):
     monkeypatch.setattr(lr_find, "STEPS", 12)
     folder = fit("--lr-find", "--epochs", "1", "--steps", "2", *data)
@@ -369,6 +376,7 @@ def test_a_resumed_run_refuses_other_options_and_data(refuse, fit, csv_data):
     assert "The training data have changed" in message
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_and_goes_on(fit, data):
     how = ["--precision", "mixed_float16", "--accumulate", "2", "--steps", "2", *QUICK[4:]]
     folder = fit("--epochs", "1", *how, *data)
@@ -385,6 +393,7 @@ def test_mixed_precision_trains_and_goes_on(fit, data):
     assert {layer.dtype_policy.name for layer in read._flatten_layers()} == {"float32"}
 
 
+@pytest.mark.slow
 def test_a_training_ends_when_nothing_gets_better(fit, held_out, capsys):
     folder = fit(*QUICK[2:], "--epochs", "9", "--lr", "1e-9", "--early-stopping", "2", *held_out)
     rows = (folder / "metrics.jsonl").read_text().splitlines()

@@ -71,6 +71,7 @@ def test_gfl_goes_on_from_its_snapshot(gfl, data, tmp_path, monkeypatch):
     assert max(moved) > 1e-5
 
 
+@pytest.mark.slow
 def test_gfl_is_converted_evaluated_and_used_for_detection(gfl, data, tmp_path, capsys):
     import tensorflow as tf
 
@@ -96,6 +97,7 @@ def test_gfl_is_converted_evaluated_and_used_for_detection(gfl, data, tmp_path, 
 # heads, losses and samplers
 
 
+@pytest.mark.slow
 def test_iou_branch_softmax_and_ohem_together(fit, held_out, capsys):
     folder = fit(
         *(*STEP, "--iou-branch", "--classification-loss", "softmax_focal:gamma=1"),
@@ -210,6 +212,7 @@ def test_the_loss_changes_after_the_warm_up_and_the_optimizer_goes_on(warm, monk
     assert first["loss"]["regression"] == last["loss"]["regression"]
 
 
+@pytest.mark.slow
 def test_a_run_resumed_in_or_after_the_warm_up_ends_as_an_uninterrupted_one(
     warm, monkeypatch, tmp_path, capsys
 ):
@@ -239,6 +242,7 @@ def test_a_run_resumed_in_or_after_the_warm_up_ends_as_an_uninterrupted_one(
             np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_warm_up_with_the_very_same_loss_changes_nothing(warm):
     plain = warm("plain", "--steps", 2)
     same = "focal:gamma=2.0000001"  # 2 in float32, yet another loss to compile

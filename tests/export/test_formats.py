@@ -147,6 +147,7 @@ def test_nms_of_runtime_keeps_boxes_of_model(snapshot, detector, images, tmp_pat
         np.testing.assert_allclose(found[0][0][: sure.sum()], expected[0][0][sure], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_openvino_files_are_written_without_statistics_of_use(detector, tmp_path):
     pytest.importorskip("openvino")
     script = f"""

@@ -347,7 +347,7 @@ def test_no_objects(build, images, compact, loss_of):
     assert loss_of(model, images, {**nothing, "matches": nothing["matches"] - 2}) == 0
 
 
-@pytest.mark.parametrize("form", ["dense", "compact"])
+@pytest.mark.parametrize("form", [pytest.param("dense", marks=pytest.mark.slow), "compact"])
 @pytest.mark.usefixtures("graphs")
 def test_fit_learns(build, images, dense, compact, form):
     # and of the batch norms the frozen keep their statistics, the live ones change

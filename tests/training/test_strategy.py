@@ -89,6 +89,7 @@ def test_losses_on_two_devices_count_the_objects_of_both():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_synchronized_batch_norm_on_three_devices_equals_one_device():
     pytest.importorskip("tensorflow")
     script = textwrap.dedent(THREE_DEVICES)
