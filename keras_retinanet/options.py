@@ -30,6 +30,14 @@ EPOCH = "from 0 to 1000000"
 SEED = "from 0 to 4294967295"
 POSITIVE = "between 0 and 1000000000"
 
+WHAT = {  # the kinds of values in messages
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dict: "a name, perhaps with arguments as in focal:gamma=1",
+}
+
 
 def fits(value: float, within: str) -> bool:
     """Return True if a number is within a range such as "from 1 to 5" or "between 0 and 1"."""
@@ -96,7 +104,7 @@ class Option:
 
     def _check_kind(self, name: str, value: Any) -> None:
         if not isinstance(value, self.kind) or isinstance(value, bool) != (self.kind is bool):
-            raise InputError(f"{name} must be {self.kind.__name__}, got {reprlib.repr(value)}.")
+            raise InputError(f"{name} must be {WHAT[self.kind]}, got {reprlib.repr(value)}.")
         word = value.get("name") if isinstance(value, dict) else value
         if self.kind in (str, dict) and self.known and word not in self.known:
             known = ", ".join(self.known)
@@ -144,8 +152,11 @@ def read_options(config: type, options: dict[str, Any]) -> dict[str, Any]:
     for name, value in options.items():
         try:
             values[name] = _value(known[name], value)
-        except ValueError as error:
+        except InputError as error:
             raise InputError(f"{name}: {error}") from None
+        except ValueError:  # of int() and float()
+            what, got = WHAT[known[name].kind], reprlib.repr(value)
+            raise InputError(f"{name} must be {what}, got {got}.") from None
     return values
 
 

@@ -107,7 +107,7 @@ def with_flags(sentence: str) -> str:
     names = list(options_of(TrainConfig))
     never_words = "|".join(name for name in names if "_" in name)
     return re.sub(
-        rf"(?<![\w./\\-])({never_words}|({'|'.join(names)})(?= exclude))(?![\w/\\-])",
+        rf"(?<![\w./\\-])({never_words}|({'|'.join(names)})(?= (and \S+ )?exclude))(?![\w/\\-])",
         lambda name: f"--{name[0].replace('_', '-')}",
         sentence,
     )

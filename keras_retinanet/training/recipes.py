@@ -38,13 +38,17 @@ def recipe_options(recipe: str) -> dict[str, Any]:
         return RECIPES[recipe]
     if not recipe.endswith(".json"):
         known = ", ".join(RECIPES)
-        raise InputError(f"recipe must be one of {known}, or a .json file, got {recipe!r}.")
+        raise InputError(f"recipe must be {known} or a .json file, got {recipe!r}.")
     from ..preprocessing.readers.parsing import read_json
 
     held = read_json(recipe)
     if not isinstance(held, dict):
         raise InputError(f"{recipe}: expected an object of options and values.")
-    return of_run(held["config"]) if isinstance(held.get("config"), dict) else held
+    if isinstance(held.get("config"), dict):
+        return of_run(held["config"])
+    if held.get("recipe"):
+        raise InputError(f"{recipe}: a recipe cannot name another one; copy its options.")
+    return held
 
 
 def of_run(options: dict[str, Any]) -> dict[str, Any]:

@@ -650,6 +650,7 @@ def test_one_start_at_a_time(refuse, data):
     assert "--imagenet-weights and --no-weights exclude" in refuse(
         train.main, "--no-weights", "--imagenet-weights", *data
     )
+    assert "--lr and --lr-find exclude" in refuse(train.main, "--lr=1", "--lr-find", *data)
 
 
 def test_more_gpus_than_there_are(refuse_training, data):
