@@ -37,6 +37,24 @@ def test_options_of_hosts_are_given_together():
         TrainConfig(coordinator="a", num_hosts=2, host_id=0)
 
 
+@pytest.mark.parametrize(
+    ("backend", "tasks", "missing", "expected"),
+    [
+        ("jax", "2", None, True),
+        ("jax", "1", None, False),  # a batch script without srun
+        ("jax", "2", "SLURM_PROCID", False),  # an interactive shell of a job
+        ("tensorflow", "2", None, False),
+    ],
+)
+def test_tasks_of_slurm_are_hosts(monkeypatch, backend, tasks, missing, expected):
+    monkeypatch.setattr("keras.config.backend", lambda: backend)
+    for name in hosts.SLURM:
+        monkeypatch.setenv(name, tasks)
+    if missing:
+        monkeypatch.delenv(missing)
+    assert hosts.on_slurm() == expected
+
+
 def test_a_signal_to_one_of_several_hosts_counts_once_they_agree(monkeypatch):
     monkeypatch.setattr(hosts, "count", lambda: 2)
     monkeypatch.setattr(hosts, "gathered", lambda value: [value, False])
