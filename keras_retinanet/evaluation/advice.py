@@ -19,6 +19,7 @@ RARE = 0.1  # of the mean number of objects of a class
 UNREACHED = 0.95  # the least share of objects that anchors should reach
 CONFUSED = 0.05  # the share of a class that is taken for another one
 MISCALIBRATED = 0.1
+OF_OVERLAP = ("iou", "giou", "diou", "ciou", "gfl")  # losses of boxes
 RISING = 0.02  # of AP in the last quarter of a training
 
 
@@ -52,26 +53,31 @@ class Words:
         return command if self.model else ""
 
 
-def advise(
-    explanation: Explanation,
-    words: Words,
-    best_recall: float | None = None,
-    history: Mapping[int, float] = {},
-) -> list[Step]:
-    """Return the steps that the figures call for, the most promising first.
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What is known of a model's training.
 
-    Args:
+    Attributes:
         best_recall: the share of objects that an anchor reaches; None if it is unknown.
-        history: {epoch: AP} of the training, if it is known.
+        history: {epoch: AP}.
+        box_loss: its name; "" if it is unknown.
     """
+
+    best_recall: float | None = None
+    history: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    box_loss: str = ""
+
+
+def advise(explanation: Explanation, words: Words, training: Training = Training()) -> list[Step]:
+    """Return the steps that the figures call for, the most promising first."""
     steps = [
         *_check_labels(explanation, words),
-        *_fit_anchors(best_recall, words),
-        *_train_longer(history, words),
+        *_fit_anchors(training.best_recall, words),
+        *_train_longer(training.history, words),
         *_enlarge(explanation, words),
         *_collect(explanation, words),
         *_separate(explanation),
-        *_tighten(explanation, words),
+        *_tighten(explanation, words, training.box_loss),
         *_calibrate(explanation),
     ]
     if words.model.endswith(".keras") and not words.stores:
@@ -152,9 +158,9 @@ def _separate(explanation: Explanation) -> Iterator[Step]:
             )
 
 
-def _tighten(explanation: Explanation, words: Words) -> Iterator[Step]:
+def _tighten(explanation: Explanation, words: Words, box_loss: str) -> Iterator[Step]:
     half, tight = explanation.metrics["AP50"], explanation.metrics["AP75"]
-    if half and tight < LOOSE * half:
+    if half and tight < LOOSE * half and box_loss not in OF_OVERLAP:
         yield Step(
             f"Boxes are loose (AP50 {half:.2f}, AP75 {tight:.2f}): train with a loss of their "
             "overlap.",

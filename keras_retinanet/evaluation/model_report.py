@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from keras_retinanet.evaluation.advice import Step, Words, advise
+from keras_retinanet.evaluation.advice import Step, Training, Words, advise
 from keras_retinanet.evaluation.explanation import Explanation
 from keras_retinanet.evaluation.plots import check_installed
 from keras_retinanet.evaluation.report_files import (
@@ -58,8 +58,7 @@ def report_on_model(
     """
     from keras_retinanet.engines.choose import fingerprint
 
-    reached = best_recall(detector, explanation.dataset)
-    steps = advise(explanation, words, reached, history_of(detector))
+    steps = advise(explanation, words, training_of(detector, explanation.dataset))
     seconds = detector.seconds_per_image
     time = f"{1000 * seconds:.0f} ms an image in batches of {detector.options.batch_size}"
     rows = [
@@ -115,10 +114,14 @@ def described(path: str, dataset: Dataset) -> str:
     return f"{path}, {len(dataset.records)} images, {data_fingerprint(dataset)}"
 
 
-def history_of(detector: Detector) -> dict[int, float]:
-    """Return {epoch: AP} of the training of a detector, if its file has them."""
-    rows = getattr(detector.model, "progress", {}).get("figures", ())
-    return {row["epoch"]: row["AP"] for row in rows if row.get("AP") is not None}
+def training_of(detector: Detector, dataset: Dataset) -> Training:
+    """Return what a detector's file says of its training."""
+    progress = getattr(detector.model, "progress", {})
+    rows = [row for row in progress.get("figures", ()) if row.get("AP") is not None]
+    stages = progress.get("stages") or [{"loss": {}}]
+    box_loss = stages[-1]["loss"].get("regression", {}).get("name", "")
+    history = {row["epoch"]: row["AP"] for row in rows}
+    return Training(best_recall(detector, dataset), history, box_loss)
 
 
 def best_recall(detector: Detector, dataset: Dataset) -> float | None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_retinanet.evaluation.advice import Words, advise
+from keras_retinanet.evaluation.advice import Training, Words, advise
 from keras_retinanet.evaluation.coco import evaluate_coco
 from keras_retinanet.evaluation.explanation import explain
 from keras_retinanet.evaluation.in_words import summary
@@ -101,7 +101,7 @@ def test_thresholds_that_are_stored_need_no_step(explanation):
 
 def steps(explanation, **options):
     return " | ".join(
-        step.command for step in advise(explanation, WORDS, **options) if step.command
+        step.command for step in advise(explanation, WORDS, Training(**options)) if step.command
     )
 
 
@@ -110,7 +110,7 @@ def test_advice_of_anchors_and_thresholds(explanation):
     assert steps(explanation) == stored
     assert steps(explanation, best_recall=0.96) == stored
     assert "retinanet-train csv boxes.csv --fit-anchors" in steps(explanation, best_recall=0.9)
-    sentence = advise(explanation, WORDS, 0.9)[0].sentence
+    sentence = advise(explanation, WORDS, Training(0.9))[0].sentence
     assert "90%" in sentence
 
 
@@ -156,6 +156,7 @@ def test_advice_of_rare_confused_and_loose():
     commands = steps(explanation)
     assert "--repeat-threshold 0.1" in commands
     assert "--box-loss giou" in commands
+    assert "--box-loss giou" not in steps(explanation, box_loss="ciou")
 
 
 def test_chosen_rule_is_used(explanation):
