@@ -117,7 +117,7 @@ def _train_longer(history: Mapping[int, float], words: Words) -> Iterator[Step]:
     earlier = [ap for epoch, ap in history.items() if epoch <= 0.75 * last]
     if earlier and (gain := history[last] - max(earlier)) > RISING:
         yield Step(
-            f"AP rose by {gain:.2f} in the last quarter of {last} epochs: train for more.",
+            f"AP rose by {gain:.2f} in the last quarter of {last} epochs: train longer.",
             f"retinanet-train {words.data} --epochs {2 * last}",
         )
 
