@@ -195,7 +195,8 @@ def _examples(parser: argparse.ArgumentParser, use: str, last: Mapping[str, dict
     """Return two command lines that name a data set, indented."""
     held_out = " --val-annotations val.csv" if use == "train" else ""
     rest = "".join(f" {keywords['metavar']}" for keywords in (last or {}).values())
-    lines = [f"{parser.prog} {words}{rest}" for words in (f"boxes.csv{held_out}", "my_dataset/")]
+    file = f"train.csv{held_out}" if held_out else "boxes.csv"
+    lines = [f"{parser.prog} {words}{rest}" for words in (file, "my_dataset/")]
     return "\n".join(f"  {line}" for line in lines)
 
 

@@ -39,8 +39,8 @@ def parse_args(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with the training in this folder, with its arguments and data set; only "
-        "epochs, workers, devices and the minutes between saves may be given beside it",
+        help="go on with the training in this folder, with its arguments and data set; "
+        "docs/training.md lists the few options that may be given beside it",
     )
     resuming = any(word == "--resume" or word.startswith("--resume=") for word in args)
     parsed = vars(parse_alone(parser, args) if resuming else parse_with_data(parser, args, "train"))

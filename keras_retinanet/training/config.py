@@ -70,7 +70,9 @@ class TrainConfig:
         InputError: for a value out of its range, or options that exclude each other.
     """
 
-    snapshot: str | None = start(None, "resume the training of this snapshot", metavar="FILE")
+    snapshot: str | None = start(
+        None, "resume from this snapshot, with the options of the command line", metavar="FILE"
+    )
     imagenet_weights: bool = start(
         False, "start from a backbone trained on ImageNet (the default)", bool
     )
@@ -84,12 +86,12 @@ class TrainConfig:
     recipe: str | None = start(
         None,
         f"options that go together: {', '.join(RECIPES)}, or a JSON file of options, such as the "
-        "arguments.json of a run; other options that are given win",
+        "arguments.json of a run; options on the command line override it",
         metavar="NAME",
     )
 
     batch_size: int | None = data(
-        None, "images in a batch (what suits memory and data, at most 8)", int, within=BATCH
+        None, "images in a batch (chosen by memory and data, at most 8)", int, within=BATCH
     )
     image_min_side: int = data(
         Inputs.image_min_side, "px that the short side is resized to", **SIZE, kept_by="snapshot"
@@ -126,7 +128,7 @@ class TrainConfig:
     )
     repeat_threshold: float = data(
         0.0,
-        "repeat images with a class that a smaller share of the images shows, such as 0.1",
+        "repeat images of rare classes: those in less than this share of the images, such as 0.1",
         float,
         within=SHARE,
         metavar="SHARE",
@@ -137,7 +139,10 @@ class TrainConfig:
     )
     seed: int = data(0, "random seed", int, within=SEED)
     workers: int | None = data(
-        None, "threads that load batches (half of the processors)", int, within="from 0 to 256"
+        None,
+        "threads that load batches (half of the processors, at most 8)",
+        int,
+        within="from 0 to 256",
     )
     max_queue_size: int = data(10, "batches loaded ahead", int, within="from 1 to 1024")
     multiprocessing: bool = data(
@@ -248,7 +253,10 @@ class TrainConfig:
         within=EPOCH,
     )
     lr: float | None = fit(
-        None, "peak learning rate (the recipe's, by batch size)", float, within=POSITIVE
+        None,
+        "peak learning rate (chosen by optimizer, batch size and width)",
+        float,
+        within=POSITIVE,
     )
     lr_find: bool = fit(
         False,
@@ -288,7 +296,7 @@ class TrainConfig:
     )
     precision: str = fit(
         "float32",
-        "to calculate in; weights, losses and boxes stay float32",
+        "number format to compute in; weights, losses and boxes stay float32",
         known=PRECISIONS,
         kept_by="snapshot",
     )
@@ -317,7 +325,7 @@ class TrainConfig:
     gpu: str | None = fit(None, "GPUs to use, such as 0 or 0,1, or cpu")
     devices: int = fit(
         0,
-        "train on the first N devices of this machine, which share each batch (one)",
+        "train on the first N devices of this machine, which share each batch; 0 is one",
         int,
         within="from 0 to 256",
         metavar="N",
@@ -379,7 +387,8 @@ class TrainConfig:
     )
     tensorboard_freq: str | int = result(
         "epoch",
-        "write them each epoch, also the losses of each batch, or of one in this many",
+        "also write the losses of each batch, or of every Nth one",
+        metavar="N",
         read=number_or({"epoch": "epoch", "batch": "batch"}, int, COUNT),
     )
 

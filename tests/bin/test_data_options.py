@@ -89,7 +89,7 @@ def test_what_is_missing_or_unknown_is_named(capsys, argv, message):
 def test_without_arguments_examples_are_shown(capsys):
     with pytest.raises(SystemExit):
         parse(use="train")
-    assert "\n  command boxes.csv --val-annotations val.csv\n" in capsys.readouterr().err
+    assert "\n  command train.csv --val-annotations val.csv\n" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         parse(use="evaluate", last={"model": {"metavar": "MODEL"}})
     assert "\n  command boxes.csv MODEL\n" in capsys.readouterr().err
