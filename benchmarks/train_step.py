@@ -174,7 +174,7 @@ def work(side, batch, precision, jit):
 
 
 class Row:
-    """A process that takes a step when told."""
+    """A process that takes a step when asked."""
 
     def __init__(self, command, **environment):
         self.process = subprocess.Popen(

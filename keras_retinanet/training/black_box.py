@@ -106,7 +106,7 @@ def failing_gradient(
 ) -> str | None:
     """Return the path of the variable nearest to the losses whose gradient is not finite.
 
-    The model is compiled anew, and its variables become their gradients.
+    The model is compiled again, and its variables become their gradients.
     """
     model.recompile(Gradients(learning_rate=0.0), run_eagerly=True)
     model.train_on_batch(images, targets)

@@ -106,7 +106,7 @@ class Reading(NamedTuple):
 class Speed:
     """How fast batches are trained on, and how long the training waits for them.
 
-    Each epoch has a speed of its own, over its latest readings.
+    Each epoch has its own speed, over its latest readings.
     """
 
     def __init__(self) -> None:

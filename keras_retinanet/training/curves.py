@@ -1,4 +1,4 @@
-"""The course of a training as a picture: losses, learning rate and AP by epoch."""
+"""The course of a training as an image: losses, learning rate and AP by epoch."""
 
 from __future__ import annotations
 

@@ -7,9 +7,8 @@ import shlex
 from ..choices import VAL_SPLITS
 from ..detector import Detector
 from ..errors import InputError
-from ..evaluation import evaluate_coco
 from ..evaluation.advice import Words
-from ..evaluation.coco import ground_truth, results
+from ..evaluation.coco import evaluate_rows, ground_truth, results
 from ..evaluation.detections import detect_dataset
 from ..evaluation.error_breakdown import error_breakdown
 from ..evaluation.explanation import explain
@@ -66,8 +65,8 @@ def report_snapshot(
     how = "raise" if config.strict else "skip"
     dataset, detections = detect_dataset(detector, val, how, show)
     live.clear()
-    metrics = evaluate_coco(dataset, detections)
     rows = ground_truth(dataset), results(dataset, detections)
+    metrics = evaluate_rows(*rows)
     metrics["errors"] = error_breakdown(*rows)
     explanation = explain(dataset, detections, metrics, Rule())
     place, words = words_of(data, path)

@@ -12,6 +12,7 @@ from ..optimizers import unscaled
 from ..preprocessing.loader import Loader
 from .config import TrainConfig
 from .optimizer import new_optimizer
+from .overfit import twin_of
 from .phases import LossPhase
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
@@ -43,8 +44,7 @@ def losses_at(
     rates: np.ndarray, model: RetinaNet, training: Loader, phase: LossPhase, config: TrainConfig
 ) -> np.ndarray:
     """Return the smoothed loss at each rate, up to the first that has `RISEN` or is no number."""
-    twin = type(model).from_config(model.get_config())
-    twin.set_weights(model.get_weights())
+    twin = twin_of(model)
     plain = replace(config, average=None, accumulate=1)
     optimizer = new_optimizer(plain, float(rates[0]), twin)
     twin.compile(optimizer, *phase.made())

@@ -102,8 +102,7 @@ def overfit(
     rate: float,
 ) -> Losses:
     """Return the losses of a copy of the model that is trained on one batch."""
-    twin = type(model).from_config(model.get_config())
-    twin.set_weights(model.get_weights())
+    twin = twin_of(model)
     schedule = WarmupSchedule("cosine", rate, STEPS, round(WARMUP * STEPS))
     twin.compile(AdamW(schedule, global_clipnorm=10.0), *phase.made())
     found: dict[str, list[float]] = {}
@@ -112,6 +111,13 @@ def overfit(
         for name, value in twin.train_on_batch(images, targets, return_dict=True).items():
             found.setdefault(name.removesuffix("_loss"), []).append(float(value))
     return {name: np.array(found[name]) for name in sorted(found, key="loss".__ne__)}  # sum first
+
+
+def twin_of(model: RetinaNet) -> RetinaNet:
+    """Return a model with the same options and weights, to train on trial."""
+    twin = type(model).from_config(model.get_config())
+    twin.set_weights(model.get_weights())
+    return twin
 
 
 def fell(values: np.ndarray) -> bool:

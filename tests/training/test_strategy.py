@@ -81,18 +81,21 @@ UNEVEN = """
 """
 
 
+def run(script):
+    """Run a script, and return what it prints."""
+    pytest.importorskip("tensorflow")
+    words = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_losses_on_two_devices_count_the_objects_of_both():
-    pytest.importorskip("tensorflow")
-    script = textwrap.dedent(UNEVEN)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run(UNEVEN)
 
 
 @pytest.mark.slow
 def test_synchronized_batch_norm_on_three_devices_equals_one_device():
-    pytest.importorskip("tensorflow")
-    script = textwrap.dedent(THREE_DEVICES)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout.rpartition("far: ")[2]) > 0.01  # separate statistics
+    printed = run(THREE_DEVICES)
+    assert float(printed.rpartition("far: ")[2]) > 0.01  # separate statistics

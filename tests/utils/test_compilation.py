@@ -12,7 +12,7 @@ pytestmark = pytest.mark.core
 
 @pytest.fixture
 def jax(tmp_path, monkeypatch):
-    """JAX without a folder of its own, and with the user's cache folder in `tmp_path`."""
+    """JAX without its own folder, and with the user's cache folder in `tmp_path`."""
     if keras.config.backend() != "jax":
         pytest.skip("the cache of JAX")
     import jax
